@@ -1,0 +1,1 @@
+"""One module a tab: its layout and its wiring, no logic."""

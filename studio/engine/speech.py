@@ -1,0 +1,232 @@
+"""Speech: the result of a request, and the stream that produces it piece by piece."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from studio.audio.waveform import Waveform
+from studio.engine.generation import FrameStream, Sampling
+from studio.engine.joining import ChunkJoiner
+from studio.engine.plan import SpeechPlan, SpokenChunk
+from studio.engine.prompt import speech_conversation
+from studio.errors import StudioError
+
+if TYPE_CHECKING:
+    import torch
+
+    from studio.engine.voice_engine import VoiceEngine
+
+CONTEXT_TURNS = 2
+"""Generated turns kept as context for the next chunk of a long text, besides the references."""
+
+
+@dataclass(frozen=True)
+class ChunkReport:
+    """How one chunk of the text came out.
+
+    Attributes:
+        num_frames, budget_frames: frames spoken and frames allowed.
+        ended: the model ended it by itself; False where it ran into its budget.
+    """
+
+    text: str
+    speaker: str | None
+    num_frames: int
+    budget_frames: int
+    ended: bool
+
+
+@dataclass(frozen=True)
+class Speech:
+    """What was spoken.
+
+    Attributes:
+        waveform: mono at the checkpoint's rate.
+        codes: shape (num_codebooks, num_frames), all chunks in a row.
+        elapsed: seconds of computing, from the request to the last sample.
+        seed: with the same text, references, checkpoint and settings it gives the same codes.
+    """
+
+    waveform: Waveform
+    codes: np.ndarray
+    chunks: tuple[ChunkReport, ...]
+    elapsed: float
+    seed: int
+    sampling: Sampling
+
+    @property
+    def num_frames(self) -> int:
+        """Frames of all chunks."""
+        return self.codes.shape[1]
+
+    @property
+    def seconds(self) -> float:
+        """Duration of the waveform, pauses between chunks included."""
+        return self.waveform.duration
+
+    @property
+    def rtf(self) -> float:
+        """Real-time factor: computing time divided by duration; below 1 is faster than speech."""
+        return self.elapsed / self.seconds
+
+    @property
+    def ended(self) -> bool:
+        """Whether the model ended every chunk by itself."""
+        return all(chunk.ended for chunk in self.chunks)
+
+
+@dataclass(frozen=True)
+class SpeechRequest:
+    """What stays the same over all chunks of a request.
+
+    Attributes:
+        reference_codes: codes of each reference clip, shape (num_codebooks, num_frames).
+        first_seconds, piece_seconds: duration of the first piece and of the later ones.
+    """
+
+    plan: SpeechPlan
+    reference_codes: list[torch.Tensor]
+    scene: str
+    sampling: Sampling
+    seed: int
+    first_seconds: float
+    piece_seconds: float
+
+
+@dataclass
+class _Progress:
+    reports: list[ChunkReport] = field(default_factory=list)
+    codes: list[np.ndarray] = field(default_factory=list)
+    pieces: list[np.ndarray] = field(default_factory=list)
+    num_frames: int = 0
+
+
+class SpeechStream:
+    """An iterator over pieces of speech: float32 samples at ``sample_rate``.
+
+    Args:
+        started: ``time.perf_counter()`` at the request; what came before the first frame counts too.
+
+    Stop it with :meth:`cancel`, from any thread: it ends within one frame and lets its memory go. Once it is exhausted,
+    :attr:`speech` holds the whole.
+    """
+
+    def __init__(self, engine: VoiceEngine, request: SpeechRequest, *, started: float) -> None:
+        self._engine, self._request = engine, request
+        self._cancel = threading.Event()
+        self._progress = _Progress()
+        self._started = started
+        self._speech: Speech | None = None
+        self.sample_rate = engine.sample_rate
+        self.seed = request.seed
+        self.expected_seconds = request.plan.expected_seconds
+        """Duration to expect at a normal pace."""
+        self._pieces = self._run()
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return self._pieces
+
+    def __next__(self) -> np.ndarray:
+        return next(self._pieces)
+
+    @property
+    def num_frames(self) -> int:
+        """Frames generated so far."""
+        return self._progress.num_frames
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether :meth:`cancel` was called."""
+        return self._cancel.is_set()
+
+    @property
+    def speech(self) -> Speech:
+        """The whole result; raises StudioError before the stream has ended or when it was cancelled."""
+        if self._speech is None:
+            raise StudioError("Speaking was cancelled." if self.cancelled else "The speech is not finished yet.")
+        return self._speech
+
+    def cancel(self) -> None:
+        """Stop within one frame."""
+        self._cancel.set()
+
+    def close(self) -> None:
+        """Cancel and let go of the memory at once; from the thread that iterates."""
+        self.cancel()
+        self._pieces.close()
+
+    def _run(self) -> Iterator[np.ndarray]:
+        import torch
+
+        engine, progress, chunks = self._engine, self._progress, self._request.plan.chunks
+        joiner = ChunkJoiner(self.sample_rate, len(chunks))
+        generator = torch.Generator().manual_seed(self.seed)
+        context: list[tuple[str, torch.Tensor]] = []
+        for chunk in chunks:
+            frames: list[np.ndarray] = []
+            stream = self._frames(chunk, context, generator)
+            decoder = engine.stream_decoder(self._request.first_seconds, self._request.piece_seconds)
+            for frame in stream:
+                frames.append(frame.numpy())
+                progress.num_frames += 1
+                samples = decoder.push(frames[-1])
+                if samples is not None and len(ready := joiner.push(samples)):
+                    progress.pieces.append(ready)
+                    yield ready
+            if self.cancelled:
+                return
+            codes = np.stack(frames, axis=1) if frames else np.zeros((engine.num_codebooks, 0), np.int64)
+            progress.codes.append(codes)
+            progress.reports.append(
+                ChunkReport(chunk.text, chunk.speaker, codes.shape[1], chunk.budget_frames, stream.ended)
+            )
+            if frames:
+                context = [*context, (chunk.prompt_text, torch.as_tensor(codes))][-CONTEXT_TURNS:]
+            ready = np.concatenate([joiner.push(decoder.flush()), joiner.end_chunk(chunk.pause_seconds)])
+            if len(ready):
+                progress.pieces.append(ready)
+                if chunk is chunks[-1]:
+                    self._finish()
+                yield ready
+        if self._speech is None:
+            self._finish()
+
+    def _frames(
+        self, chunk: SpokenChunk, context: list[tuple[str, torch.Tensor]], generator: torch.Generator
+    ) -> FrameStream:
+        request, plan = self._request, self._request.plan
+        conversation = speech_conversation(
+            chunk.prompt_text,
+            transcripts=plan.transcripts,
+            earlier=[text for text, _ in context],
+            scene=request.scene,
+            descriptions=plan.descriptions,
+        )
+        clips = [*request.reference_codes, *(codes for _, codes in context)]
+        return self._engine.frame_stream(
+            conversation,
+            clips,
+            max_frames=chunk.budget_frames,
+            sampling=request.sampling,
+            generator=generator,
+            cancelled=self._cancel.is_set,
+        )
+
+    def _finish(self) -> None:
+        progress = self._progress
+        if not progress.pieces:
+            raise StudioError("The model ended without saying anything: try another seed, or a longer text.")
+        self._speech = Speech(
+            waveform=Waveform(np.concatenate(progress.pieces), self.sample_rate),
+            codes=np.concatenate(progress.codes, axis=1),
+            chunks=tuple(progress.reports),
+            elapsed=time.perf_counter() - self._started,
+            seed=self.seed,
+            sampling=self._request.sampling,
+        )

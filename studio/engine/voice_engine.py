@@ -1,0 +1,222 @@
+"""VoiceEngine: text and references in, speech out."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import secrets
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from studio.engine.checkpoint import Checkpoint
+from studio.engine.codec import CodeCache, Codec, StreamDecoder
+from studio.engine.generation import MAX_SEED, FrameStream, Sampling
+from studio.engine.plan import plan_speech
+from studio.engine.prompt import DEFAULT_SCENE, Conversation, encode_prompt
+from studio.engine.reference import Reference
+from studio.engine.speech import Speech, SpeechRequest, SpeechStream
+from studio.errors import StudioError
+
+if TYPE_CHECKING:
+    import torch
+
+
+class VoiceEngine:
+    """Speaks with one loaded checkpoint. Safe to use from several threads; requests do not influence each other.
+
+    Args:
+        checkpoint: see :func:`studio.engine.checkpoint.load_checkpoint`; the engine becomes its owner.
+        code_cache: folder in which the codes of reference clips are kept; None keeps none.
+        max_text_chars: longer texts are refused.
+
+    Raises:
+        StudioError: the model and the codec of the checkpoint do not belong together.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, *, code_cache: Path | None = None, max_text_chars: int = 10_000) -> None:
+        self._model: Any = checkpoint.model
+        self._tokenizer, self._config = checkpoint.tokenizer, checkpoint.model.config
+        self.codec = Codec(
+            checkpoint.codec_model, checkpoint.feature_extractor, CodeCache(code_cache) if code_cache else None
+        )
+        self.files, self.device, self.precision = checkpoint.files, checkpoint.device, checkpoint.precision
+        self.warnings = list(checkpoint.warnings)
+        self.num_parameters = checkpoint.num_parameters
+        self.max_text_chars = max_text_chars
+        self.sample_rate, self.frame_rate = self.codec.sample_rate, self.codec.frame_rate
+        self.num_codebooks = self.codec.num_codebooks
+        self._lock = threading.RLock()
+        if (self._config.num_codebooks, self._config.audio_stream_bos_id) != (
+            self.num_codebooks,
+            self.codec.codebook_size,
+        ):
+            raise StudioError(
+                f"The model of {self.files.name} speaks {self._config.num_codebooks} codebooks of "
+                f"{self._config.audio_stream_bos_id} codes and its codec {self.num_codebooks} of "
+                f"{self.codec.codebook_size}: put the codec that belongs to it into its subfolder."
+            )
+
+    def clone(
+        self,
+        text: str,
+        references: Sequence[Reference] = (),
+        *,
+        scene: str = DEFAULT_SCENE,
+        sampling: Sampling | None = None,
+        seed: int | None = None,
+        descriptions: Mapping[str, str] | None = None,
+        language: str | None = None,
+    ) -> Speech:
+        """Speak a text in the voice of the references.
+
+        Args:
+            text: plain text of any length, or a dialogue script of lines ``[Name] text``.
+            references: clips of the voice; several are allowed; none lets the model pick a voice. In a dialogue each
+                names its speaker.
+            scene: where it is spoken, in words; empty for none.
+            sampling: how codes are drawn; the default suits cloning.
+            seed: 0 to 2**32 - 1; None draws one and reports it.
+            descriptions: voices given in words instead of a clip, by the name used in the script.
+            language: ISO 639-1 code for numbers and sentence boundaries; None finds it from the script.
+
+        Raises:
+            StudioError: nothing to say, too long, a name without a voice, an unloaded engine, …
+        """
+        # The whole is the stream in large pieces: one path, so that both sound the same.
+        stream = self.stream(
+            text,
+            references,
+            scene=scene,
+            sampling=sampling,
+            seed=seed,
+            descriptions=descriptions,
+            language=language,
+            first_seconds=20.0,
+            piece_seconds=20.0,
+        )
+        for _ in stream:
+            pass
+        return stream.speech
+
+    def stream(
+        self,
+        text: str,
+        references: Sequence[Reference] = (),
+        *,
+        scene: str = DEFAULT_SCENE,
+        sampling: Sampling | None = None,
+        seed: int | None = None,
+        descriptions: Mapping[str, str] | None = None,
+        language: str | None = None,
+        first_seconds: float = 0.4,
+        piece_seconds: float = 1.0,
+    ) -> SpeechStream:
+        """Like :meth:`clone`, in pieces as they are spoken: ``first_seconds`` first, then ``piece_seconds`` each.
+
+        Everything that can be refused is refused here, before the first piece.
+        """
+        started = time.perf_counter()
+        if seed is None:
+            seed = secrets.randbelow(MAX_SEED + 1)
+        if not 0 <= seed <= MAX_SEED:
+            raise StudioError(f"The seed is {seed}: choose a whole number from 0 to {MAX_SEED}.")
+        plan = plan_speech(
+            text,
+            references,
+            descriptions=descriptions or {},
+            language=language,
+            max_chars=self.max_text_chars,
+            frame_rate=self.frame_rate,
+        )
+        request = SpeechRequest(
+            plan=plan,
+            reference_codes=[self._encode(reference) for reference in references],
+            scene=scene,
+            sampling=sampling or Sampling(),
+            seed=seed,
+            first_seconds=first_seconds,
+            piece_seconds=piece_seconds,
+        )
+        return SpeechStream(self, request, started=started)
+
+    def _encode(self, reference: Reference) -> torch.Tensor:
+        import torch
+
+        with self._lend():
+            return torch.as_tensor(self.codec.encode(reference.clip))
+
+    def frame_stream(
+        self,
+        conversation: Conversation,
+        clips: Sequence[torch.Tensor],
+        *,
+        max_frames: int,
+        sampling: Sampling,
+        generator: torch.Generator,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> FrameStream:
+        """Frames that continue a conversation; ``clips`` are the codes of its assistant turns."""
+        prompt = encode_prompt(
+            conversation,
+            clips,
+            tokenizer=self._tokenizer,
+            stream_bos_id=self._config.audio_stream_bos_id,
+            stream_eos_id=self._config.audio_stream_eos_id,
+        )
+        return FrameStream(
+            self._lend,
+            self._config,
+            prompt,
+            max_frames=max_frames,
+            sampling=sampling,
+            generator=generator,
+            cancelled=cancelled,
+        )
+
+    def stream_decoder(self, first_seconds: float, piece_seconds: float) -> StreamDecoder:
+        """A decoder for frames as they come, in pieces of these durations."""
+        return StreamDecoder(
+            self.codec,
+            first_frames=round(first_seconds * self.frame_rate),
+            piece_frames=round(piece_seconds * self.frame_rate),
+        )
+
+    @contextmanager
+    def _lend(self) -> Iterator[Any]:
+        """The model, for one forward pass: nobody else keeps it, so that :meth:`unload` really frees it."""
+        with self._lock:
+            if self._model is None:
+                raise StudioError("The model was unloaded to free its memory: load a checkpoint and try again.")
+            yield self._model
+
+    @property
+    def is_loaded(self) -> bool:
+        """False after :meth:`unload`."""
+        return self._model is not None
+
+    def unload(self) -> None:
+        """Give the memory back. Streams that are running end with a StudioError; the engine cannot speak afterwards."""
+        with self._lock:
+            self._model = None
+            self.codec.close()
+        return_memory()
+
+
+def return_memory() -> None:
+    """Hand freed memory back to the device and to the system."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if torch is not None and torch.backends.mps.is_available():
+        torch.mps.empty_cache()
+    if sys.platform == "linux":
+        try:
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
+        except (OSError, AttributeError):
+            return  # not glibc: its allocator decides by itself

@@ -1,0 +1,93 @@
+"""Every setting of the studio, from the environment (prefix ``STUDIO_``)."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+import platformdirs
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from studio.errors import StudioError
+
+
+def _default_home() -> Path:
+    """``/data`` on a Space with persistent storage, else the platform's data folder."""
+    space_storage = Path("/data")
+    if on_space() and space_storage.is_dir() and os.access(space_storage, os.W_OK):
+        return space_storage
+    return Path(platformdirs.user_data_dir("higgs-voice-studio", appauthor=False))
+
+
+def on_space() -> bool:
+    """Whether this process runs as a Hugging Face Space."""
+    return bool(os.environ.get("SPACE_ID"))
+
+
+class Settings(BaseSettings):
+    """One object with all settings; see the README for what a deployer sets."""
+
+    model_config = SettingsConfigDict(env_prefix="STUDIO_", extra="ignore")
+
+    home: Path = Field(default_factory=_default_home)
+    """Folder under which everything a user makes lives."""
+    checkpoint: str | None = None
+    """Local folder or hub id; None chooses by the machine."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    max_text_chars: Annotated[int, Field(ge=1)] = 10_000
+    """Longest text of one request."""
+    max_reference_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """Longest reference clip."""
+    max_upload_mb: Annotated[int, Field(ge=1)] = 200
+    """Largest file the page takes, in megabytes."""
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 7860
+    """0 takes any free port; a taken port is refused with a sentence."""
+    username: str | None = None
+    password: str | None = Field(default=None, repr=False)
+    """With both set the page asks for a login."""
+    switch_checkpoint: bool | None = None
+    """Whether visitors may load another checkpoint for everyone; None: yes on one's own machine, no on a Space."""
+
+    @property
+    def may_switch_checkpoint(self) -> bool:
+        """The decision behind ``switch_checkpoint``."""
+        return not on_space() if self.switch_checkpoint is None else self.switch_checkpoint
+
+    @property
+    def checkpoints_folder(self) -> Path:
+        """Where the studio keeps checkpoints that it made, and offers those that a deployer put there."""
+        return self.home / "checkpoints"
+
+    @property
+    def code_cache_folder(self) -> Path:
+        """Codes of clips, by content and codec."""
+        return self.home / "cache" / "codes"
+
+    @property
+    def page_cache_folder(self) -> Path:
+        """Files in transit between the page and the browser; removed after a day."""
+        return self.home / "cache" / "page"
+
+    def with_changes(self, **changes: object) -> Settings:
+        """A copy with some settings changed, checked like the rest. Raises StudioError for a value that does not fit."""
+        return _checked(self.model_dump() | changes)
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process. Raises StudioError if a variable has no sensible value."""
+    return _checked({})
+
+
+def _checked(values: dict[str, object]) -> Settings:
+    try:
+        return Settings(**values)  # type: ignore[arg-type]  pydantic checks them
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(str(part) for part in first["loc"])
+        raise StudioError(f"The setting {name} (STUDIO_{name.upper()}) is wrong: {first['msg']}.") from None

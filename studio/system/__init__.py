@@ -1,0 +1,1 @@
+"""The machine the studio runs on: device, memory, storage, versions, licences."""

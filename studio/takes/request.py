@@ -1,0 +1,56 @@
+"""What a user asks to be spoken, checked before anything slow begins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from studio.audio.checks import require_speech_like
+from studio.audio.editing import trim
+from studio.audio.reading import read_audio
+from studio.engine.generation import Sampling
+from studio.engine.prompt import DEFAULT_SCENE
+from studio.engine.reference import Consent, Reference
+
+
+@dataclass(frozen=True)
+class ReferenceClip:
+    """A reference as the user gives it.
+
+    Attributes:
+        path: the recording, in any format.
+        speaker: its name in a dialogue script.
+        start, end: seconds; None for the clip's own.
+    """
+
+    path: Path
+    transcript: str
+    consent: Consent
+    speaker: str | None = None
+    start: float | None = None
+    end: float | None = None
+
+    def load(self, *, max_seconds: float) -> Reference:
+        """Read and check the clip.
+
+        Raises:
+            StudioError: no transcript, unreadable, too short or long, silent.
+        """
+        # The record first: without it nothing of the clip is looked at.
+        consent, transcript = self.consent, self.transcript
+        clip = trim(read_audio(self.path), self.start, self.end)
+        require_speech_like(clip, max_seconds=max_seconds)
+        return Reference(clip, transcript, consent, self.speaker)
+
+
+@dataclass(frozen=True)
+class SpeakRequest:
+    """Everything that decides how a take sounds, besides the checkpoint."""
+
+    text: str
+    references: tuple[ReferenceClip, ...] = ()
+    scene: str = DEFAULT_SCENE
+    sampling: Sampling = field(default_factory=Sampling)
+    seed: int | None = None
+    language: str | None = None
+    descriptions: dict[str, str] = field(default_factory=dict)

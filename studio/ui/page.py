@@ -1,0 +1,131 @@
+"""The page as a whole: header, tabs, and how it is served."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+from studio.errors import StudioError
+from studio.settings import Settings, on_space
+from studio.takes.service import TakeService
+
+
+def serve(settings: Settings, *, block: bool = True) -> Any:
+    """Build the page and serve it.
+
+    Returns:
+        The launched ``gr.Blocks`` where ``block`` is False.
+
+    Raises:
+        StudioError: the port is taken, or the home cannot be written.
+    """
+    page = build_page(settings)
+    auth = (settings.username, settings.password) if settings.username and settings.password else None
+    from studio.ui.theme import CSS_FILE, studio_theme
+
+    try:
+        page.launch(
+            server_name="0.0.0.0" if on_space() else settings.host,  # noqa: S104  a Space is reached through its proxy
+            server_port=settings.port or _free_port(settings.host),
+            theme=studio_theme(),
+            css_paths=[CSS_FILE],
+            auth=auth,
+            allowed_paths=[],
+            max_file_size=settings.max_upload_mb * 10**6,
+            show_error=False,
+            footer_links=[],
+            prevent_thread_lock=not block,
+        )
+    except OSError as error:
+        raise StudioError(
+            f"Port {settings.port} on {settings.host} cannot be used: stop the program that has it, or set STUDIO_PORT."
+        ) from error
+    return page
+
+
+def _free_port(host: str) -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return probe.getsockname()[1]
+
+
+def build_page(settings: Settings) -> Any:
+    """The ``gr.Blocks`` of the studio, not yet launched. Loads no model."""
+    _prepare_environment(settings)
+    import gradio as gr
+
+    from studio.ui.shown import host_banner
+    from studio.ui.tabs.speak import create_speak_tab
+    from studio.ui.tabs.system import create_system_tab
+
+    service = TakeService.from_settings(settings)
+    with gr.Blocks(title="Higgs Voice Studio", delete_cache=(3600, 86_400), analytics_enabled=False) as page:
+        gr.HTML(
+            '<header class="masthead"><h1>Higgs Voice Studio</h1>'
+            "<p>Clone a voice from a few seconds of speech, with Higgs Audio v2.</p></header>",
+            padding=False,
+        )
+        banner = gr.HTML(elem_id="banner", padding=False)
+        with gr.Tabs():
+            with gr.Tab("Speak", id="speak"):
+                create_speak_tab(service, settings)
+            with gr.Tab("System", id="system") as system_tab:
+                create_system_tab(system_tab, service, settings)
+        shown = gr.State("")
+        timer = gr.Timer(2.0)
+
+        def look(last: str) -> tuple[Any, Any]:
+            now = host_banner(service.host.status)
+            return (gr.skip(), gr.skip()) if now == last else (now, now)
+
+        private = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+        timer.tick(look, shown, [banner, shown], **private)
+        # The first visitor's arrival loads the checkpoint, while they read and type.
+        page.load(lambda: _warm_up(service), None, None, **private)
+    return page.queue(default_concurrency_limit=8, max_size=64)
+
+
+def _warm_up(service: TakeService) -> None:
+    if service.host.status.state == "empty":
+        threading.Thread(target=_load_quietly, args=(service,), daemon=True).start()
+
+
+def _load_quietly(service: TakeService) -> None:
+    try:
+        service.host.engine()
+    except StudioError:
+        return  # the banner shows why, from the host's status
+
+
+def _prepare_environment(settings: Settings) -> None:
+    """What Gradio reads from the environment when it is imported."""
+    try:
+        settings.page_cache_folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StudioError(
+            f"The studio's folder {settings.home} cannot be written ({error.strerror}): set STUDIO_HOME to another folder."
+        ) from error
+    os.environ["GRADIO_TEMP_DIR"] = str(settings.page_cache_folder)
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    _provide_ffmpeg(settings.home / "cache" / "bin")
+
+
+def _provide_ffmpeg(folder: Path) -> None:
+    """Gradio streams audio through a program called ``ffmpeg``; where none is installed, take the one of a wheel."""
+    if shutil.which("ffmpeg"):
+        return
+    import imageio_ffmpeg
+
+    folder.mkdir(parents=True, exist_ok=True)
+    link = folder / ("ffmpeg.exe" if os.name == "nt" else "ffmpeg")
+    if not link.exists():
+        try:
+            link.symlink_to(imageio_ffmpeg.get_ffmpeg_exe())
+        except OSError:
+            shutil.copy2(imageio_ffmpeg.get_ffmpeg_exe(), link)
+    os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"

@@ -1,0 +1,268 @@
+"""*Speak*: a clip, what is said in it, by what right, and a text; then listen and keep it."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from studio.audio.waveform import Waveform
+from studio.audio.writing import AUDIO_FORMATS, encode_audio
+from studio.engine.generation import MAX_SEED, Sampling
+from studio.engine.prompt import DEFAULT_SCENE
+from studio.engine.reference import CONSENT_GROUNDS, Consent
+from studio.engine.speech import Speech, SpeechStream
+from studio.errors import StudioError
+from studio.settings import Settings
+from studio.takes.request import ReferenceClip, SpeakRequest
+from studio.takes.service import TakeService
+from studio.ui.shown import card, error_sentence
+
+_NOTE_LABELS = {"permission": "Who gave permission, and when?", "licence": "Which licence, and from where is the clip?"}
+
+
+class RunningStreams:
+    """The stream that each browser session is listening to, so that its Stop button finds it."""
+
+    def __init__(self) -> None:
+        self._streams: dict[str, SpeechStream] = {}
+        self._lock = threading.Lock()
+
+    def start(self, session: str, stream: SpeechStream) -> None:
+        """Note a stream; one that the session still had running is cancelled."""
+        with self._lock:
+            earlier, self._streams[session] = self._streams.get(session), stream
+        if earlier is not None:
+            earlier.cancel()
+
+    def stop(self, session: str) -> None:
+        """Cancel the session's stream, if there is one."""
+        with self._lock:
+            stream = self._streams.get(session)
+        if stream is not None:
+            stream.cancel()
+
+    def forget(self, session: str, stream: SpeechStream) -> None:
+        """The stream is over."""
+        with self._lock:
+            if self._streams.get(session) is stream:
+                del self._streams[session]
+
+
+def create_speak_tab(service: TakeService, settings: Settings) -> None:
+    """Lay the tab out and wire it."""
+    with gr.Row(equal_height=False, elem_classes="speak-columns"):
+        with gr.Column(scale=1, min_width=320):
+            gr.Markdown("### 1 · The voice", elem_classes="step")
+            clip = gr.Audio(
+                label="Clip of the voice, 5 to 30 seconds (leave empty and the model picks a voice)",
+                sources=["microphone", "upload"],
+                type="filepath",
+                elem_id="clip",
+                buttons=[],
+            )
+            transcript = gr.Textbox(
+                label="What is said in the clip, word for word",
+                placeholder="Type exactly what you hear in the clip.",
+                lines=2,
+                elem_id="transcript",
+            )
+            ground = gr.Radio(
+                label="Whose voice is it?",
+                choices=[(wording[0].upper() + wording[1:], value) for value, wording in CONSENT_GROUNDS.items()],
+                value=None,
+                elem_id="consent",
+            )
+            note = gr.Textbox(label=_NOTE_LABELS["permission"], visible=False, elem_id="consent-note", max_length=1000)
+        with gr.Column(scale=1, min_width=320):
+            gr.Markdown("### 2 · The text", elem_classes="step")
+            text = gr.Textbox(
+                label="What should the voice say?",
+                placeholder="Type a sentence in any language the model knows.",
+                lines=5,
+                elem_id="text",
+                info="Lines that begin with [Name] make a dialogue between voices the model picks.",
+            )
+            with gr.Accordion("Advanced", open=False, elem_id="advanced"):
+                scene = gr.Textbox(
+                    label="Scene",
+                    value=DEFAULT_SCENE,
+                    elem_id="scene",
+                    info="Where it is spoken, in words; may be empty.",
+                )
+                temperature = gr.Slider(
+                    0.0, 1.5, value=0.3, step=0.05, label="Temperature", elem_id="temperature",
+                    info="0 always says it the same way; higher is livelier and less sure.",
+                )  # fmt: skip
+                with gr.Row():
+                    top_p = gr.Slider(
+                        0.05, 1.0, value=0.95, step=0.05, label="Top-p", info="Drop unlikely codes beyond this sum."
+                    )
+                    top_k = gr.Slider(
+                        0, 500, value=50, step=1, label="Top-k", info="Keep this many codes; 0 keeps all."
+                    )
+                seed = gr.Number(
+                    label="Seed", value=None, precision=0, minimum=0, maximum=MAX_SEED, elem_id="seed",
+                    info="Empty draws a new one; the same seed says it the same way again.",
+                )  # fmt: skip
+            with gr.Row(elem_classes="actions"):
+                speak = gr.Button("Speak", variant="primary", size="lg", elem_id="speak", scale=3)
+                stop = gr.Button("Stop", size="lg", elem_id="stop", interactive=False, scale=1)
+            status = gr.HTML(elem_id="status", padding=False)
+            live = gr.Audio(
+                label="Live",
+                streaming=True,
+                autoplay=True,
+                interactive=False,
+                visible=False,
+                elem_id="live",
+                buttons=[],
+            )
+            result = gr.Audio(
+                label="Your take", interactive=False, visible=False, elem_id="result", buttons=[], type="filepath"
+            )
+            with gr.Row(visible=False, elem_id="downloads") as downloads:
+                buttons = {
+                    suffix: gr.DownloadButton(f"Download {name.label}", size="sm", elem_id=f"download-{suffix[1:]}")
+                    for suffix, name in AUDIO_FORMATS.items()
+                }
+
+    streams = RunningStreams()
+    ground.change(_show_note, ground, note, queue=False, api_visibility="private")
+    started = speak.click(
+        _disable_while_speaking, None, [speak, stop], queue=False, api_visibility="private", show_progress="hidden"
+    )
+    spoken = started.then(
+        _speaker(service, settings, streams),
+        [clip, transcript, ground, note, text, scene, temperature, top_p, top_k, seed],
+        [status, live, result, downloads, *buttons.values()],
+        concurrency_id="gpu",
+        concurrency_limit=1,
+        api_visibility="private",
+        show_progress="hidden",
+    )
+    spoken.then(_enable_again, None, [speak, stop], queue=False, api_visibility="private", show_progress="hidden")
+
+    def stop_speaking(request: gr.Request) -> None:
+        streams.stop(request.session_hash or "")
+
+    stop.click(stop_speaking, None, None, queue=False, api_visibility="private")
+
+
+def _show_note(ground: str | None) -> Any:
+    return gr.Textbox(visible=ground in _NOTE_LABELS, label=_NOTE_LABELS.get(ground or "", ""))
+
+
+def _disable_while_speaking() -> tuple[Any, Any]:
+    return gr.Button("Speaking …", interactive=False), gr.Button(interactive=True)
+
+
+def _enable_again() -> tuple[Any, Any]:
+    return gr.Button("Speak", interactive=True), gr.Button(interactive=False)
+
+
+def _speaker(
+    service: TakeService, settings: Settings, streams: RunningStreams
+) -> Callable[..., Iterator[tuple[Any, ...]]]:
+    """The event behind the Speak button: a generator of updates for (status, live, result, downloads, *buttons)."""
+    unchanged = [gr.skip()] * (1 + len(AUDIO_FORMATS))
+    hidden = [gr.Audio(value=None, visible=False), gr.Row(visible=False), *([gr.skip()] * len(AUDIO_FORMATS))]
+
+    def speak(
+        clip: str | None,
+        transcript: str,
+        ground: str | None,
+        note: str,
+        text: str,
+        scene: str,
+        temperature: float,
+        top_p: float,
+        top_k: float,
+        seed: float | None,
+        request: gr.Request,
+    ) -> Iterator[tuple[Any, ...]]:
+        session = request.session_hash or ""
+        stream: SpeechStream | None = None
+        yield card("Preparing …"), gr.Audio(value=None, visible=False), *hidden
+        try:
+            asked = SpeakRequest(
+                text=text or "",
+                references=_reference(clip, transcript, ground, note),
+                scene=scene or "",
+                sampling=Sampling(temperature=temperature, top_p=top_p, top_k=int(top_k)),
+                seed=None if seed is None else int(seed),
+            )
+            stream = service.stream(asked)
+            streams.start(session, stream)
+            shown = False
+            for piece in stream:
+                wav = encode_audio(Waveform(piece, stream.sample_rate), "wav")
+                progress = card(
+                    f"Speaking: {stream.num_frames / service.frame_rate:.1f} s of about {stream.expected_seconds:.0f} s …"
+                )
+                if not shown:  # the player has to be on the page before it can be fed
+                    shown = True
+                    yield progress, gr.Audio(visible=True), gr.skip(), *unchanged
+                yield progress, wav, gr.skip(), *unchanged
+            if stream.cancelled:
+                yield card("Stopped.", "warn"), gr.Audio(visible=False), *hidden
+                return
+            yield _finished(stream.speech), gr.skip(), *_files(stream.speech, settings)
+        except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
+            yield card(error_sentence(error), "bad"), gr.Audio(visible=False), *hidden
+        finally:
+            # Also when the browser went away in the middle: the generator is then closed here.
+            if stream is not None:
+                stream.close()
+                streams.forget(session, stream)
+
+    return speak
+
+
+def _reference(clip: str | None, transcript: str, ground: str | None, note: str) -> tuple[ReferenceClip, ...]:
+    if clip is None:
+        if (transcript or "").strip():
+            raise StudioError("There is a transcript but no clip: record or upload the clip, or clear the transcript.")
+        return ()
+    if ground is None:
+        raise StudioError("Say whose voice it is before it is cloned: choose one of the answers below the transcript.")
+    return (ReferenceClip(Path(clip), transcript or "", Consent(ground, note or "")),)  # type: ignore[arg-type]
+
+
+def _finished(speech: Speech) -> str:
+    facts = {
+        "Duration": f"{speech.seconds:.2f} s",
+        "Computing": f"{speech.elapsed:.1f} s (RTF {speech.rtf:.2f})",
+        "Seed": str(speech.seed),
+        "Frames": str(speech.num_frames),
+    }
+    if speech.ended:
+        return card("The take is ready.", "good", facts=facts)
+    cut = sum(not chunk.ended for chunk in speech.chunks)
+    where = "" if len(speech.chunks) == 1 else f" in {cut} of {len(speech.chunks)} parts"
+    return card(
+        f"The take is ready, but the model did not stop by itself{where} and was stopped at the length budget: "
+        "listen to the end, or try another seed.",
+        "warn",
+        facts=facts,
+    )
+
+
+def _files(speech: Speech, settings: Settings) -> list[Any]:
+    """The take in every format, in a folder of its own with a name nobody can guess."""
+    settings.page_cache_folder.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="take-", dir=settings.page_cache_folder))
+    paths = []
+    for suffix in AUDIO_FORMATS:
+        path = folder / f"take-{speech.seed}{suffix}"
+        path.write_bytes(encode_audio(speech.waveform, suffix[1:]))
+        paths.append(str(path))
+    return [
+        gr.Audio(value=paths[0], visible=True),
+        gr.Row(visible=True),
+        *[gr.DownloadButton(value=path) for path in paths],
+    ]

@@ -1,0 +1,113 @@
+"""*System*: which checkpoint speaks on which device, and what the studio is made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from studio.engine.checkpoint import HUB_3B, is_hub_id
+from studio.engine.host import HOW_TO_GET_3B, TINY_FOLDER
+from studio.errors import StudioError
+from studio.settings import Settings
+from studio.system.report import LICENCES, device_summary, package_versions, storage_summary
+from studio.takes.service import TakeService
+from studio.ui.shown import card, error_sentence, size, table
+
+
+def create_system_tab(tab: gr.Tab, service: TakeService, settings: Settings) -> None:
+    """Lay the tab out and wire it."""
+    with gr.Row(equal_height=False):
+        with gr.Column(min_width=320):
+            gr.Markdown("### Checkpoint", elem_classes="step")
+            gr.Markdown(HOW_TO_GET_3B)
+            allowed = settings.may_switch_checkpoint
+            choice = gr.Dropdown(
+                label="Checkpoint",
+                choices=_choices(settings),
+                value=None,
+                allow_custom_value=True,
+                interactive=allowed,
+                elem_id="checkpoint",
+                info=f"One of the list, or a hub id such as {HUB_3B}. Folders are offered from the studio's checkpoints folder."
+                if allowed
+                else "On this server the checkpoint is chosen by whoever runs it.",
+            )
+            with gr.Row():
+                load = gr.Button("Load", variant="primary", interactive=allowed, elem_id="load-checkpoint")
+                unload = gr.Button("Free its memory", interactive=allowed, elem_id="unload-checkpoint")
+            outcome = gr.HTML(elem_id="checkpoint-outcome", padding=False)
+        with gr.Column(min_width=320):
+            gr.Markdown("### This machine", elem_classes="step")
+            facts = gr.HTML(elem_id="machine-facts", padding=False)
+            refresh = gr.Button("Refresh", size="sm", elem_id="refresh-system")
+    with gr.Row(equal_height=False):
+        gr.HTML(table(list(LICENCES), "Licences"), padding=False)
+        gr.HTML(table(list(package_versions().items()), "Versions"), padding=False)
+
+    def machine() -> str:
+        return _machine(service, settings)
+
+    private = {"api_visibility": "private", "show_progress": "hidden"}
+    for button, action, inputs in (
+        (load, _loader(service, settings), choice),
+        (unload, _unloader(service, settings), None),
+    ):
+        done = button.click(action, inputs, outcome, concurrency_id="gpu", api_visibility="private")
+        done.then(machine, None, facts, **private)
+    gr.on([refresh.click, tab.select], machine, None, facts, **private)
+    tab.select(lambda: gr.Dropdown(choices=_choices(settings)), None, choice, **private)
+
+
+def _choices(settings: Settings) -> list[tuple[str, str]]:
+    """The 3B, and the folders that lie in the studio's own checkpoints folder: the only paths offered to a browser."""
+    found = sorted(path.parent.name for path in settings.checkpoints_folder.glob("*/config.json"))
+    named = [(f"{name} (random weights: noise)" if name == TINY_FOLDER else name, name) for name in found]
+    return [("Higgs Audio v2 3B (from the hub)", HUB_3B), *named]
+
+
+def _loader(service: TakeService, settings: Settings) -> Any:
+    def load(choice: str | None) -> Any:
+        name = (choice or "").strip()
+        try:
+            if not settings.may_switch_checkpoint:
+                raise StudioError("On this server the checkpoint is chosen by whoever runs it.")
+            if not name:
+                raise StudioError("Choose a checkpoint from the list, or type a hub id.")
+            # A path typed into a page never reaches the file system: hub ids and names from the list only.
+            known = {value for _, value in _choices(settings)}
+            if name in known - {HUB_3B}:
+                name = str(settings.checkpoints_folder / name)
+            elif not is_hub_id(name):
+                raise StudioError(
+                    f"'{name}' is neither in the list nor a hub id of the form owner/model: choose another."
+                )
+            service.host.switch(name)
+            return card(f"{service.host.status.shown_name} is loaded.", "good")
+        except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
+            return card(error_sentence(error), "bad")
+
+    return load
+
+
+def _unloader(service: TakeService, settings: Settings) -> Any:
+    def unload() -> str:
+        if not settings.may_switch_checkpoint:
+            return card("On this server the checkpoint is kept loaded by whoever runs it.", "bad")
+        service.host.unload()
+        return card("The memory is free again; the next text loads the checkpoint anew.", "good")
+
+    return unload
+
+
+def _machine(service: TakeService, settings: Settings) -> str:
+    status, device, storage = service.host.status, device_summary(), storage_summary(settings)
+    rows = [
+        ("Checkpoint", f"{status.shown_name} ({status.state})"),
+        ("Runs on", f"{status.device}, {status.precision}" if status.device else "not loaded"),
+        ("Parameters", f"{status.num_parameters / 1e6:,.1f} million" if status.num_parameters else "–"),
+        ("Device", f"{device['device']}: {device['name']}"),
+        ("Memory", f"{device['free_gib']} of {device['memory_gib']} GiB free"),
+        *[(name.capitalize(), size(num_bytes)) for name, num_bytes in storage.items()],
+    ]
+    return table(rows, "Device and storage")
