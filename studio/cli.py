@@ -14,7 +14,6 @@ import warnings
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
-import click
 import typer
 
 from studio import __version__
@@ -22,15 +21,19 @@ from studio.errors import StudioError
 from studio.settings import get_settings
 
 app = typer.Typer(
-    help="Higgs Voice Studio: clone voices with Higgs Audio v2.",
+    name="python -m studio",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 checkpoint_app = typer.Typer(
-    help="Checkpoints: make a tiny one, look at one, convert an old one.", no_args_is_help=True
+    name="python -m studio", help="Checkpoints: make a tiny one, look at one, convert an old one.", no_args_is_help=True
 )
 app.add_typer(checkpoint_app, name="checkpoint")
+
+# typer brings its own copy of click, or uses the installed one: these are its exceptions, whichever it is.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+_ClickException: type[Exception] = typer.BadParameter.__mro__[2]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
@@ -154,7 +157,7 @@ def _references(
         return ()
     if len(transcripts) != len(clips):
         raise StudioError(
-            f"{len(clips)} clips and {len(transcripts)} transcripts were given: each --reference needs its --transcript."
+            f"{len(clips)} clips and {len(transcripts)} transcripts were given: each --reference needs a --transcript."
         )
     if not grounds:
         raise StudioError("Say by what right the voice is used: --speaker-consent own, permission or licence.")
@@ -225,16 +228,22 @@ def checkpoint_convert(
     from studio.engine.conversion import convert_checkpoint
 
     report = convert_checkpoint(old, new, base=base, codec=codec)
-    _print(report.as_json(), as_json, str(report))
+    _print(report.as_json(), as_json, report.message)
 
 
-@app.callback(invoke_without_command=False)
-def _options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-) -> None:
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         sys.stdout.write(f"{__version__}\n")
         raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Clone voices with Higgs Audio v2."""
 
 
 def _quieten() -> None:
@@ -259,11 +268,12 @@ def main() -> None:
         code = app(standalone_mode=False)
     except StudioError as error:
         _fail(str(error))
-    except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else "python -m studio"
-        _fail(f"{error.format_message()} See `{command} --help`.")
-    except click.ClickException as error:
-        _fail(error.format_message())
-    except (click.Abort, KeyboardInterrupt):
+    except _ClickException as error:
+        context = getattr(error, "ctx", None)
+        hint = f" See `{context.command_path} --help`." if isinstance(error, _UsageError) and context else ""
+        if type(error).__name__ == "NoArgsIsHelpError":  # the help was asked for, and has been shown
+            raise SystemExit(0) from None
+        _fail(f"{error.format_message().rstrip('.')}.{hint}")  # type: ignore[attr-defined]
+    except (typer.Abort, KeyboardInterrupt):
         _fail("Stopped.")
     raise SystemExit(code or 0)

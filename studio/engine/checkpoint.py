@@ -261,12 +261,14 @@ def load_checkpoint(
     again = (
         f"{files.name} cannot be loaded: its weights are damaged or do not fit its config; download or copy it again."
     )
+    model_class: Any = HiggsAudioV2ForConditionalGeneration
+    codec_class: Any = HiggsAudioV2TokenizerModel
     transformers_logging.disable_progress_bar()  # the studio says itself what it loads
     try:
-        model, report = HiggsAudioV2ForConditionalGeneration.from_pretrained(
+        model, report = model_class.from_pretrained(
             files.folder, dtype=dtype, use_text_head=text_head, output_loading_info=True, local_files_only=True
         )
-        codec_model, codec_report = HiggsAudioV2TokenizerModel.from_pretrained(
+        codec_model, codec_report = codec_class.from_pretrained(
             files.codec_folder, output_loading_info=True, local_files_only=True
         )
         tokenizer = AutoTokenizer.from_pretrained(files.folder, local_files_only=True)

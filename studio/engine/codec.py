@@ -159,14 +159,10 @@ class Codec:
         return DecoderContext(before=int(changed[-1]) - middle, after=middle - int(changed[0]))
 
 
-def _raw_bytes(tensor: torch.Tensor) -> memoryview:
+def _raw_bytes(tensor: torch.Tensor) -> bytes:
     import torch
 
-    return (
-        memoryview(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().reshape(-1))
-        if tensor.numel()
-        else memoryview(b"")
-    )
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
 class StreamDecoder:

@@ -7,9 +7,9 @@ loaded here and nothing is touched where there is nothing to mend:
   ``import torchaudio`` raises OSError, which also breaks ``import swift``. The Higgs codec uses
   ``torchaudio.functional.resample`` alone, which is pure Python. If, and only if, the extension fails to load, it is
   declared absent.
-* Processors with a codec (``HiggsAudioV2Processor``): ``processor_config.json`` records the codec by name or path only, so a checkpoint folder
-  that carries its codec stops loading once it is moved. A codec subfolder beside the config is preferred to whatever
-  the config says.
+* Processors with a codec (``HiggsAudioV2Processor``): ``processor_config.json`` records the codec by name or path only,
+  so a checkpoint folder that carries its codec stops loading once it is moved. A codec subfolder beside the config is
+  preferred to whatever the config says.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class _MendingFinder:
 
 
 def install() -> None:
-    """Put the finder in place. Idempotent; modules that are already imported are left as they are, but for the processors."""
+    """Put the finder in place. Idempotent. Of modules imported earlier, only the processors can still be mended."""
     if _MendingFinder in sys.meta_path:
         return
     sys.meta_path.insert(0, _MendingFinder)  # type: ignore[arg-type]

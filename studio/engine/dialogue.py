@@ -24,17 +24,19 @@ class Line:
 def parse_script(text: str) -> list[Line]:
     """Split a text into lines by speaker; a text without ``[Name]`` at the start of a line is one line of nobody.
 
-    Lines without a name go on with the speaker before them. Sound effects such as ``[laugh]`` are no names.
+    Lines without a name go on with the speaker before them. Sound effects such as ``[laugh]`` are no names. A name in
+    other capitals is the same speaker.
 
     Raises:
         StudioError: text before the first name, a name without text, or too many speakers.
     """
     lines: list[tuple[str | None, list[str]]] = []
+    spelled: dict[str, str] = {}  # each name as it was first written
     for raw in text.splitlines():
         tagged = _TAGGED_LINE.match(raw)
         name = tagged["name"].strip() if tagged else ""
         if tagged and name and f"[{name.lower()}]" not in SOUND_TAGS:
-            lines.append((name, [tagged["text"]]))
+            lines.append((spelled.setdefault(name.casefold(), name), [tagged["text"]]))
         elif lines:
             lines[-1][1].append(raw)
         else:

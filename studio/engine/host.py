@@ -83,7 +83,9 @@ class EngineHost:
         announce: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         self._wanted, self._tiny_folder = checkpoint, checkpoints_folder / TINY_FOLDER
-        self._code_cache, self._device, self._precision = code_cache, device, precision
+        self._code_cache = code_cache
+        self._device: Device = device
+        self._precision: Precision = precision
         self._max_text_chars, self._announce = max_text_chars, announce
         self._engine: VoiceEngine | None = None
         self._lock = threading.Lock()

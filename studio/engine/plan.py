@@ -68,6 +68,8 @@ def plan_speech(
     prepare_text(text, max_chars=max_chars)  # refuses what cannot be spoken
     lines = parse_script(text)
     names = list(dict.fromkeys(line.speaker for line in lines if line.speaker is not None))
+    if names:
+        _refuse_strangers(names, references)
     if len(names) < 2:
         # One voice needs no tag, as in the original.
         tags: dict[str | None, str | None] = dict.fromkeys([None, *names])
@@ -82,14 +84,18 @@ def plan_speech(
     return SpeechPlan(tuple(_chunks(lines, tags, language, frame_rate)), transcripts, described)
 
 
-def _owners(names: list[str], references: Sequence[Reference]) -> list[str]:
-    """The script's name of each reference; references without a name take the names left over, in order."""
-    by_fold = {name.casefold(): name for name in names}
+def _refuse_strangers(names: list[str], references: Sequence[Reference]) -> None:
+    known = {name.casefold() for name in names}
     for reference in references:
-        if reference.speaker is not None and reference.speaker.casefold() not in by_fold:
+        if reference.speaker is not None and reference.speaker.casefold() not in known:
             raise StudioError(
                 f"A voice is given for {reference.speaker}, but the script has lines of {', '.join(names)} only."
             )
+
+
+def _owners(names: list[str], references: Sequence[Reference]) -> list[str]:
+    """The script's name of each reference; references without a name take the names left over, in order."""
+    by_fold = {name.casefold(): name for name in names}
     taken = {by_fold[ref.speaker.casefold()] for ref in references if ref.speaker is not None}
     free = iter([name for name in names if name not in taken])
     owners = []

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, get_args
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from studio.errors import StudioError
 

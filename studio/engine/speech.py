@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -161,7 +161,7 @@ class SpeechStream:
         self.cancel()
         self._pieces.close()
 
-    def _run(self) -> Iterator[np.ndarray]:
+    def _run(self) -> Generator[np.ndarray, None, None]:
         import torch
 
         engine, progress, chunks = self._engine, self._progress, self._request.plan.chunks

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from studio.engine.chat_template import CHAT_TEMPLATE
 from studio.engine.compat import CODEC_FOLDER
 from studio.errors import StudioError
 
@@ -42,53 +43,6 @@ SPECIAL_TOKENS = [
 
 MARKER_FILE = "studio_checkpoint.json"
 """Says what a checkpoint made by the studio is and what it can do; absent in checkpoints from elsewhere."""
-
-CHAT_TEMPLATE = """\
-{#- Roles: system (required, first), scene (optional, second), then user and assistant turns. -#}
-{%- macro written(content) -%}
-    {%- if content is string -%}{{ content | trim }}
-    {%- else -%}{%- for part in content if part['type'] == 'text' -%}{{ part['text'] | trim }}{%- endfor -%}
-    {%- endif -%}
-{%- endmacro -%}
-{%- macro clip() -%}<|audio_out_bos|><|AUDIO_OUT|><|audio_eos|>{%- endmacro -%}
-{%- macro header(role) -%}<|start_header_id|>{{ role }}<|end_header_id|>{{ '\\n\\n' }}{%- endmacro -%}
-{%- if not messages or messages[0]['role'] != 'system' -%}
-    {{- raise_exception('The first message must have the role system.') -}}
-{%- endif -%}
-{{- bos_token + header('system') + written(messages[0]['content']) -}}
-{%- set turns = messages[1:] -%}
-{%- if turns and turns[0]['role'] == 'scene' -%}
-    {{- '\\n\\n<|scene_desc_start|>\\n' -}}
-    {%- if turns[0]['content'] is string -%}
-        {{- turns[0]['content'] | trim -}}
-    {%- else -%}
-        {#- The scene itself, an empty line, then a line for each speaker: described in words or by a clip. -#}
-        {%- for part in turns[0]['content'] -%}
-            {%- if part['type'] == 'audio' -%}{{ ' ' + clip() }}
-            {%- else -%}
-                {%- if loop.index0 == 1 -%}{{ '\\n\\n' }}{%- elif loop.index0 > 1 -%}{{ '\\n' }}{%- endif -%}
-                {{- part['text'] | trim -}}
-            {%- endif -%}
-        {%- endfor -%}
-    {%- endif -%}
-    {{- '\\n<|scene_desc_end|>' -}}
-    {%- set turns = turns[1:] -%}
-{%- endif -%}
-{{- '<|eot_id|>' -}}
-{%- for turn in turns -%}
-    {{- header(turn['role']) -}}
-    {%- if turn['role'] == 'assistant' -%}
-        {%- if turn['content'] is string or turn['content'] | selectattr('type', 'equalto', 'audio') | list | length != 1 -%}
-            {{- raise_exception('An assistant message must be one audio clip.') -}}
-        {%- endif -%}
-        {{- clip() -}}
-    {%- else -%}
-        {{- written(turn['content']) -}}
-    {%- endif -%}
-    {{- '<|eot_id|>' -}}
-{%- endfor -%}
-{%- if add_generation_prompt -%}{{ header('assistant') + '<|audio_out_bos|>' }}{%- endif -%}
-"""
 
 
 def build_tiny_checkpoint(folder: Path, seed: int = 0) -> Path:
@@ -161,8 +115,8 @@ def _tokenizer() -> Any:
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token=bos,
-        eos_token="<|eot_id|>",
-        pad_token="<|end_of_text|>",
+        eos_token="<|eot_id|>",  # noqa: S106  a token of text
+        pad_token="<|end_of_text|>",  # noqa: S106
         clean_up_tokenization_spaces=False,
         model_max_length=131_072,
     )
@@ -196,11 +150,13 @@ def _language_model(tokenizer: Any) -> Any:
         dtype="float32",
     )
     model = HiggsAudioV2ForConditionalGeneration(config, use_text_head=True)
-    generation = GenerationConfig(
-        bos_token_id=config.bos_token_id, eos_token_id=config.eos_token_id, pad_token_id=config.pad_token_id
+    model.generation_config = GenerationConfig(
+        bos_token_id=config.bos_token_id,
+        eos_token_id=config.eos_token_id,
+        pad_token_id=config.pad_token_id,
+        ras_win_len=7,
+        ras_win_max_num_repeat=2,
     )
-    generation.ras_win_len, generation.ras_win_max_num_repeat = 7, 2
-    model.generation_config = generation
     return model
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.engine.checkpoint import Checkpoint
-from studio.engine.codec import CodeCache, Codec, StreamDecoder
+from studio.engine.codec import Codec, CodeCache, StreamDecoder
 from studio.engine.generation import MAX_SEED, FrameStream, Sampling
 from studio.engine.plan import plan_speech
 from studio.engine.prompt import DEFAULT_SCENE, Conversation, encode_prompt

@@ -17,10 +17,13 @@ PACKAGES = ("torch", "torchaudio", "transformers", "ms-swift", "peft", "gradio",
 
 LICENCES = (
     ("Higgs Voice Studio", "Apache-2.0"),
-    ("Higgs Audio v2 (model weights)", "Boson Higgs Audio 2 Community License: “Built with Higgs Materials licensed from Boson AI”"),
+    (
+        "Higgs Audio v2 (model weights)",
+        "Boson Higgs Audio 2 Community License: “Built with Higgs Materials licensed from Boson AI USA, Inc.”",
+    ),
     ("Llama 3 (base of the model)", "Meta Llama 3 Community License: “Built with Meta Llama 3”"),
     ("Tiny test checkpoint", "Apache-2.0 (random weights made by the studio)"),
-)  # fmt: skip
+)
 """What is used and under which licence; NOTICE has the whole text."""
 
 

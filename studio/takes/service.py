@@ -9,6 +9,7 @@ from typing import Any
 from studio.audio.writing import refuse_bad_target, write_audio
 from studio.engine.host import EngineHost
 from studio.engine.speech import Speech, SpeechStream
+from studio.engine.text import prepare_text
 from studio.settings import Settings
 from studio.takes.request import SpeakRequest
 
@@ -85,6 +86,7 @@ class TakeService:
         Raises:
             StudioError: anything about the request, the clips or the checkpoint that the user should mend.
         """
+        prepare_text(request.text, max_chars=self._settings.max_text_chars)  # before anything slow
         limit = self._settings.max_reference_seconds
         references = [clip.load(max_seconds=limit) for clip in request.references]
         return self.host.engine().stream(

@@ -83,7 +83,7 @@ def build_page(settings: Settings) -> Any:
             now = host_banner(service.host.status)
             return (gr.skip(), gr.skip()) if now == last else (now, now)
 
-        private = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+        private: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         timer.tick(look, shown, [banner, shown], **private)
         # The first visitor's arrival loads the checkpoint, while they read and type.
         page.load(lambda: _warm_up(service), None, None, **private)

@@ -29,7 +29,7 @@ def create_system_tab(tab: gr.Tab, service: TakeService, settings: Settings) -> 
                 allow_custom_value=True,
                 interactive=allowed,
                 elem_id="checkpoint",
-                info=f"One of the list, or a hub id such as {HUB_3B}. Folders are offered from the studio's checkpoints folder."
+                info="One of the list, or a hub id. Folders are offered from the studio's checkpoints folder."
                 if allowed
                 else "On this server the checkpoint is chosen by whoever runs it.",
             )
@@ -48,7 +48,7 @@ def create_system_tab(tab: gr.Tab, service: TakeService, settings: Settings) -> 
     def machine() -> str:
         return _machine(service, settings)
 
-    private = {"api_visibility": "private", "show_progress": "hidden"}
+    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     for button, action, inputs in (
         (load, _loader(service, settings), choice),
         (unload, _unloader(service, settings), None),

@@ -1,0 +1,243 @@
+"""Frames per second, first-audio latency and memory of the engine beside the native ``model.generate``.
+
+    python -m benchmarks.generation                 the tiny checkpoint, built for the run
+    python -m benchmarks.generation --checkpoint X  a folder or hub id
+    python -m benchmarks.generation --full-size     the 3B's dimensions with random weights in bfloat16
+
+All three ways continue the same prompt greedily and are compared code for code. RTF is computing time divided by the
+duration of what was generated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+import studio.engine  # noqa: F401  the guard comes before transformers
+from studio.audio.waveform import Waveform
+from studio.engine.checkpoint import Checkpoint, CheckpointFiles, find_checkpoint, load_checkpoint, pick_device
+from studio.engine.generation import Sampling
+from studio.engine.labels import revert_delay
+from studio.engine.prompt import encode_prompt, speech_conversation
+from studio.engine.tiny import build_tiny_checkpoint
+from studio.engine.voice_engine import VoiceEngine
+
+REFERENCE_SECONDS = 8.0
+TRANSCRIPT = "For the twentieth time that evening the two men shook hands, and then they sat down."
+TEXT = "The sun rises in the east and sets in the west; people have seen it for thousands of years."
+
+
+def full_size_checkpoint(device: str) -> Checkpoint:
+    """The 3B's dimensions with random weights: what it costs, not what it says."""
+    import torch
+    from transformers import (
+        DacFeatureExtractor,
+        GenerationConfig,
+        HiggsAudioV2Config,
+        HiggsAudioV2ForConditionalGeneration,
+        HiggsAudioV2TokenizerConfig,
+        HiggsAudioV2TokenizerModel,
+    )
+
+    from studio.engine.tiny import RATIOS, _tokenizer
+
+    tokenizer = _tokenizer()
+    token_id = tokenizer.convert_tokens_to_ids
+    config = HiggsAudioV2Config(
+        codebook_size=1026,
+        audio_token_id=token_id("<|AUDIO_OUT|>"),
+        audio_bos_token_id=token_id("<|audio_out_bos|>"),
+        audio_delay_token_id=token_id("<|reserved_special_token_6|>"),
+        eos_token_id=token_id("<|eot_id|>"),
+        pad_token_id=token_id("<|end_of_text|>"),
+        dtype="bfloat16",
+    )
+    torch.manual_seed(0)
+    with torch.device("meta"):
+        model = HiggsAudioV2ForConditionalGeneration(config).to(torch.bfloat16)
+    model = model.to_empty(device=device)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(0.0, 0.02) if parameter.ndim > 1 else parameter.fill_(1.0)
+    # Buffers that are computed, not loaded, are made anew: to_empty left them without values.
+    model.model.rotary_emb = type(model.model.rotary_emb)(config=config).to(device)
+    model.model.embed_audio_tokens.audio_tokens_offsets = torch.arange(8, device=device) * config.codebook_size
+    model.generation_config = GenerationConfig(eos_token_id=config.eos_token_id, pad_token_id=config.pad_token_id)
+    codec = HiggsAudioV2TokenizerModel(
+        HiggsAudioV2TokenizerConfig(
+            target_bandwidths=[0.5, 1, 1.5, 2],
+            acoustic_model_config={"downsampling_ratios": RATIOS, "upsampling_ratios": RATIOS},
+        )
+    ).to(device)
+    for quantizer in codec.quantizer.quantizers:
+        quantizer.codebook.embed.normal_()
+    files = CheckpointFiles("3B dimensions, random weights", Path(), Path(), "tiny", 0)
+    extractor = DacFeatureExtractor(feature_size=1, sampling_rate=24_000, hop_length=1)
+    return Checkpoint(files, model.eval(), codec.eval(), tokenizer, extractor, device, "bfloat16")
+
+
+@dataclass
+class Run:
+    """One way of generating: seconds to the first samples and to the last, and the codes."""
+
+    first: float
+    total: float
+    codes: np.ndarray
+
+
+class Contest:
+    """The three ways, on one checkpoint and one prompt."""
+
+    def __init__(self, checkpoint: Checkpoint, frames: int) -> None:
+        import torch
+
+        self.checkpoint, self.model, self.frames = checkpoint, checkpoint.model, frames
+        self.engine = VoiceEngine(checkpoint)
+        noise = np.random.default_rng(0).normal(0, 0.1, round(REFERENCE_SECONDS * self.engine.sample_rate))
+        started = time.perf_counter()
+        codes = self.engine.codec.encode(Waveform(noise.astype(np.float32), self.engine.sample_rate))
+        self.encode_seconds = time.perf_counter() - started
+        self.clips = [torch.as_tensor(codes)]
+        self.conversation = speech_conversation(TEXT, transcripts=[(None, TRANSCRIPT)])
+        config = self.model.config
+        self.prompt = encode_prompt(
+            self.conversation,
+            self.clips,
+            tokenizer=checkpoint.tokenizer,
+            stream_bos_id=config.audio_stream_bos_id,
+            stream_eos_id=config.audio_stream_eos_id,
+        )
+
+    def native(self) -> Run:
+        """``model.generate`` and one decode at its end."""
+        import torch
+
+        rows, device = self.prompt.audio_rows, self.checkpoint.device
+        assert rows is not None
+        started = time.perf_counter()
+        with torch.inference_mode():
+            out = self.model.generate(
+                input_ids=self.prompt.input_ids.to(device),
+                attention_mask=torch.ones_like(self.prompt.input_ids).to(device),
+                audio_input_ids=rows.to(device),
+                audio_input_ids_mask=torch.ones(rows.shape[:2], dtype=torch.bool, device=device),
+                max_new_tokens=self.frames + self.engine.num_codebooks,
+                do_sample=False,
+            )
+        codes = revert_delay(out[0, rows.shape[1] + 1 :].cpu()).clamp(max=self.engine.codec.codebook_size - 1).numpy()
+        self.engine.codec.decode(codes)
+        seconds = time.perf_counter() - started
+        return Run(seconds, seconds, codes)
+
+    def ours(self, first_seconds: float, piece_seconds: float) -> Run:
+        """The engine's own loop, with the decoder that ``clone`` and ``stream`` use."""
+        import torch
+
+        started = time.perf_counter()
+        stream = self.engine.frame_stream(
+            self.conversation,
+            self.clips,
+            max_frames=self.frames,
+            sampling=Sampling(temperature=0.0),
+            generator=torch.Generator().manual_seed(0),
+        )
+        decoder = self.engine.stream_decoder(first_seconds, piece_seconds)
+        first: float | None = None
+        codes = []
+        for frame in stream:
+            codes.append(frame.numpy())
+            if decoder.push(codes[-1]) is not None and first is None:
+                first = time.perf_counter() - started
+        decoder.flush()
+        total = time.perf_counter() - started
+        return Run(first or total, total, np.stack(codes, axis=1))
+
+    def clone(self) -> Run:
+        """Everything decoded at the end."""
+        return self.ours(1000.0, 1000.0)
+
+    def stream(self) -> Run:
+        """The first piece after 0.4 s of speech, then a piece a second."""
+        return self.ours(0.4, 1.0)
+
+
+def long_winded_tiny(frames: int) -> Contest:
+    """A tiny checkpoint that, speaking greedily, does not end before ``frames``: random weights often do."""
+    for seed in range(100):
+        with tempfile.TemporaryDirectory() as folder:
+            name = str(build_tiny_checkpoint(Path(folder) / f"tiny-{seed}", seed))
+            contest = Contest(load_checkpoint(find_checkpoint(name)), frames)
+        if contest.clone().codes.shape[1] == frames:
+            return contest
+    raise SystemExit("no tiny checkpoint of the first hundred seeds speaks that long: try fewer --frames")
+
+
+def main() -> None:
+    """Run the contest and print it."""
+    import torch
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoint")
+    parser.add_argument("--full-size", action="store_true")
+    parser.add_argument("--frames", type=int, help="length of the continuation (default: 250, full size on a CPU: 50)")
+    parser.add_argument("--repeats", type=int, help="default: 3, full size: 1")
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda", "mps"])
+    options = parser.parse_args()
+    device = pick_device(options.device)
+    frames = options.frames or (50 if options.full_size and device == "cpu" else 250)
+    repeats = options.repeats or (1 if options.full_size else 3)
+    if options.full_size:
+        contest = Contest(full_size_checkpoint(device), frames)
+    elif options.checkpoint:
+        contest = Contest(load_checkpoint(find_checkpoint(options.checkpoint), device=options.device), frames)
+    else:
+        contest = long_winded_tiny(frames)
+
+    ways = {"model.generate": contest.native, "clone": contest.clone, "stream": contest.stream}
+    for way in ways.values() if repeats > 1 else ():
+        way()  # warm-up
+    runs: dict[str, list[Run]] = {name: [] for name in ways}
+    for _ in range(repeats):  # in turn, so that all meet the same machine
+        for name, way in ways.items():
+            runs[name].append(way())
+    report(contest, runs)
+    if device == "cuda":
+        print(f"peak GPU memory: {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB")
+    print(f"resident memory: {psutil.Process().memory_info().rss / 2**30:.2f} GiB")
+
+
+def report(contest: Contest, runs: dict[str, list[Run]]) -> None:
+    """Print the medians, as ratios to the native way."""
+    import torch
+
+    checkpoint, repeats = contest.checkpoint, len(runs["clone"])
+    print(
+        f"{Path(checkpoint.files.name).name}: {checkpoint.num_parameters / 1e6:,.1f} M parameters, {checkpoint.precision} on "
+        f"{checkpoint.device}, {torch.get_num_threads()} threads; prompt of {contest.prompt.input_ids.shape[1]} tokens; "
+        f"median of {repeats}"
+    )
+    print(f"encoding {REFERENCE_SECONDS:g} s of reference: {contest.encode_seconds:.2f} s (once; then from the cache)")
+    print(f"{'':16}{'frames':>8}{'frames/s':>10}{'ratio':>8}{'first audio':>14}{'RTF':>8}")
+    speeds: dict[str, float] = {}
+    for name, results in runs.items():
+        total = statistics.median(run.total for run in results)
+        first = statistics.median(run.first for run in results)
+        made = results[0].codes.shape[1]
+        speeds[name] = made / total
+        ratio, rtf = speeds[name] / speeds["model.generate"], total * contest.engine.frame_rate / made
+        print(f"{name:16}{made:>8}{speeds[name]:>10.1f}{ratio:>8.2f}{first:>12.2f} s{rtf:>8.2f}")
+    shortest = min(run.codes.shape[1] for results in runs.values() for run in results)
+    expected = runs["model.generate"][0].codes[:, :shortest]
+    same = all(np.array_equal(run.codes[:, :shortest], expected) for results in runs.values() for run in results)
+    print(f"greedy codes of all three ways agree over {shortest} frames: {'yes' if same else 'NO'}")
+
+
+if __name__ == "__main__":
+    main()

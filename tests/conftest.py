@@ -1,0 +1,110 @@
+"""Shared by all tests: the committed recordings, one tiny checkpoint and one engine for the whole session."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# Before torch is imported, and for every subprocess: on a busy machine two threads of a tiny model wait for each other
+# ten times longer than they compute.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+for _name in [name for name in os.environ if name.startswith("STUDIO_")]:
+    del os.environ[_name]  # a developer's own settings must not decide what a test finds
+
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _home_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test writes under the developer's own home by accident."""
+    os.environ["STUDIO_HOME"] = str(tmp_path_factory.mktemp("studio-home"))
+
+
+@pytest.fixture(scope="session")
+def kathleen() -> dict[Path, str]:
+    """Three CC0 recordings of one speaker with what is said in them; see tests/data/README.md."""
+    transcripts = json.loads((DATA / "kathleen.json").read_text(encoding="utf-8"))
+    return {DATA / name: transcript for name, transcript in transcripts.items()}
+
+
+@pytest.fixture(scope="session")
+def references(kathleen: dict[Path, str]) -> list[Any]:
+    """The recordings as references, with consent."""
+    from studio.audio import read_audio
+    from studio.engine.reference import Consent, Reference
+
+    consent = Consent("licence", "CC0 1.0")
+    return [Reference(read_audio(path), transcript, consent) for path, transcript in kathleen.items()]
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete checkpoint with random weights. Shared: copy it before changing anything."""
+    from studio.engine.tiny import build_tiny_checkpoint
+
+    return build_tiny_checkpoint(tmp_path_factory.mktemp("checkpoints") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def other_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One with other weights."""
+    from studio.engine.tiny import build_tiny_checkpoint
+
+    return build_tiny_checkpoint(tmp_path_factory.mktemp("checkpoints") / "other", seed=1)
+
+
+@pytest.fixture(scope="session")
+def new_engine(tiny_checkpoint: Path) -> Callable[..., Any]:
+    """Loads an engine of its own for a test that unloads it or wants it without a past."""
+    from studio.engine.checkpoint import find_checkpoint, load_checkpoint
+    from studio.engine.voice_engine import VoiceEngine
+
+    def load(folder: Path = tiny_checkpoint, *, kind: type[VoiceEngine] = VoiceEngine, **options: Any) -> VoiceEngine:
+        return kind(load_checkpoint(find_checkpoint(str(folder)), device="cpu"), **options)
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def engine(new_engine: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The engine that most tests share: nothing that one of them does may change what another hears."""
+    return new_engine(code_cache=tmp_path_factory.mktemp("codes"))
+
+
+@pytest.fixture(scope="session")
+def processor(tiny_checkpoint: Path) -> Any:
+    """The stock processor of transformers, as the reference for prompts and codes."""
+    import studio.engine  # noqa: F401  installs the guard
+    from transformers import AutoProcessor
+
+    return AutoProcessor.from_pretrained(tiny_checkpoint)
+
+
+@pytest.fixture(scope="session")
+def native_model(tiny_checkpoint: Path) -> Any:
+    """The stock model of transformers, as the reference for generation."""
+    import studio.engine  # noqa: F401  installs the guard
+    from transformers import HiggsAudioV2ForConditionalGeneration
+
+    return HiggsAudioV2ForConditionalGeneration.from_pretrained(tiny_checkpoint).eval()
+
+
+@pytest.fixture(scope="session")
+def settings(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Settings with a home of their own and the tiny checkpoint."""
+    from studio.settings import Settings
+
+    return Settings(home=tmp_path_factory.mktemp("home"), checkpoint=str(tiny_checkpoint), device="cpu")
+
+
+@pytest.fixture(scope="session")
+def service(settings: Any) -> Any:
+    """The take service that the page and the command line use, shared like ``engine``."""
+    from studio.takes.service import TakeService
+
+    return TakeService.from_settings(settings)
