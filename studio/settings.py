@@ -75,7 +75,7 @@ class Settings(BaseSettings):
 
     def with_changes(self, **changes: object) -> Settings:
         """A copy with some settings changed, checked like the rest. Raises StudioError for a value that does not fit."""
-        return _checked(self.model_dump() | changes)
+        return _checked({**self.model_dump(), **changes})
 
 
 @lru_cache(maxsize=1)

@@ -35,7 +35,8 @@ class CodeCache:
     def get(self, key: str) -> np.ndarray | None:
         """Codes of shape (num_codebooks, num_frames), or None if they are not here or not readable."""
         try:
-            codes = np.load(self._path(key), allow_pickle=False)
+            with self._path(key).open("rb") as file:
+                codes = np.lib.format.read_array(file, allow_pickle=False)  # not np.load, which also opens archives
         except (OSError, ValueError, EOFError):
             return None
         return codes.astype(np.int64) if codes.ndim == 2 else None
@@ -104,12 +105,16 @@ class Codec:
         """Codes of a clip at any rate, shape (num_codebooks, num_frames), int64; equal to the processor's own encode."""
         clip = clip.resampled(self.sample_rate)
         key = self._key(clip)
-        if self._cache is not None and (codes := self._cache.get(key)) is not None:
+        if self._cache is not None and (codes := self._cache.get(key)) is not None and self._are_codes(codes):
             return codes
         codes = self._encode(clip)
         if self._cache is not None:
             self._cache.put(key, codes)
         return codes
+
+    def _are_codes(self, codes: np.ndarray) -> bool:
+        """Whether a damaged file can be ruled out: anything else would only fail, or lie, inside the model."""
+        return len(codes) == self.num_codebooks and codes.size > 0 and 0 <= codes.min() <= codes.max() < self.codebook_size
 
     def _encode(self, clip: Waveform) -> np.ndarray:
         import torch

@@ -132,7 +132,13 @@ def test_a_text_that_cannot_be_spoken_is_refused_in_one_sentence(
     ],
 )
 def test_a_bad_upload_is_refused_in_one_sentence(
-    studio: Any, open_page: Any, kathleen: dict[Path, str], tmp_path: Path, name: str, content: bytes | None, sentence: str
+    studio: Any,
+    open_page: Any,
+    kathleen: dict[Path, str],
+    tmp_path: Path,
+    name: str,
+    content: bytes | None,
+    sentence: str,
 ) -> None:
     page = open_page(studio.url)
     path = tmp_path / name

@@ -150,6 +150,7 @@ def create_speak_tab(service: TakeService, settings: Settings) -> None:
     def stop_speaking(request: gr.Request) -> None:
         streams.stop(request.session_hash or "")
 
+    live.stop(lambda: gr.Audio(visible=False), None, live, queue=False, api_visibility="private")  # heard to its end
     stop.click(stop_speaking, None, None, queue=False, api_visibility="private")
 
 

@@ -40,10 +40,12 @@ def create_system_tab(tab: gr.Tab, service: TakeService, settings: Settings) -> 
         with gr.Column(min_width=320):
             gr.Markdown("### This machine", elem_classes="step")
             facts = gr.HTML(elem_id="machine-facts", padding=False)
-            refresh = gr.Button("Refresh", size="sm", elem_id="refresh-system")
+            refresh = gr.Button("Refresh", size="sm", elem_id="refresh-system", elem_classes="quiet")
     with gr.Row(equal_height=False):
-        gr.HTML(table(list(LICENCES), "Licences"), padding=False)
-        gr.HTML(table(list(package_versions().items()), "Versions"), padding=False)
+        with gr.Column(min_width=320):
+            gr.HTML(table(list(LICENCES), "Licences"), padding=False)
+        with gr.Column(min_width=320):
+            gr.HTML(table(list(package_versions().items()), "Versions"), padding=False)
 
     def machine() -> str:
         return _machine(service, settings)
@@ -56,7 +58,12 @@ def create_system_tab(tab: gr.Tab, service: TakeService, settings: Settings) -> 
         done = button.click(action, inputs, outcome, concurrency_id="gpu", api_visibility="private")
         done.then(machine, None, facts, **private)
     gr.on([refresh.click, tab.select], machine, None, facts, **private)
-    tab.select(lambda: gr.Dropdown(choices=_choices(settings)), None, choice, **private)
+
+    def offer() -> Any:
+        choices, present = _choices(settings), service.host.status.shown_name
+        return gr.Dropdown(choices=choices, value=present if present in dict(choices).values() else None)
+
+    tab.select(offer, None, choice, **private)
 
 
 def _choices(settings: Settings) -> list[tuple[str, str]]:
