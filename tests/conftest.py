@@ -79,8 +79,9 @@ def engine(new_engine: Callable[..., Any], tmp_path_factory: pytest.TempPathFact
 @pytest.fixture(scope="session")
 def processor(tiny_checkpoint: Path) -> Any:
     """The stock processor of transformers, as the reference for prompts and codes."""
-    import studio.engine  # noqa: F401  installs the guard
     from transformers import AutoProcessor
+
+    import studio.engine  # noqa: F401  installs the guard
 
     return AutoProcessor.from_pretrained(tiny_checkpoint)
 
@@ -88,8 +89,9 @@ def processor(tiny_checkpoint: Path) -> Any:
 @pytest.fixture(scope="session")
 def native_model(tiny_checkpoint: Path) -> Any:
     """The stock model of transformers, as the reference for generation."""
-    import studio.engine  # noqa: F401  installs the guard
     from transformers import HiggsAudioV2ForConditionalGeneration
+
+    import studio.engine  # noqa: F401  installs the guard
 
     return HiggsAudioV2ForConditionalGeneration.from_pretrained(tiny_checkpoint).eval()
 

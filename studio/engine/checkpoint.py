@@ -239,7 +239,7 @@ def load_checkpoint(
     """Load a checkpoint.
 
     Args:
-        precision: "auto" keeps the checkpoint's own on a CPU and takes bfloat16 on an accelerator for large models.
+        precision: of the language model; "auto" keeps the checkpoint's own. The codec always keeps its own.
         text_head: also load the text head, which training needs and speech does not.
 
     Raises:

@@ -94,6 +94,10 @@ class Codec:
 
     def close(self) -> None:
         """Let go of the model; the codec cannot be used afterwards."""
+        # transformers keeps every codec that has encoded in an lru_cache on its class, for good.
+        remembered = getattr(type(self._held_model), "_get_conv1d_layers", None)
+        if hasattr(remembered, "cache_clear"):
+            remembered.cache_clear()
         self._held_model = None
 
     @property
@@ -114,7 +118,9 @@ class Codec:
 
     def _are_codes(self, codes: np.ndarray) -> bool:
         """Whether a damaged file can be ruled out: anything else would only fail, or lie, inside the model."""
-        return len(codes) == self.num_codebooks and codes.size > 0 and 0 <= codes.min() <= codes.max() < self.codebook_size
+        return (
+            len(codes) == self.num_codebooks and codes.size > 0 and 0 <= codes.min() <= codes.max() < self.codebook_size
+        )
 
     def _encode(self, clip: Waveform) -> np.ndarray:
         import torch

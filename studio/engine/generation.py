@@ -133,6 +133,7 @@ class FrameStream:
                 inputs = {name: tensor.to(model.device) for name, tensor in inputs.items()}
                 logits = model(**inputs, past_key_values=cache, use_cache=True, logits_to_keep=1).logits
                 row = draw(logits[0, -1].float().cpu(), step, closing, history)
+            del model  # a stream that waits for its listener must not keep an unloaded model
             history = torch.cat([history, row[None]])[-max(1, self._sampling.ras_window) :]
             inputs = {"audio_input_ids": row[None, None]}
             if step > 0:

@@ -104,7 +104,8 @@ class EngineHost:
             return self._engine
 
     def switch(self, checkpoint: str) -> VoiceEngine:
-        """Load another checkpoint in place of the present one, which stays if the other one cannot be found.
+        """Load another checkpoint in place of the present one, which stays if the other one cannot be found and comes back
+        with the next request if it cannot be loaded.
 
         Raises:
             StudioError: it cannot be found or loaded.
@@ -112,8 +113,8 @@ class EngineHost:
         with self._lock:
             files = find_checkpoint(checkpoint)
             self._release()  # first: both together may not fit
-            self._wanted = checkpoint
             self._engine = self._load_files(files, ())
+            self._wanted = checkpoint  # only now: after a failure the next request loads the earlier one again
             return self._engine
 
     def unload(self) -> None:
@@ -177,5 +178,10 @@ class EngineHost:
                 notices = (f"The GPU has {free / 2**30:.0f} GiB free, too little for the 3B model.",)
         if not (self._tiny_folder / "config.json").is_file():
             self._announce("Building the tiny test checkpoint …")
-            build_tiny_checkpoint(self._tiny_folder)
+            try:
+                build_tiny_checkpoint(self._tiny_folder)
+            except StudioError:
+                # Another studio that started on this home at the same time may have been quicker.
+                if not (self._tiny_folder / "config.json").is_file():
+                    raise
         return find_checkpoint(str(self._tiny_folder)), notices

@@ -141,6 +141,11 @@ class SpeechStream:
         return self._progress.num_frames
 
     @property
+    def generated_seconds(self) -> float:
+        """Duration of the frames generated so far."""
+        return self._progress.num_frames / self._engine.frame_rate
+
+    @property
     def cancelled(self) -> bool:
         """Whether :meth:`cancel` was called."""
         return self._cancel.is_set()

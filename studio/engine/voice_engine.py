@@ -17,7 +17,7 @@ from studio.engine.checkpoint import Checkpoint
 from studio.engine.codec import Codec, CodeCache, StreamDecoder
 from studio.engine.generation import MAX_SEED, FrameStream, Sampling
 from studio.engine.plan import plan_speech
-from studio.engine.prompt import DEFAULT_SCENE, Conversation, encode_prompt
+from studio.engine.prompt import DEFAULT_SCENE, Conversation, encode_prompt, speech_conversation
 from studio.engine.reference import Reference
 from studio.engine.speech import Speech, SpeechRequest, SpeechStream
 from studio.errors import StudioError
@@ -133,6 +133,8 @@ class VoiceEngine:
             max_chars=self.max_text_chars,
             frame_rate=self.frame_rate,
         )
+        # Refuses control tokens in what is written around the text.
+        speech_conversation("", transcripts=plan.transcripts, scene=scene, descriptions=plan.descriptions)
         request = SpeechRequest(
             plan=plan,
             reference_codes=[self._encode(reference) for reference in references],

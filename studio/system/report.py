@@ -15,13 +15,16 @@ from studio.settings import Settings
 PACKAGES = ("torch", "torchaudio", "transformers", "ms-swift", "peft", "gradio", "soundfile", "av", "librosa")
 """Packages whose versions matter when something goes wrong."""
 
+ATTRIBUTION = (
+    "Built with Higgs Materials licensed from Boson AI USA, Inc., Copyright Boson AI USA, Inc., All Rights Reserved and "
+    "Meta Llama 3 licensed under the Meta Llama 3 Community License, Copyright Meta Platforms, Inc., All Right Reserved"
+)
+"""What whoever offers the model must display, word for word (Boson Higgs Audio 2 Community License, 1.b.i)."""
+
 LICENCES = (
     ("Higgs Voice Studio", "Apache-2.0"),
-    (
-        "Higgs Audio v2 (model weights)",
-        "Boson Higgs Audio 2 Community License: “Built with Higgs Materials licensed from Boson AI USA, Inc.”",
-    ),
-    ("Llama 3 (base of the model)", "Meta Llama 3 Community License: “Built with Meta Llama 3”"),
+    ("Higgs Audio v2 (model weights)", "Boson Higgs Audio 2 Community License"),
+    ("Llama 3 (base of the model)", "Meta Llama 3 Community License"),
     ("Tiny test checkpoint", "Apache-2.0 (random weights made by the studio)"),
 )
 """What is used and under which licence; NOTICE has the whole text."""

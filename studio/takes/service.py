@@ -75,11 +75,6 @@ class TakeService:
         )
         return cls(host, settings)
 
-    @property
-    def frame_rate(self) -> float:
-        """Frames per second of the loaded checkpoint."""
-        return self.host.engine().frame_rate
-
     def stream(self, request: SpeakRequest) -> SpeechStream:
         """Begin to speak. What can be refused is refused here; the pieces come from the stream.
 

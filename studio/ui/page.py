@@ -20,8 +20,11 @@ def serve(settings: Settings, *, block: bool = True) -> Any:
         The launched ``gr.Blocks`` where ``block`` is False.
 
     Raises:
-        StudioError: the port is taken, or the home cannot be written.
+        StudioError: the port is taken, the home cannot be written, or half a login is set.
     """
+    if bool(settings.username) != bool(settings.password):
+        # Half a login must not become an open door.
+        raise StudioError("A login needs both: set STUDIO_USERNAME and STUDIO_PASSWORD, or neither.")
     page = build_page(settings)
     auth = (settings.username, settings.password) if settings.username and settings.password else None
     from studio.ui.theme import CSS_FILE, studio_theme
@@ -36,6 +39,7 @@ def serve(settings: Settings, *, block: bool = True) -> Any:
             allowed_paths=[],
             max_file_size=settings.max_upload_mb * 10**6,
             show_error=False,
+            run_history=False,  # other people's voices
             footer_links=[],
             prevent_thread_lock=not block,
         )
@@ -59,6 +63,7 @@ def build_page(settings: Settings) -> Any:
     _prepare_environment(settings)
     import gradio as gr
 
+    from studio.system.report import ATTRIBUTION
     from studio.ui.shown import host_banner
     from studio.ui.tabs.speak import create_speak_tab
     from studio.ui.tabs.system import create_system_tab
@@ -76,6 +81,7 @@ def build_page(settings: Settings) -> Any:
                 create_speak_tab(service, settings)
             with gr.Tab("System", id="system") as system_tab:
                 create_system_tab(system_tab, service, settings)
+        gr.HTML(f'<footer class="licences">{ATTRIBUTION}. Built with Meta Llama 3.</footer>', padding=False)
         shown = gr.State("")
         timer = gr.Timer(2.0)
 

@@ -129,7 +129,8 @@ def test_nothing_overflows_and_every_field_has_a_label(studio: Any, browser: Any
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     unlabelled = page.evaluate(
         """() => [...document.querySelectorAll('textarea, input:not([type=hidden]):not([type=file]), button')]
-            .filter(e => e.offsetParent && !(e.labels?.length || e.ariaLabel || e.innerText.trim() || e.title || e.closest('label')))
+            .filter(e => e.offsetParent)
+            .filter(e => !(e.labels?.length || e.ariaLabel || e.innerText.trim() || e.title || e.closest('label')))
             .map(e => e.outerHTML.slice(0, 120))"""
     )
     assert unlabelled == []

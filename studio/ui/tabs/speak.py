@@ -57,9 +57,12 @@ def create_speak_tab(service: TakeService, settings: Settings) -> None:
     """Lay the tab out and wire it."""
     with gr.Row(equal_height=False, elem_classes="speak-columns"):
         with gr.Column(scale=1, min_width=320):
-            gr.Markdown("### 1 · The voice", elem_classes="step")
+            gr.Markdown(
+                "### 1 · The voice\nRecord or upload a clip of it. Without a clip the model picks a voice.",
+                elem_classes="step",
+            )
             clip = gr.Audio(
-                label="Clip of the voice, 5 to 30 seconds (leave empty and the model picks a voice)",
+                label="Clip, 5 to 30 seconds",
                 sources=["microphone", "upload"],
                 type="filepath",
                 elem_id="clip",
@@ -79,10 +82,12 @@ def create_speak_tab(service: TakeService, settings: Settings) -> None:
             )
             note = gr.Textbox(label=_NOTE_LABELS["permission"], visible=False, elem_id="consent-note", max_length=1000)
         with gr.Column(scale=1, min_width=320):
-            gr.Markdown("### 2 · The text", elem_classes="step")
+            gr.Markdown(
+                "### 2 · The text\nType it in any language the model knows, long or short.", elem_classes="step"
+            )
             text = gr.Textbox(
                 label="What should the voice say?",
-                placeholder="Type a sentence in any language the model knows.",
+                placeholder="Hello, this is my voice.",
                 lines=5,
                 elem_id="text",
                 info="Lines that begin with [Name] make a dialogue between voices the model picks.",
@@ -203,7 +208,7 @@ def _speaker(
             for piece in stream:
                 wav = encode_audio(Waveform(piece, stream.sample_rate), "wav")
                 progress = card(
-                    f"Speaking: {stream.num_frames / service.frame_rate:.1f} s of about {stream.expected_seconds:.0f} s …"
+                    f"Speaking: {stream.generated_seconds:.1f} s of about {stream.expected_seconds:.0f} s …"
                 )
                 if not shown:  # the player has to be on the page before it can be fed
                     shown = True
