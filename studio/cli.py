@@ -157,7 +157,7 @@ def _references(
         return ()
     if len(transcripts) != len(clips):
         raise StudioError(
-            f"{len(clips)} clips and {len(transcripts)} transcripts were given: each --reference needs a --transcript."
+            f"Each --reference needs its own --transcript: {len(clips)} of the one and {len(transcripts)} of the other were given."
         )
     if not grounds:
         raise StudioError("Say by what right the voice is used: --speaker-consent own, permission or licence.")

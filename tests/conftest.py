@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+import studio.engine  # noqa: F401  installs the guard before any test imports transformers
+
 # Before torch is imported, and for every subprocess: on a busy machine two threads of a tiny model wait for each other
 # ten times longer than they compute.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -81,8 +83,6 @@ def processor(tiny_checkpoint: Path) -> Any:
     """The stock processor of transformers, as the reference for prompts and codes."""
     from transformers import AutoProcessor
 
-    import studio.engine  # noqa: F401  installs the guard
-
     return AutoProcessor.from_pretrained(tiny_checkpoint)
 
 
@@ -90,8 +90,6 @@ def processor(tiny_checkpoint: Path) -> Any:
 def native_model(tiny_checkpoint: Path) -> Any:
     """The stock model of transformers, as the reference for generation."""
     from transformers import HiggsAudioV2ForConditionalGeneration
-
-    import studio.engine  # noqa: F401  installs the guard
 
     return HiggsAudioV2ForConditionalGeneration.from_pretrained(tiny_checkpoint).eval()
 

@@ -95,9 +95,9 @@ class Codec:
     def close(self) -> None:
         """Let go of the model; the codec cannot be used afterwards."""
         # transformers keeps every codec that has encoded in an lru_cache on its class, for good.
-        remembered = getattr(type(self._held_model), "_get_conv1d_layers", None)
-        if hasattr(remembered, "cache_clear"):
-            remembered.cache_clear()
+        layers = getattr(type(self._held_model), "_get_conv1d_layers", None)
+        if forget := getattr(layers, "cache_clear", None):
+            forget()
         self._held_model = None
 
     @property

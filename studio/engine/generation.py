@@ -56,6 +56,12 @@ class Sampling:
                 raise StudioError(f"{name} is {value}: choose a value from {low:g} to {high:g}.")
 
 
+def check_seed(seed: int) -> None:
+    """Raise StudioError unless the seed is a number that a take can be repeated with."""
+    if not 0 <= seed <= MAX_SEED:
+        raise StudioError(f"The seed is {seed}: choose a whole number from 0 to {MAX_SEED}.")
+
+
 class FrameStream:
     """Iterates over the frames of one utterance as the language model completes them.
 

@@ -59,7 +59,10 @@ class Reference:
     def __post_init__(self) -> None:
         if not isinstance(self.consent, Consent):
             raise StudioError("This voice has no consent record: say whose voice it is before speaking with it.")
-        if not self.transcript.strip():
-            raise StudioError(
-                "The transcript of the reference clip is missing: type what is said in it, word for word."
-            )
+        require_transcript(self.transcript)
+
+
+def require_transcript(transcript: str) -> None:
+    """Raise StudioError for an empty transcript: the model reads clip and transcript together."""
+    if not transcript.strip():
+        raise StudioError("The transcript of the reference clip is missing: type what is said in it, word for word.")

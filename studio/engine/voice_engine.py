@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.engine.checkpoint import Checkpoint
 from studio.engine.codec import Codec, CodeCache, StreamDecoder
-from studio.engine.generation import MAX_SEED, FrameStream, Sampling
+from studio.engine.generation import MAX_SEED, FrameStream, Sampling, check_seed
 from studio.engine.plan import plan_speech
 from studio.engine.prompt import DEFAULT_SCENE, Conversation, encode_prompt, speech_conversation
 from studio.engine.reference import Reference
@@ -123,8 +123,7 @@ class VoiceEngine:
         started = time.perf_counter()
         if seed is None:
             seed = secrets.randbelow(MAX_SEED + 1)
-        if not 0 <= seed <= MAX_SEED:
-            raise StudioError(f"The seed is {seed}: choose a whole number from 0 to {MAX_SEED}.")
+        check_seed(seed)
         plan = plan_speech(
             text,
             references,

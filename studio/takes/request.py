@@ -8,9 +8,12 @@ from pathlib import Path
 from studio.audio.checks import require_speech_like
 from studio.audio.editing import trim
 from studio.audio.reading import read_audio
-from studio.engine.generation import Sampling
+from studio.engine.generation import Sampling, check_seed
 from studio.engine.prompt import DEFAULT_SCENE
-from studio.engine.reference import Consent, Reference
+from studio.engine.reference import Consent, Reference, require_transcript
+
+_MAX_DECODED_SECONDS = 3600.0
+"""Longest recording of which a part may be taken: what is decoded must fit into memory."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,10 @@ class ReferenceClip:
         Raises:
             StudioError: no transcript, unreadable, too short or long, silent.
         """
-        # The record first: without it nothing of the clip is looked at.
-        consent, transcript = self.consent, self.transcript
-        clip = trim(read_audio(self.path), self.start, self.end)
+        require_transcript(self.transcript)  # before the clip is decoded
+        clip = trim(read_audio(self.path, max_seconds=_MAX_DECODED_SECONDS), self.start, self.end)
         require_speech_like(clip, max_seconds=max_seconds)
-        return Reference(clip, transcript, consent, self.speaker)
+        return Reference(clip, self.transcript, self.consent, self.speaker)
 
 
 @dataclass(frozen=True)
@@ -54,3 +56,7 @@ class SpeakRequest:
     seed: int | None = None
     language: str | None = None
     descriptions: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.seed is not None:
+            check_seed(self.seed)  # here, so that no model is loaded to find it out

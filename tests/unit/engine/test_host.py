@@ -1,0 +1,145 @@
+"""The host of a process's one engine: loads late, switches, gives memory back, and always knows what it has."""
+
+import gc
+import shutil
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from studio.engine.host import TINY_NOTICE, EngineHost
+from studio.errors import StudioError
+
+
+@pytest.fixture
+def host(tiny_checkpoint: Path, tmp_path: Path) -> EngineHost:
+    return EngineHost(
+        str(tiny_checkpoint), checkpoints_folder=tmp_path / "checkpoints", code_cache=tmp_path / "codes", device="cpu"
+    )
+
+
+def test_nothing_is_loaded_before_it_is_needed(host: EngineHost, tiny_checkpoint: Path) -> None:
+    assert (host.status.state, host.status.name) == ("empty", str(tiny_checkpoint))
+    engine = host.engine()
+    assert host.engine() is engine
+    status = host.status
+    assert (status.state, status.name, status.error) == ("ready", str(tiny_checkpoint), None)
+    assert (status.device, status.precision, status.num_parameters) == ("cpu", "float32", engine.num_parameters)
+
+
+def test_noise_is_announced_as_noise(host: EngineHost) -> None:
+    host.engine()
+    assert host.status.speaks is False
+    assert host.status.notices == (TINY_NOTICE,)
+    assert "noise, not speech" in TINY_NOTICE
+    assert "--checkpoint" in TINY_NOTICE
+
+
+def test_visitors_do_not_see_the_servers_folders(host: EngineHost, tmp_path: Path) -> None:
+    assert host.status.shown_name == "tiny"
+    named = EngineHost("anna/voice", checkpoints_folder=tmp_path, code_cache=tmp_path)
+    assert named.status.shown_name == "anna/voice"
+
+
+def test_unloading_gives_the_memory_back_and_the_next_request_loads_again(host: EngineHost, references: Any) -> None:
+    speech = host.engine().clone("Hello.", references[:1], seed=1)
+    model, codec = weakref.ref(host.engine()._model), weakref.ref(host.engine().codec._model)
+    host.unload()
+    gc.collect()
+    assert (model(), codec()) == (None, None)
+    assert host.status.state == "empty"
+    assert np.array_equal(host.engine().clone("Hello.", references[:1], seed=1).codes, speech.codes)
+    assert host.status.state == "ready"
+    assert host.engine().codec.num_encodes == 0, "the codes of the clip are on disk"
+
+
+def test_an_engine_that_someone_unloaded_is_replaced(host: EngineHost) -> None:
+    first = host.engine()
+    first.unload()
+    assert host.engine() is not first
+    assert host.engine().is_loaded
+
+
+def test_requests_at_once_load_one_engine(host: EngineHost) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        engines = list(pool.map(lambda _: host.engine(), range(4)))
+    assert len({id(engine) for engine in engines}) == 1
+
+
+def test_switching_replaces_the_engine(host: EngineHost, other_checkpoint: Path) -> None:
+    before = host.engine()
+    codes = before.clone("Hello.", seed=1).codes
+    model = weakref.ref(before._model)
+    switched = host.switch(str(other_checkpoint))
+    assert host.engine() is switched
+    assert host.status.name == str(other_checkpoint)
+    assert not np.array_equal(switched.clone("Hello.", seed=1).codes, codes)
+    gc.collect()
+    assert model() is None
+    assert not before.is_loaded
+
+
+def test_switching_to_what_is_not_there_keeps_the_present_one(host: EngineHost, tmp_path: Path) -> None:
+    engine = host.engine()
+    with pytest.raises(StudioError, match="does not exist"):
+        host.switch(str(tmp_path / "absent"))
+    assert host.engine() is engine
+    assert engine.is_loaded
+    assert host.status.state == "ready"
+
+
+def test_a_checkpoint_that_cannot_be_found_is_remembered_as_failed_and_tried_again(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "later"
+    host = EngineHost(str(folder), checkpoints_folder=tmp_path, code_cache=tmp_path / "codes", device="cpu")
+    with pytest.raises(StudioError, match="does not exist"):
+        host.engine()
+    assert host.status.state == "failed"
+    assert "does not exist" in (host.status.error or "")
+    shutil.copytree(tiny_checkpoint, folder)
+    assert host.engine().is_loaded
+    assert (host.status.state, host.status.error) == ("ready", None)
+
+
+def test_a_damaged_checkpoint_leaves_the_studio_able_to_switch_back(
+    host: EngineHost, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    host.engine()
+    damaged = shutil.copytree(tiny_checkpoint, tmp_path / "damaged")
+    (damaged / "model.safetensors").write_bytes(b"x" * 1000)
+    with pytest.raises(StudioError, match="weights are damaged"):
+        host.switch(str(damaged))
+    assert host.status.state == "failed"
+    assert "weights are damaged" in (host.status.error or "")
+    assert host.switch(str(tiny_checkpoint)).clone("Hello.", seed=1).num_frames > 0
+    assert host.status.state == "ready"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU the default is another")
+def test_without_a_choice_and_a_gpu_the_tiny_checkpoint_is_built_once_and_said(tmp_path: Path) -> None:
+    said: list[str] = []
+    options: dict[str, Any] = {"checkpoints_folder": tmp_path / "checkpoints", "code_cache": tmp_path / "codes"}
+    first = EngineHost(None, announce=said.append, **options)
+    assert first.engine().clone("Hello.", seed=1).num_frames > 0
+    assert said == ["Building the tiny test checkpoint …"]
+    assert TINY_NOTICE in first.status.notices
+    assert first.status.name == str(tmp_path / "checkpoints" / "tiny-random")
+    second = EngineHost(None, announce=said.append, **options)
+    second.engine()
+    assert len(said) == 1
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU the default is another")
+def test_two_studios_that_start_together_on_a_new_home_both_speak(tmp_path: Path) -> None:
+    hosts = [
+        EngineHost(None, checkpoints_folder=tmp_path / "checkpoints", code_cache=tmp_path / "codes") for _ in range(2)
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        engines = list(pool.map(lambda host: host.engine(), hosts))
+    assert all(engine.is_loaded for engine in engines)
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["tiny-random"]
