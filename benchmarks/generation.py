@@ -19,24 +19,28 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+import torch
 
 import studio.engine  # noqa: F401  the guard comes before transformers
 from studio.audio.waveform import Waveform
 from studio.engine.checkpoint import Checkpoint, CheckpointFiles, find_checkpoint, load_checkpoint, pick_device
 from studio.engine.generation import Sampling
 from studio.engine.labels import revert_delay
+from studio.engine.length import frame_budget
 from studio.engine.prompt import encode_prompt, speech_conversation
+from studio.engine.reference import Consent, Reference
 from studio.engine.tiny import build_tiny_checkpoint
 from studio.engine.voice_engine import VoiceEngine
 
 REFERENCE_SECONDS = 8.0
 TRANSCRIPT = "For the twentieth time that evening the two men shook hands, and then they sat down."
+SHORT_TEXT = "Good morning."
+GREEDY = Sampling(temperature=0.0)
 TEXT = "The sun rises in the east and sets in the west; people have seen it for thousands of years."
 
 
 def full_size_checkpoint(device: str) -> Checkpoint:
     """The 3B's dimensions with random weights: what it costs, not what it says."""
-    import torch
     from transformers import (
         DacFeatureExtractor,
         GenerationConfig,
@@ -85,7 +89,7 @@ def full_size_checkpoint(device: str) -> Checkpoint:
 
 @dataclass
 class Run:
-    """One way of generating: seconds to the first samples and to the last, and the codes."""
+    """One way of speaking: seconds to the first samples and to the last, and the codes."""
 
     first: float
     total: float
@@ -93,23 +97,24 @@ class Run:
 
 
 class Contest:
-    """The three ways, on one checkpoint and one prompt."""
+    """The three ways, on one checkpoint, one reference and one text; all run to the text's length budget."""
 
-    def __init__(self, checkpoint: Checkpoint, frames: int) -> None:
-        import torch
-
-        self.checkpoint, self.model, self.frames = checkpoint, checkpoint.model, frames
-        self.engine = VoiceEngine(checkpoint)
+    def __init__(self, checkpoint: Checkpoint, text: str, cache: Path) -> None:
+        self.checkpoint, self.model, self.text = checkpoint, checkpoint.model, text
+        self.engine = VoiceEngine(checkpoint, code_cache=cache)
         noise = np.random.default_rng(0).normal(0, 0.1, round(REFERENCE_SECONDS * self.engine.sample_rate))
+        clip = Waveform(noise.astype(np.float32), self.engine.sample_rate)
+        self.reference = Reference(clip, TRANSCRIPT, Consent("licence", "noise made by this program"))
         started = time.perf_counter()
-        codes = self.engine.codec.encode(Waveform(noise.astype(np.float32), self.engine.sample_rate))
+        codes = torch.as_tensor(self.engine.codec.encode(clip))
         self.encode_seconds = time.perf_counter() - started
-        self.clips = [torch.as_tensor(codes)]
-        self.conversation = speech_conversation(TEXT, transcripts=[(None, TRANSCRIPT)])
+        # Native greedy decoding would still redraw repeated codes at random: off, as it is in ours.
+        self.model.generation_config.ras_win_len = None
+        self.frames = frame_budget(text, frame_rate=self.engine.frame_rate)
         config = self.model.config
         self.prompt = encode_prompt(
-            self.conversation,
-            self.clips,
+            speech_conversation(text, transcripts=[(None, TRANSCRIPT)]),
+            [codes],
             tokenizer=checkpoint.tokenizer,
             stream_bos_id=config.audio_stream_bos_id,
             stream_eos_id=config.audio_stream_eos_id,
@@ -117,8 +122,6 @@ class Contest:
 
     def native(self) -> Run:
         """``model.generate`` and one decode at its end."""
-        import torch
-
         rows, device = self.prompt.audio_rows, self.checkpoint.device
         assert rows is not None
         started = time.perf_counter()
@@ -136,77 +139,61 @@ class Contest:
         seconds = time.perf_counter() - started
         return Run(seconds, seconds, codes)
 
-    def ours(self, first_seconds: float, piece_seconds: float) -> Run:
-        """The engine's own loop, with the decoder that ``clone`` and ``stream`` use."""
-        import torch
-
-        started = time.perf_counter()
-        stream = self.engine.frame_stream(
-            self.conversation,
-            self.clips,
-            max_frames=self.frames,
-            sampling=Sampling(temperature=0.0),
-            generator=torch.Generator().manual_seed(0),
-        )
-        decoder = self.engine.stream_decoder(first_seconds, piece_seconds)
-        first: float | None = None
-        codes = []
-        for frame in stream:
-            codes.append(frame.numpy())
-            if decoder.push(codes[-1]) is not None and first is None:
-                first = time.perf_counter() - started
-        decoder.flush()
-        total = time.perf_counter() - started
-        return Run(first or total, total, np.stack(codes, axis=1))
-
     def clone(self) -> Run:
-        """Everything decoded at the end."""
-        return self.ours(1000.0, 1000.0)
+        """``VoiceEngine.clone``: nothing is heard before all is there."""
+        started = time.perf_counter()
+        speech = self.engine.clone(self.text, [self.reference], sampling=GREEDY, seed=0)
+        seconds = time.perf_counter() - started
+        return Run(seconds, seconds, speech.codes)
 
     def stream(self) -> Run:
-        """The first piece after 0.4 s of speech, then a piece a second."""
-        return self.ours(0.4, 1.0)
+        """``VoiceEngine.stream``: the first piece after 0.4 s of speech, then a piece a second."""
+        started = time.perf_counter()
+        stream = self.engine.stream(self.text, [self.reference], sampling=GREEDY, seed=0)
+        next(stream)
+        first = time.perf_counter() - started
+        for _ in stream:
+            pass
+        return Run(first, time.perf_counter() - started, stream.speech.codes)
 
 
-def long_winded_tiny(frames: int) -> Contest:
-    """A tiny checkpoint that, speaking greedily, does not end before ``frames``: random weights often do."""
+def long_winded_tiny(text: str, folder: Path) -> Contest:
+    """A tiny checkpoint that, speaking greedily, does not end before the budget: random weights often do."""
     for seed in range(100):
-        with tempfile.TemporaryDirectory() as folder:
-            name = str(build_tiny_checkpoint(Path(folder) / f"tiny-{seed}", seed))
-            contest = Contest(load_checkpoint(find_checkpoint(name)), frames)
-        if contest.clone().codes.shape[1] == frames:
+        name = str(build_tiny_checkpoint(folder / f"tiny-{seed}", seed))
+        contest = Contest(load_checkpoint(find_checkpoint(name)), text, folder / "codes")
+        if contest.clone().codes.shape[1] == contest.frames:
             return contest
-    raise SystemExit("no tiny checkpoint of the first hundred seeds speaks that long: try fewer --frames")
+    raise SystemExit("no tiny checkpoint of the first hundred seeds speaks that long: try a shorter --text")
 
 
 def main() -> None:
     """Run the contest and print it."""
-    import torch
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint")
     parser.add_argument("--full-size", action="store_true")
-    parser.add_argument("--frames", type=int, help="length of the continuation (default: 250, full size on a CPU: 50)")
-    parser.add_argument("--repeats", type=int, help="default: 3, full size: 1")
+    parser.add_argument("--text", help="what is spoken; its length budget decides how many frames are made")
+    parser.add_argument("--repeats", type=int, help="default: 3, full size on a CPU: 1")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda", "mps"])
     options = parser.parse_args()
     device = pick_device(options.device)
-    frames = options.frames or (50 if options.full_size and device == "cpu" else 250)
-    repeats = options.repeats or (1 if options.full_size else 3)
-    if options.full_size:
-        contest = Contest(full_size_checkpoint(device), frames)
-    elif options.checkpoint:
-        contest = Contest(load_checkpoint(find_checkpoint(options.checkpoint), device=options.device), frames)
-    else:
-        contest = long_winded_tiny(frames)
-
-    ways = {"model.generate": contest.native, "clone": contest.clone, "stream": contest.stream}
-    for way in ways.values() if repeats > 1 else ():
-        way()  # warm-up
-    runs: dict[str, list[Run]] = {name: [] for name in ways}
-    for _ in range(repeats):  # in turn, so that all meet the same machine
-        for name, way in ways.items():
-            runs[name].append(way())
+    slow = options.full_size and device == "cpu"
+    text, repeats = options.text or (SHORT_TEXT if slow else TEXT), options.repeats or (1 if slow else 3)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        if options.full_size:
+            contest = Contest(full_size_checkpoint(device), text, folder)
+        elif options.checkpoint:
+            contest = Contest(load_checkpoint(find_checkpoint(options.checkpoint), device=options.device), text, folder)
+        else:
+            contest = long_winded_tiny(text, folder)
+        ways = {"model.generate": contest.native, "clone": contest.clone, "stream": contest.stream}
+        for way in ways.values() if repeats > 1 else ():
+            way()  # warm-up
+        runs: dict[str, list[Run]] = {name: [] for name in ways}
+        for _ in range(repeats):  # in turn, so that all meet the same machine
+            for name, way in ways.items():
+                runs[name].append(way())
     report(contest, runs)
     if device == "cuda":
         print(f"peak GPU memory: {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB")
@@ -215,8 +202,6 @@ def main() -> None:
 
 def report(contest: Contest, runs: dict[str, list[Run]]) -> None:
     """Print the medians, as ratios to the native way."""
-    import torch
-
     checkpoint, repeats = contest.checkpoint, len(runs["clone"])
     print(
         f"{Path(checkpoint.files.name).name}: {checkpoint.num_parameters / 1e6:,.1f} M parameters, {checkpoint.precision} on "

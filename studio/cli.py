@@ -6,6 +6,7 @@ line on stderr that says what is wrong and what to do.
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -39,7 +40,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 
 
 def _print(document: Any, as_json: bool, text: str) -> None:
-    sys.stdout.write((json.dumps(document, ensure_ascii=False, indent=2) if as_json else text) + "\n")
+    # ASCII, so that the document survives whatever encoding the pipe has; \\u escapes are the same JSON.
+    sys.stdout.write((json.dumps(document, indent=2) if as_json else text) + "\n")
 
 
 def _say(sentence: str) -> None:
@@ -121,8 +123,8 @@ def speak(
     for notice in service.host.status.notices:
         _say(notice)
     speech = take.speech
-    ended = "" if speech.ended else "; it reached the length budget, so its end may be cut"
-    summary = f"{take.path}: {speech.seconds:.2f} s, RTF {speech.rtf:.2f}, seed {speech.seed}{ended}"
+    summary = f"{take.path}: {speech.seconds:.2f} s, RTF {speech.rtf:.2f}, seed {speech.seed}"
+    summary += "".join(f"; {shortcoming}" for shortcoming in speech.shortcomings())
     _print({**take.as_json(), "notices": list(service.host.status.notices)}, as_json, summary)
 
 
@@ -157,7 +159,7 @@ def _references(
         return ()
     if len(transcripts) != len(clips):
         raise StudioError(
-            f"Each --reference needs its own --transcript: {len(clips)} of the one and {len(transcripts)} of the other were given."
+            f"Each --reference needs its own --transcript: {len(clips)} of one, {len(transcripts)} of the other."
         )
     if not grounds:
         raise StudioError("Say by what right the voice is used: --speaker-consent own, permission or licence.")
@@ -167,10 +169,17 @@ def _references(
     )
     references = []
     for clip, transcript, ground, note in zip(clips, transcripts, grounds, notes, strict=True):
-        speaker, path = (None, clip) if Path(clip).exists() or "=" not in clip else _named(clip, "--reference")
+        speaker, path = (None, clip) if "=" not in clip or _is_file(clip) else _named(clip, "--reference")
         consent = Consent(ground, note)  # type: ignore[arg-type]  Consent refuses what is no ground
         references.append(ReferenceClip(Path(path), transcript, consent, speaker, start, end))
     return tuple(references)
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):  # longer than a path may be, or no path at all
+        return False
 
 
 def _one_for_each(values: list[str], count: int, option: str) -> list[str]:
@@ -253,6 +262,9 @@ def _quieten() -> None:
     if not sys.stderr.isatty():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     logging.disable(logging.ERROR)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a pipe's encoding must not lose a finished take
     warnings.filterwarnings("ignore")
 
 
@@ -276,4 +288,11 @@ def main() -> None:
         _fail(f"{error.format_message().rstrip('.')}.{hint}")  # type: ignore[attr-defined]
     except (typer.Abort, KeyboardInterrupt):
         _fail("Stopped.")
+    except Exception as error:
+        if os.environ.get("STUDIO_DEBUG"):
+            raise
+        what = f"{type(error).__name__}: {error}".strip(": ")
+        _fail(
+            f"This should not have happened ({what[:300]}): run it again with STUDIO_DEBUG=1 to see where, and report it."
+        )
     raise SystemExit(code or 0)

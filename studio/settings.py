@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from studio.errors import StudioError
@@ -22,6 +22,9 @@ def _default_home() -> Path:
     return Path(platformdirs.user_data_dir("higgs-voice-studio", appauthor=False))
 
 
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
 def on_space() -> bool:
     """Whether this process runs as a Hugging Face Space."""
     return bool(os.environ.get("SPACE_ID"))
@@ -30,7 +33,7 @@ def on_space() -> bool:
 class Settings(BaseSettings):
     """One object with all settings; see the README for what a deployer sets."""
 
-    model_config = SettingsConfigDict(env_prefix="STUDIO_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="STUDIO_", env_ignore_empty=True, extra="ignore")
 
     home: Path = Field(default_factory=_default_home)
     """Folder under which everything a user makes lives."""
@@ -51,12 +54,24 @@ class Settings(BaseSettings):
     password: str | None = Field(default=None, repr=False)
     """With both set the page asks for a login."""
     switch_checkpoint: bool | None = None
-    """Whether visitors may load another checkpoint for everyone; None: yes on one's own machine, no on a Space."""
+    """Whether visitors may load another checkpoint for everyone; None: only where nobody but oneself can be a visitor,
+    or where visitors log in."""
+
+    @field_validator("home")
+    @classmethod
+    def _expand_home(cls, home: Path) -> Path:
+        try:
+            return home.expanduser().absolute()
+        except RuntimeError:
+            raise ValueError("there is no such user's home folder") from None
 
     @property
     def may_switch_checkpoint(self) -> bool:
         """The decision behind ``switch_checkpoint``."""
-        return not on_space() if self.switch_checkpoint is None else self.switch_checkpoint
+        if self.switch_checkpoint is not None:
+            return self.switch_checkpoint
+        own_machine = self.host in _LOOPBACK and not on_space()
+        return own_machine or bool(self.username and self.password)
 
     @property
     def checkpoints_folder(self) -> Path:

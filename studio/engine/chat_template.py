@@ -55,6 +55,17 @@ CHAT_TEMPLATE = """\
 """Renders the golden prompts from messages with the native roles (tests hold it to :func:`studio.engine.prompt.render`)."""
 
 
+def feature_extractor_settings(sample_rate: int) -> dict[str, Any]:
+    """Arguments of ``DacFeatureExtractor``: as released, it does nothing but hand the samples on, at the codec's rate."""
+    return {
+        "feature_size": 1,
+        "hop_length": 1,
+        "padding_side": "right",
+        "padding_value": 0.0,
+        "sampling_rate": sample_rate,
+    }
+
+
 def processor_settings(config: Any, *, codec: str, sample_rate: int) -> dict[str, Any]:
     """The content of ``processor_config.json``.
 
@@ -76,12 +87,8 @@ def processor_settings(config: Any, *, codec: str, sample_rate: int) -> dict[str
         },
         "feature_extractor": {
             "feature_extractor_type": "DacFeatureExtractor",
-            "feature_size": 1,
-            "hop_length": 1,
-            "padding_side": "right",
-            "padding_value": 0.0,
             "return_attention_mask": True,
-            "sampling_rate": sample_rate,
+            **feature_extractor_settings(sample_rate),
         },
         "processor_class": "HiggsAudioV2Processor",
     }

@@ -7,24 +7,31 @@ works with (rates, codebooks, token ids) is read from it.
 
 from __future__ import annotations
 
-import json
-import os
+import errno
 import re
-import socket
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
+from studio.engine.chat_template import feature_extractor_settings
 from studio.engine.compat import CODEC_FOLDER
+from studio.engine.files import json_object
+from studio.engine.hub import download
+from studio.engine.memory import is_out_of_memory
 from studio.engine.tiny import MARKER_FILE
 from studio.errors import StudioError
 
 HUB_3B = "bosonai/higgs-audio-v2-generation-3B-base"
 HUB_CODEC = "bosonai/higgs-audio-v2-tokenizer"
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model"]
-_LM_TYPE, _CODEC_TYPE, _BOSON_TYPE = "higgs_audio_v2", "higgs_audio_v2_tokenizer", "higgs_audio"
+
+NATIVE_TYPE, CODEC_TYPE, ORIGINAL_TYPE = "higgs_audio_v2", "higgs_audio_v2_tokenizer", "higgs_audio"
+"""``model_type`` in the config of a model, of a codec, and of a model of the original code."""
+
+_OWNER_AND_MODEL = re.compile(r"(?!\.)[\w.-]+/[\w.-]+")
+# The hub's rules for names, as huggingface_hub checks them before it asks.
+_HUB_ID = re.compile(
+    r"(?!.*(?:--|\.\.))(?!.*\.git$)[A-Za-z0-9](?:[\w.-]*\w)?/(?=.{1,96}$)[A-Za-z0-9](?:[\w.-]*\w)?", re.ASCII
+)
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -35,7 +42,7 @@ class CheckpointFiles:
     """A checkpoint whose files are all there.
 
     Attributes:
-        name: as the user gave it.
+        name: as the user gave it; with the path of a folder, so it is for whoever runs the studio alone.
         folder, codec_folder: where the language model and the codec lie.
         kind: "tiny" (random weights: noise), "demo", or "native" (anything from elsewhere).
         size_bytes: weights of both on disk.
@@ -46,6 +53,11 @@ class CheckpointFiles:
     codec_folder: Path
     kind: Literal["tiny", "demo", "native"]
     size_bytes: int
+
+    @property
+    def shown_name(self) -> str:
+        """The name in sentences, which visitors of the page may read: see :func:`shown_name`."""
+        return shown_name(self.name)
 
     @property
     def speaks(self) -> bool:
@@ -80,135 +92,143 @@ class Checkpoint:
 
 def is_hub_id(name: str) -> bool:
     """Whether ``name`` has the form ``owner/model`` and is no folder here."""
-    return bool(_HUB_ID.fullmatch(name)) and not Path(name).exists()
+    return bool(_HUB_ID.fullmatch(name)) and not _exists(name)
+
+
+def shown_name(name: str) -> str:
+    """A checkpoint's name for anybody: a hub id as it is, of a path the last part, without the folders of the server."""
+    last = PurePath(name).name
+    shown = name if not last or (_OWNER_AND_MODEL.fullmatch(name) and not _exists(name)) else last
+    shown = "".join(character if character.isprintable() else "?" for character in shown)
+    return (shown if len(shown) <= 100 else f"{shown[:99]}…") or "''"
 
 
 def find_checkpoint(name: str) -> CheckpointFiles:
     """Locate a checkpoint and check that it is complete, downloading it first where it is a hub id.
 
     Raises:
-        StudioError: not found, not Higgs Audio v2, in the original format, incomplete, or the hub cannot be reached.
+        StudioError: not found, not Higgs Audio v2, in the original format, incomplete, or the hub does not give it.
     """
     name = str(name).strip()
-    folder = _download(name) if is_hub_id(name) else Path(name).expanduser()
-    config = _read_config(folder, name)
-    model_type = config.get("model_type")
-    if model_type == _BOSON_TYPE:
-        raise StudioError(
-            f"{name} is in the original boson format: convert it with `python -m studio checkpoint convert {name} NEW`."
-        )
-    if model_type != _LM_TYPE:
-        raise StudioError(
-            f"{name} is a '{model_type}' checkpoint, but the studio speaks Higgs Audio v2 ('{_LM_TYPE}'): choose another."
-        )
-    size = _weights_size(folder, name)
-    if not (folder / "tokenizer.json").is_file():
-        raise StudioError(f"{name} is incomplete: tokenizer.json is missing; download or copy the whole folder again.")
-    codec_folder = _find_codec(folder, name)
-    codec_type = _read_config(codec_folder, f"The codec of {name}").get("model_type")
-    if codec_type != _CODEC_TYPE:
-        raise StudioError(f"The codec of {name} is a '{codec_type}' model, not '{_CODEC_TYPE}': put {HUB_CODEC} there.")
-    size += _weights_size(codec_folder, f"The codec of {name}")
-    return CheckpointFiles(name, folder, codec_folder, _kind(folder), size)
+    shown = shown_name(name)
+    here = not is_hub_id(name)
+    folder = _local_folder(name, shown) if here else download(name, lambda folder: _check_model(folder, shown))
+    _check_model(folder, shown)
+    size = _weights_size(folder, shown)
+    if not _is_file(folder / "tokenizer.json"):
+        raise StudioError(f"{shown} is incomplete: tokenizer.json is missing; download or copy the whole folder again.")
+    codec_folder = _find_codec(folder, shown)
+    _check_codec(codec_folder, shown)
+    size += _weights_size(codec_folder, f"The codec of {shown}")
+    return CheckpointFiles(name, folder, codec_folder, checkpoint_kind(folder), size)
 
 
-def _read_config(folder: Path, name: str) -> dict[str, Any]:
+def _exists(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):  # too long, or with a NUL: nothing here can have that name
+        return False
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _local_folder(name: str, shown: str) -> Path:
+    folder: Path | None = None
+    try:
+        path = Path(name).expanduser()
+        if name and "\0" not in name and (path.exists() or not _OWNER_AND_MODEL.fullmatch(name)):
+            folder = path
+    except PermissionError:
+        raise StudioError(f"{shown} may not be read by the studio: give it the right to, or choose another.") from None
+    except (OSError, ValueError, RuntimeError):  # too long, or the home of nobody: no folder at any rate
+        folder = None
+    if folder is None:
+        raise StudioError(
+            f"{shown}: this is neither a folder nor a hub id of the form owner/model: check its spelling, or give one "
+            f"such as {HUB_3B}."
+        )
+    return folder
+
+
+def _check_model(folder: Path, shown: str) -> None:
+    model_type = _read_config(folder, shown).get("model_type")
+    if model_type == ORIGINAL_TYPE:
+        raise StudioError(
+            f"{shown} is in the original boson format: convert it with `python -m studio checkpoint convert FOLDER NEW`."
+        )
+    if model_type != NATIVE_TYPE:
+        raise StudioError(
+            f"{shown} is a '{model_type}' checkpoint, but the studio speaks Higgs Audio v2 ('{NATIVE_TYPE}'): "
+            "choose another."
+        )
+
+
+def _check_codec(folder: Path, shown: str) -> None:
+    codec_type = _read_config(folder, f"The codec of {shown}").get("model_type")
+    if codec_type != CODEC_TYPE:
+        raise StudioError(f"The codec of {shown} is a '{codec_type}' model, not '{CODEC_TYPE}': put {HUB_CODEC} there.")
+
+
+def _read_config(folder: Path, shown: str) -> dict[str, Any]:
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
         raise StudioError(
-            f"{name}: this checkpoint folder {what}; give a folder that holds config.json, or a hub id such as {HUB_3B}."
+            f"{shown}: this checkpoint folder {what}; give a folder that holds config.json, or a hub id such as {HUB_3B}."
         )
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return json_object(folder / "config.json")
     except FileNotFoundError:
         raise StudioError(
-            f"{name} holds no config.json: it is not a checkpoint folder, or its copy is incomplete."
+            f"{shown} holds no config.json: it is not a checkpoint folder, or its copy is incomplete."
         ) from None
     except (OSError, ValueError):
-        raise StudioError(f"The config.json of {name} cannot be read: download or copy the folder again.") from None
-    if not isinstance(config, dict):
-        raise StudioError(f"The config.json of {name} is not a configuration: download or copy the folder again.")
-    return config
+        raise StudioError(f"The config.json of {shown} cannot be read: download or copy the folder again.") from None
+    except TypeError:
+        raise StudioError(
+            f"The config.json of {shown} is not a configuration: download or copy the folder again."
+        ) from None
 
 
-def _weights_size(folder: Path, name: str) -> int:
+def _weights_size(folder: Path, shown: str) -> int:
     """Bytes of weights; raises StudioError if any file of them is missing. Pickled weights are never loaded."""
     index = folder / "model.safetensors.index.json"
     try:
-        shards = (
-            sorted(set(json.loads(index.read_text())["weight_map"].values()))
-            if index.is_file()
-            else ["model.safetensors"]
-        )
-    except (OSError, ValueError, KeyError, AttributeError):
-        raise StudioError(f"{name}: {index.name} cannot be read; download or copy the folder again.") from None
-    missing = [shard for shard in shards if Path(shard).name != shard or not (folder / shard).is_file()]
+        shards = sorted(set(json_object(index)["weight_map"].values())) if index.is_file() else ["model.safetensors"]
+        missing = [shard for shard in shards if Path(shard).name != shard or not _is_file(folder / shard)]
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        raise StudioError(f"{shown}: {index.name} cannot be read; download or copy the folder again.") from None
     if missing:
         found = "" if len(shards) == 1 else f" ({len(shards) - len(missing)} of {len(shards)} weight files are there)"
-        raise StudioError(f"{name} is incomplete: {missing[0]} is missing{found}; download or copy it again.")
+        raise StudioError(f"{shown} is incomplete: {missing[0]} is missing{found}; download or copy it again.")
     return sum((folder / shard).stat().st_size for shard in shards)
 
 
-def _find_codec(folder: Path, name: str) -> Path:
+def _find_codec(folder: Path, shown: str) -> Path:
     if (folder / CODEC_FOLDER).is_dir():
         return folder / CODEC_FOLDER
     try:
-        named = json.loads((folder / "processor_config.json").read_text(encoding="utf-8"))["audio_tokenizer"]
-        codec = str(named["audio_tokenizer_name_or_path"])
+        codec = json_object(folder / "processor_config.json")["audio_tokenizer"]["audio_tokenizer_name_or_path"]
+        if codec and (folder / codec).is_dir():  # a relative path is meant from the config that holds it
+            return folder / codec
     except (OSError, ValueError, KeyError, TypeError):
-        codec = ""
-    if codec and Path(codec).is_dir():
-        return Path(codec)
-    if is_hub_id(codec):
-        return _download(codec)
-    raise StudioError(f"{name} has no codec: put the files of {HUB_CODEC} into its subfolder {CODEC_FOLDER}.")
+        codec = None
+    if isinstance(codec, str) and _HUB_ID.fullmatch(codec):
+        return download(codec, lambda folder: _check_codec(folder, shown))
+    raise StudioError(f"{shown} has no codec: put the files of {HUB_CODEC} into its subfolder {CODEC_FOLDER}.")
 
 
-def _kind(folder: Path) -> Literal["tiny", "demo", "native"]:
+def checkpoint_kind(folder: Path) -> Literal["tiny", "demo", "native"]:
+    """What the studio's marker in a folder says of it; "native" for all that the studio did not make."""
     try:
-        kind = json.loads((folder / MARKER_FILE).read_text(encoding="utf-8")).get("kind")
-    except (OSError, ValueError, AttributeError):
+        kind = json_object(folder / MARKER_FILE).get("kind")
+    except (OSError, ValueError, TypeError):
         return "native"
     return kind if kind in ("tiny", "demo") else "native"
-
-
-def hub_reachable(timeout_seconds: float = 3.0) -> bool:
-    """Whether the model hub answers. One quick look, because the hub's client retries for half a minute."""
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE:
-        return False
-    if any(os.environ.get(key) for key in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
-        return True  # a proxy resolves names for us: only a real request could tell
-    address = urlsplit(constants.ENDPOINT)
-    port = address.port or (80 if address.scheme == "http" else 443)
-    try:
-        with socket.create_connection((address.hostname or "", port), timeout_seconds):
-            return True
-    except OSError:
-        return False
-
-
-def _download(hub_id: str) -> Path:
-    """The local copy of a hub repository, fetched first where the hub can be reached."""
-    from huggingface_hub import errors, snapshot_download
-
-    reachable = hub_reachable()
-    try:
-        return Path(snapshot_download(hub_id, allow_patterns=_HUB_FILES, local_files_only=not reachable))
-    except errors.GatedRepoError:
-        raise StudioError(
-            f"{hub_id} asks for its licence to be accepted: accept it on the hub's page and set HF_TOKEN, then try again."
-        ) from None
-    except errors.RepositoryNotFoundError:
-        raise StudioError(
-            f"The hub has no model {hub_id}, or it is private: check the name, or set HF_TOKEN."
-        ) from None
-    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, errors.HfHubHTTPError, OSError):
-        raise StudioError(
-            f"The model hub cannot be reached and {hub_id} is not on this machine yet: connect to the internet, "
-            "or give a local checkpoint folder."
-        ) from None
 
 
 def pick_device(wanted: Device = "auto") -> str:
@@ -246,7 +266,6 @@ def load_checkpoint(
         StudioError: not enough memory, damaged or missing weights, or files gone since they were found.
     """
     import torch
-    from safetensors import SafetensorError
     from transformers import (
         AutoTokenizer,
         DacFeatureExtractor,
@@ -258,43 +277,32 @@ def load_checkpoint(
     place = pick_device(device)
     dtype: Any = "auto" if precision == "auto" else getattr(torch, precision)
     warnings = _check_memory(files, place, precision)
-    again = (
-        f"{files.name} cannot be loaded: its weights are damaged or do not fit its config; download or copy it again."
-    )
     model_class: Any = HiggsAudioV2ForConditionalGeneration
     codec_class: Any = HiggsAudioV2TokenizerModel
+    options: dict[str, Any] = {"output_loading_info": True, "local_files_only": True}
+    if place == "cuda":
+        options["device_map"] = {"": place}  # tensor by tensor onto the GPU, so that the host need not hold them all
     transformers_logging.disable_progress_bar()  # the studio says itself what it loads
     try:
-        model, report = model_class.from_pretrained(
-            files.folder, dtype=dtype, use_text_head=text_head, output_loading_info=True, local_files_only=True
-        )
-        codec_model, codec_report = codec_class.from_pretrained(
-            files.codec_folder, output_loading_info=True, local_files_only=True
-        )
+        model, report = model_class.from_pretrained(files.folder, dtype=dtype, use_text_head=text_head, **options)
+        codec_model, codec_report = codec_class.from_pretrained(files.codec_folder, **options)
         tokenizer = AutoTokenizer.from_pretrained(files.folder, local_files_only=True)
         feature_extractor = _feature_extractor(files, codec_model, DacFeatureExtractor)
         # transformers fills what a file lacks with random weights and goes on; such a model speaks noise.
         lacking = sorted({*report["missing_keys"], *codec_report["missing_keys"]} - _NOT_USED_IN_SPEECH)
         if lacking:
             raise StudioError(
-                f"{files.name} lacks {len(lacking)} weights, among them {lacking[0]}: download or copy it again."
+                f"{files.shown_name} lacks {len(lacking)} weights, among them {lacking[0]}: download or copy it again."
             )
         model.to(place).eval()
         codec_model.to(place).eval()
-    except torch.OutOfMemoryError:
-        raise StudioError(
-            f"{files.name} does not fit into the memory of {place}: close other programs or use --device cpu."
-        ) from None
-    except FileNotFoundError:
-        raise StudioError(
-            f"{files.name} is gone or incomplete: its folder was moved or deleted; choose another."
-        ) from None
-    except (OSError, SafetensorError, RuntimeError, ValueError, KeyError) as error:
-        if not files.folder.is_dir():
-            raise StudioError(
-                f"{files.name} is gone: its folder was moved or deleted; choose another checkpoint."
-            ) from None
-        raise StudioError(again) from error
+    except StudioError:
+        raise
+    except Exception as error:
+        sentence = _why_not_loaded(files, place, error)
+        if sentence is None:
+            raise
+        raise StudioError(sentence) from error
     model.requires_grad_(False)
     codec_model.requires_grad_(False)
     return Checkpoint(
@@ -312,12 +320,31 @@ def load_checkpoint(
 _NOT_USED_IN_SPEECH = {"semantic_model.masked_spec_embed"}
 
 
+def _why_not_loaded(files: CheckpointFiles, place: str, error: Exception) -> str | None:
+    """The sentence for what transformers raised over these files; None for what no file explains."""
+    from huggingface_hub.errors import StrictDataclassError
+    from safetensors import SafetensorError
+
+    shown = files.shown_name
+    if is_out_of_memory(error) or getattr(error, "errno", None) == errno.ENOMEM:
+        todo = "close other programs, or choose a smaller checkpoint" + ("" if place == "cpu" else " or --device cpu")
+        return f"There is not enough memory on {place} for {shown}: {todo}."
+    if not files.folder.is_dir():
+        return f"{shown} is gone: its folder was moved or deleted; choose another checkpoint."
+    if isinstance(error, FileNotFoundError):
+        return f"{shown} is gone or incomplete: its folder was moved or deleted; choose another."
+    files_at_fault = (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError, StrictDataclassError)
+    if isinstance(error, files_at_fault):
+        return f"{shown} cannot be loaded: its weights are damaged or do not fit its config; download or copy it again."
+    return None
+
+
 def _feature_extractor(files: CheckpointFiles, codec_model: Any, extractor_class: Any) -> Any:
     try:
         return extractor_class.from_pretrained(files.folder, local_files_only=True)
     except (OSError, ValueError, TypeError):
         # Old folders lack it; the released one does nothing but hand the samples on at the codec's rate.
-        return extractor_class(feature_size=1, sampling_rate=codec_model.config.sample_rate, hop_length=1)
+        return extractor_class(**feature_extractor_settings(codec_model.config.sample_rate))
 
 
 _LARGE_BYTES = 4 * 2**30
@@ -331,12 +358,13 @@ def _check_memory(files: CheckpointFiles, device: str, precision: Precision) -> 
     if needed > free:
         gib = 2**30
         raise StudioError(
-            f"{files.name} needs about {needed / gib:.0f} GiB of memory on {device} and {free / gib:.0f} GiB are free: "
+            f"{files.shown_name} needs about {needed / gib:.0f} GiB of memory on {device} and {free / gib:.0f} GiB are free: "
             "close other programs, or choose a smaller checkpoint."
         )
     if device == "cpu" and files.size_bytes > _LARGE_BYTES:
         return [
-            f"{files.name} runs on the CPU: on two cores speech takes about six times its own duration; a GPU is faster."
+            f"{files.shown_name} runs on the CPU: on two cores speech takes about six times its own duration; "
+            "a GPU is faster."
         ]
     return []
 
@@ -345,7 +373,7 @@ def describe_checkpoint(files: CheckpointFiles) -> dict[str, Any]:
     """What a checkpoint is, read from its files without loading it; rates in Hz and frames per second."""
     from transformers import AutoConfig
 
-    config = _read_config(files.folder, files.name)
+    config = _read_config(files.folder, files.shown_name)
     codec = AutoConfig.from_pretrained(files.codec_folder, local_files_only=True)
     return {
         "name": files.name,

@@ -4,9 +4,9 @@ Two defects are mended, each at the moment the module concerned is imported and 
 loaded here and nothing is touched where there is nothing to mend:
 
 * ``torchaudio``: PyPI's build links CUDA; beside a CPU build of torch its compiled extension cannot be loaded and
-  ``import torchaudio`` raises OSError, which also breaks ``import swift``. The Higgs codec uses
-  ``torchaudio.functional.resample`` alone, which is pure Python. If, and only if, the extension fails to load, it is
-  declared absent.
+  ``import torchaudio`` raises OSError, beside a torch for another CUDA version RuntimeError; either also breaks
+  ``import swift``. The Higgs codec uses ``torchaudio.functional.resample`` alone, which is pure Python. If, and only if,
+  the extension fails to load, it is declared absent.
 * Processors with a codec (``HiggsAudioV2Processor``): ``processor_config.json`` records the codec by name or path only,
   so a checkpoint folder that carries its codec stops loading once it is moved. A codec subfolder beside the config is
   preferred to whatever the config says.
@@ -31,7 +31,7 @@ _PROCESSING = "transformers.processing_utils"
 def _load_extension(load: Callable[[ModuleType], None], module: ModuleType) -> None:
     try:
         load(module)
-    except (OSError, ImportError):
+    except (OSError, ImportError, RuntimeError):
         vars(module).update(
             _IS_TORCHAUDIO_EXT_AVAILABLE=False,
             _IS_ALIGN_AVAILABLE=False,

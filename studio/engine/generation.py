@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from studio.engine.prompt import PromptInputs
 
 MAX_SEED = 2**32 - 1
+_GREEDY_BELOW = 1e-3
+"""Temperatures under this divide logits beyond what float32 holds, and leave one choice anyway."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,7 @@ class _Drawer:
         from transformers.generation.logits_process import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
         self.sampling, self.generator, self.config = sampling, generator, config
-        self.greedy = sampling.temperature == 0
+        self.greedy = sampling.temperature < _GREEDY_BELOW
         self.warpers: list[Any] = []
         if not self.greedy:
             if sampling.temperature != 1.0:
@@ -174,6 +176,11 @@ class _Drawer:
 
         config = self.config
         plain = logits.reshape(config.num_codebooks, config.codebook_size)
+        if not bool(torch.isfinite(plain).all()):
+            raise StudioError(
+                "The checkpoint gives invalid numbers instead of speech: its weights are broken, or bfloat16 does not suit "
+                "it; try --precision float32 or another checkpoint."
+            )
         scores = plain.clone()
         if step < config.num_codebooks:  # codebooks that have not begun say BOS
             _allow_only(scores[step:], config.audio_stream_bos_id)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,10 +16,12 @@ from studio.engine.checkpoint import (
     CheckpointFiles,
     Device,
     Precision,
+    checkpoint_kind,
     find_checkpoint,
-    is_hub_id,
     load_checkpoint,
+    shown_name,
 )
+from studio.engine.files import write_advice
 from studio.engine.tiny import build_tiny_checkpoint
 from studio.engine.voice_engine import VoiceEngine
 from studio.errors import StudioError
@@ -36,18 +41,26 @@ TINY_NOTICE = (
 """What the page and the command line say while the tiny checkpoint is loaded."""
 
 
+_DEFAULT_NAME = "the default checkpoint"
+_UNEXPECTED = (
+    "The checkpoint could not be loaded because something went wrong inside the studio: its log has the details; "
+    "try again, or choose another checkpoint."
+)
+
+
 @dataclass(frozen=True)
 class HostStatus:
     """What the host has at this moment.
 
     Attributes:
-        state: "empty" (nothing loaded yet), "loading", "ready" or "failed".
-        name: the checkpoint in question.
+        state: "empty" (nothing was loaded yet), "loading" (or being fetched), "ready", "failed", or "unloaded" (somebody
+            gave the memory back). In every state but "loading" the next request loads what is not loaded.
+        name: the checkpoint in question as whoever runs the studio named it; visitors see ``shown_name``.
         notices: sentences the user should read.
         error: why loading failed.
     """
 
-    state: Literal["empty", "loading", "ready", "failed"]
+    state: Literal["empty", "loading", "ready", "failed", "unloaded"]
     name: str
     speaks: bool = True
     notices: tuple[str, ...] = ()
@@ -59,7 +72,7 @@ class HostStatus:
     @property
     def shown_name(self) -> str:
         """The name for visitors: a hub id, or a folder's own name without the server's path to it."""
-        return self.name if is_hub_id(self.name) else Path(self.name).name
+        return shown_name(self.name)
 
 
 class EngineHost:
@@ -89,7 +102,7 @@ class EngineHost:
         self._max_text_chars, self._announce = max_text_chars, announce
         self._engine: VoiceEngine | None = None
         self._lock = threading.Lock()
-        self._status = HostStatus("empty", checkpoint or "the default checkpoint")
+        self._status = HostStatus("empty", checkpoint or _DEFAULT_NAME)
 
     @property
     def status(self) -> HostStatus:
@@ -100,7 +113,10 @@ class EngineHost:
         """The engine, loaded now if it is not yet. Raises StudioError if it cannot be."""
         with self._lock:
             if self._engine is None or not self._engine.is_loaded:
-                self._engine = self._load(self._wanted)
+                self._status = HostStatus("loading", self._wanted or _DEFAULT_NAME)
+                with self._failure_shown():
+                    files, notices = (find_checkpoint(self._wanted), ()) if self._wanted else self._default()
+                    self._engine = self._load(files, notices)
             return self._engine
 
     def switch(self, checkpoint: str) -> VoiceEngine:
@@ -111,9 +127,16 @@ class EngineHost:
             StudioError: it cannot be found or loaded.
         """
         with self._lock:
-            files = find_checkpoint(checkpoint)
-            self._release()  # first: both together may not fit
-            self._engine = self._load_files(files, ())
+            before = self._status
+            self._status = HostStatus("loading", checkpoint)  # finding may mean to fetch gigabytes
+            try:
+                files = find_checkpoint(checkpoint)
+            except BaseException:
+                self._status = before
+                raise
+            with self._failure_shown():
+                self._release()  # first: both together may not fit
+                self._engine = self._load(files, ())
             self._wanted = checkpoint  # only now: after a failure the next request loads the earlier one again
             return self._engine
 
@@ -121,33 +144,31 @@ class EngineHost:
         """Give the memory back; the next request loads the checkpoint again."""
         with self._lock:
             self._release()
+            if self._status.state != "failed":  # why it failed is worth more than that nothing is loaded
+                now = self._status
+                self._status = HostStatus("unloaded", now.name, now.speaks, now.notices)
 
     def _release(self) -> None:
         if self._engine is not None:
             self._engine.unload()
             self._engine = None
-            self._status = HostStatus("empty", self._status.name, self._status.speaks, self._status.notices)
 
-    def _load(self, checkpoint: str | None) -> VoiceEngine:
-        name = checkpoint or "the default checkpoint"
-        self._status = HostStatus("loading", name)
+    @contextmanager
+    def _failure_shown(self) -> Iterator[None]:
+        """Whatever is raised within, the status must not say "loading" for ever."""
         try:
-            files, notices = (find_checkpoint(checkpoint), ()) if checkpoint else self._default()
-            return self._load_files(files, notices)
-        except StudioError as error:
-            self._status = HostStatus("failed", name, error=str(error))
+            yield
+        except BaseException as error:
+            sentence = str(error) if isinstance(error, StudioError) else _UNEXPECTED
+            self._status = HostStatus("failed", self._status.name, error=sentence)
             raise
 
-    def _load_files(self, files: CheckpointFiles, notices: tuple[str, ...]) -> VoiceEngine:
+    def _load(self, files: CheckpointFiles, notices: tuple[str, ...]) -> VoiceEngine:
         self._status = HostStatus("loading", files.name, files.speaks)
         if files.size_bytes > 2**30:
-            self._announce(f"Loading {files.name} ({files.size_bytes / 1e9:.1f} GB) …")
-        try:
-            checkpoint = load_checkpoint(files, device=self._device, precision=self._precision)
-            engine = VoiceEngine(checkpoint, code_cache=self._code_cache, max_text_chars=self._max_text_chars)
-        except StudioError as error:
-            self._status = HostStatus("failed", files.name, error=str(error))
-            raise
+            self._announce(f"Loading {files.shown_name} ({files.size_bytes / 1e9:.1f} GB) …")
+        checkpoint = load_checkpoint(files, device=self._device, precision=self._precision)
+        engine = VoiceEngine(checkpoint, code_cache=self._code_cache, max_text_chars=self._max_text_chars)
         if files.kind == "tiny":
             notices = (*notices, TINY_NOTICE)
         self._status = HostStatus(
@@ -176,12 +197,39 @@ class EngineHost:
                     notices = (str(error),)
             else:
                 notices = (f"The GPU has {free / 2**30:.0f} GiB free, too little for the 3B model.",)
-        if not (self._tiny_folder / "config.json").is_file():
-            self._announce("Building the tiny test checkpoint …")
+        return self._tiny(), notices
+
+    def _tiny(self) -> CheckpointFiles:
+        """The studio's own tiny checkpoint, built where it is not there or no longer whole."""
+        if self._tiny_folder.exists():
             try:
-                build_tiny_checkpoint(self._tiny_folder)
+                return find_checkpoint(str(self._tiny_folder))
             except StudioError:
-                # Another studio that started on this home at the same time may have been quicker.
-                if not (self._tiny_folder / "config.json").is_file():
-                    raise
-        return find_checkpoint(str(self._tiny_folder)), notices
+                self._clear_remains()
+        self._announce("Building the tiny test checkpoint …")
+        try:
+            build_tiny_checkpoint(self._tiny_folder)
+        except StudioError as error:
+            # Another studio that started on this home at the same time may have been quicker.
+            try:
+                return find_checkpoint(str(self._tiny_folder))
+            except StudioError:
+                raise error from None
+        return find_checkpoint(str(self._tiny_folder))
+
+    def _clear_remains(self) -> None:
+        """Make room for the tiny checkpoint. What the studio itself made is deleted, anything else is kept aside."""
+        folder = self._tiny_folder
+        try:
+            aside = Path(tempfile.mkdtemp(prefix=f".broken-{folder.name}-", dir=folder.parent))
+            try:
+                moved = folder.replace(aside / folder.name)
+                if checkpoint_kind(moved) == "tiny":
+                    shutil.rmtree(moved, ignore_errors=True)
+            finally:
+                with suppress(OSError):  # it holds something
+                    aside.rmdir()
+        except FileNotFoundError:  # another studio was quicker
+            return
+        except OSError as error:
+            raise StudioError(f"The damaged tiny checkpoint cannot be moved aside {write_advice(error)}") from error

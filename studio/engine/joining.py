@@ -23,6 +23,7 @@ _FADE_SECONDS = 0.005
 _LOUDNESS_SECONDS = 2.0
 """Speech looked at before a chunk's gain is fixed."""
 _MAX_GAIN_DB = 6.0
+_RAISED_PEAK = 0.7
 
 _NOTHING = np.zeros(0, np.float32)
 
@@ -92,7 +93,10 @@ class _Level:
             self.target_lufs = lufs
         elif np.isfinite(lufs) and self.target_lufs is not None:
             gain = 10 ** (float(np.clip(self.target_lufs - lufs, -_MAX_GAIN_DB, _MAX_GAIN_DB)) / 20)
-            self._gain = min(gain, 0.98 / max(float(np.abs(window).max()), 1e-6)) if gain > 1 else gain
+            # Raised only as far as leaves room for a louder passage after the window.
+            self._gain = (
+                max(1.0, min(gain, _RAISED_PEAK / max(float(np.abs(window).max()), 1e-6))) if gain > 1 else gain
+            )
         return held * np.float32(self._gain)
 
 

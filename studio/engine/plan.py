@@ -69,7 +69,9 @@ def plan_speech(
     lines = parse_script(text)
     names = list(dict.fromkeys(line.speaker for line in lines if line.speaker is not None))
     if names:
-        _refuse_strangers(names, references)
+        _refuse_strangers(names, [*(ref.speaker for ref in references if ref.speaker is not None), *descriptions])
+    elif descriptions and references:
+        raise StudioError("One voice speaks, and both a clip and a description of it are given: leave one of them out.")
     if len(names) < 2:
         # One voice needs no tag, as in the original.
         tags: dict[str | None, str | None] = dict.fromkeys([None, *names])
@@ -84,13 +86,12 @@ def plan_speech(
     return SpeechPlan(tuple(_chunks(lines, tags, language, frame_rate)), transcripts, described)
 
 
-def _refuse_strangers(names: list[str], references: Sequence[Reference]) -> None:
+def _refuse_strangers(names: list[str], given: list[str]) -> None:
+    """A voice for a name that the script does not have is a slip of the pen, not a wish."""
     known = {name.casefold() for name in names}
-    for reference in references:
-        if reference.speaker is not None and reference.speaker.casefold() not in known:
-            raise StudioError(
-                f"A voice is given for {reference.speaker}, but the script has lines of {', '.join(names)} only."
-            )
+    for name in given:
+        if name.casefold() not in known:
+            raise StudioError(f"A voice is given for {name}, but the script has lines of {', '.join(names)} only.")
 
 
 def _owners(names: list[str], references: Sequence[Reference]) -> list[str]:
@@ -117,7 +118,10 @@ def _described(named: dict[str, str], shown: set[str], descriptions: Mapping[str
         if name.casefold() in words:
             described[tag] = words[name.casefold()]
         elif shown or descriptions:
-            raise StudioError(f"No voice is given for {name}: add a reference clip or a description for this name.")
+            raise StudioError(
+                f"No voice is given for {name}: add a reference clip or a description for this name, or leave the other "
+                "voices out too, and the model picks them all."
+            )
         else:
             described[tag] = ("feminine", "masculine")[index % 2]  # the original's default
     return described

@@ -32,7 +32,11 @@ AUDIO_BOS, AUDIO_EOS = "<|audio_out_bos|>", "<|audio_eos|>"
 AUDIO, AUDIO_DELAY = "<|AUDIO_OUT|>", "<|reserved_special_token_6|>"
 SCENE_START, SCENE_END = "<|scene_desc_start|>", "<|scene_desc_end|>"
 
-_CONTROL_TOKEN = re.compile(r"<\|[^|<>]{1,64}\|>")
+CONTROL_TOKEN = re.compile(r"<\|[^\n]*?\|>")
+"""What the tokenizer may take for a control token; nothing that a person writes may contain one."""
+
+_BROKEN = re.compile("[\ud800-\udfff]")
+"""Halves of a character: what Python makes of bytes that are not UTF-8."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +87,12 @@ class Conversation:
 
 def refuse_control_tokens(text: str, what: str) -> str:
     """Return ``text``, or raise StudioError if it contains a control token, which would break out of its turn."""
-    if found := _CONTROL_TOKEN.search(text):
+    if found := CONTROL_TOKEN.search(text):
         raise StudioError(f"The {what} contains the control token {found[0]}: remove it.")
+    if _BROKEN.search(text):
+        raise StudioError(
+            f"The {what} contains characters that are not valid Unicode: type them again, or save as UTF-8."
+        )
     return text
 
 
@@ -120,8 +128,8 @@ def speech_conversation(
         speakers=tuple(
             (tag, refuse_control_tokens(words.strip(), "description of a voice")) for tag, words in speakers
         ),
-        # As in the original: the long instruction only where no clip shows a voice.
-        system=MULTI_SPEAKER_SYSTEM_TEXT if speakers and not transcripts else SYSTEM_TEXT,
+        # As in the original: the long instruction only for several voices of which no clip shows any.
+        system=MULTI_SPEAKER_SYSTEM_TEXT if len(speakers) > 1 and not transcripts else SYSTEM_TEXT,
     )
 
 

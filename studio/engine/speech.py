@@ -13,6 +13,7 @@ import numpy as np
 from studio.audio.waveform import Waveform
 from studio.engine.generation import FrameStream, Sampling
 from studio.engine.joining import ChunkJoiner
+from studio.engine.memory import is_out_of_memory, return_memory
 from studio.engine.plan import SpeechPlan, SpokenChunk
 from studio.engine.prompt import speech_conversation
 from studio.errors import StudioError
@@ -80,6 +81,20 @@ class Speech:
         """Whether the model ended every chunk by itself."""
         return all(chunk.ended for chunk in self.chunks)
 
+    def shortcomings(self) -> list[str]:
+        """What a listener should know, a clause each; empty for a take that came out whole."""
+        found = []
+        total = len(self.chunks)
+        if cut := sum(not chunk.ended for chunk in self.chunks):
+            where = "" if total == 1 else f" in {cut} of its {total} parts"
+            found.append(
+                f"the model did not stop by itself{where} and was stopped at the length budget: listen to the end, or try "
+                "another seed."
+            )
+        if unspoken := [str(number) for number, chunk in enumerate(self.chunks, 1) if chunk.num_frames == 0]:
+            found.append(f"part {', '.join(unspoken)} of {total} was left out by the model: try another seed.")
+        return found
+
 
 @dataclass(frozen=True)
 class SpeechRequest:
@@ -112,14 +127,17 @@ class SpeechStream:
 
     Args:
         started: ``time.perf_counter()`` at the request; what came before the first frame counts too.
+        cancel: set from elsewhere, it has the effect of :meth:`cancel`.
 
     Stop it with :meth:`cancel`, from any thread: it ends within one frame and lets its memory go. Once it is exhausted,
     :attr:`speech` holds the whole.
     """
 
-    def __init__(self, engine: VoiceEngine, request: SpeechRequest, *, started: float) -> None:
+    def __init__(
+        self, engine: VoiceEngine, request: SpeechRequest, *, started: float, cancel: threading.Event | None = None
+    ) -> None:
         self._engine, self._request = engine, request
-        self._cancel = threading.Event()
+        self._cancel = cancel or threading.Event()
         self._progress = _Progress()
         self._started = started
         self._speech: Speech | None = None
@@ -127,7 +145,7 @@ class SpeechStream:
         self.seed = request.seed
         self.expected_seconds = request.plan.expected_seconds
         """Duration to expect at a normal pace."""
-        self._pieces = self._run()
+        self._pieces = self._translated()
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return self._pieces
@@ -165,6 +183,19 @@ class SpeechStream:
         """Cancel and let go of the memory at once; from the thread that iterates."""
         self.cancel()
         self._pieces.close()
+
+    def _translated(self) -> Generator[np.ndarray, None, None]:
+        """The pieces; what a machine too small or a broken checkpoint raises in the middle becomes a sentence."""
+        try:
+            yield from self._run()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return_memory()
+            raise StudioError(
+                f"The memory of {self._engine.device} ran out while speaking: use a shorter clip or text, close other "
+                "programs, or run on the CPU."
+            ) from error
 
     def _run(self) -> Generator[np.ndarray, None, None]:
         import torch

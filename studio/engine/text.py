@@ -16,6 +16,7 @@ import unicodedata
 from bisect import bisect_right
 from collections import Counter
 
+from studio.engine.prompt import CONTROL_TOKEN
 from studio.errors import StudioError
 
 # First code point of each run of letters, and its script (Unicode 15 blocks). What no run names is "Latin": the
@@ -68,7 +69,6 @@ SOUND_TAGS = {
 SOUND_TAG_PATTERN = r"<SE(?:_[se])?>\[[^\]\n]*\]</SE(?:_[se])?>"
 SPEAKER_TAG_PATTERN = r"\[SPEAKER\d+\]"
 
-_CONTROL_TOKEN = re.compile(r"<\|[^\n]*?\|>")
 _SOUND_NAME = re.compile("|".join(re.escape(tag) for tag in SOUND_TAGS), re.IGNORECASE)
 _MARKUP = re.compile(f"{SOUND_TAG_PATTERN}|{SPEAKER_TAG_PATTERN}|{_SOUND_NAME.pattern}", re.IGNORECASE)
 _THOUSANDS = re.compile(r"(?<=\d)，(?=\d{3}(?!\d))")
@@ -181,7 +181,7 @@ def refuse_unspeakable(text: str) -> None:
     prepared = "\n".join(normalise(part) for part in paragraphs(text))
     if not prepared:
         raise StudioError("There is nothing to say in this text: it has no letters or digits, only signs; add words.")
-    if token := _CONTROL_TOKEN.search(prepared) or _CONTROL_TOKEN.search(text):
+    if token := CONTROL_TOKEN.search(prepared) or CONTROL_TOKEN.search(text):
         raise StudioError(f'The text contains "{token.group()}", a control token of the model: take it out.')
 
 

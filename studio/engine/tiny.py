@@ -12,8 +12,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from studio.engine.chat_template import CHAT_TEMPLATE
+from studio.engine.chat_template import CHAT_TEMPLATE, feature_extractor_settings
 from studio.engine.compat import CODEC_FOLDER
+from studio.engine.files import is_write_error, write_advice
 from studio.errors import StudioError
 
 SAMPLE_RATE = 24_000
@@ -53,23 +54,21 @@ def build_tiny_checkpoint(folder: Path, seed: int = 0) -> Path:
     """
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise StudioError(f"{folder} already exists: choose a new folder for the tiny checkpoint.")
+        raise StudioError(f"{folder.name} already exists: choose a new folder for the tiny checkpoint.")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         # Built beside its place and renamed, so that a folder of this name is always a whole checkpoint.
         building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     except OSError as error:
-        raise StudioError(
-            f"{folder} cannot be created ({error.strerror}): choose a folder you may write to."
-        ) from error
+        raise StudioError(f"{folder.name} cannot be created {write_advice(error)}") from error
     try:
         _write(building, seed)
         building.chmod(0o755)
         building.replace(folder)
-    except OSError as error:
-        raise StudioError(
-            f"Writing the tiny checkpoint failed ({error.strerror}): free some space and try again."
-        ) from error
+    except Exception as error:
+        if not is_write_error(error):
+            raise
+        raise StudioError(f"Writing the tiny checkpoint failed {write_advice(error)}") from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return folder
@@ -85,9 +84,7 @@ def _write(folder: Path, seed: int) -> None:
         tokenizer = _tokenizer()
         model = _language_model(tokenizer)
     codec.save_pretrained(folder / CODEC_FOLDER)
-    feature_extractor = DacFeatureExtractor(
-        feature_size=1, sampling_rate=SAMPLE_RATE, hop_length=1, padding_value=0.0, padding_side="right"
-    )
+    feature_extractor = DacFeatureExtractor(**feature_extractor_settings(SAMPLE_RATE))
     codec.name_or_path = CODEC_FOLDER
     HiggsAudioV2Processor(
         feature_extractor, tokenizer, codec, chat_template=CHAT_TEMPLATE, audio_stream_bos_id=CODEC_CODEBOOK_SIZE,

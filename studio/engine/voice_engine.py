@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import secrets
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from studio.engine.checkpoint import Checkpoint
 from studio.engine.codec import Codec, CodeCache, StreamDecoder
 from studio.engine.generation import MAX_SEED, FrameStream, Sampling, check_seed
+from studio.engine.memory import return_memory
 from studio.engine.plan import plan_speech
 from studio.engine.prompt import DEFAULT_SCENE, Conversation, encode_prompt, speech_conversation
 from studio.engine.reference import Reference
@@ -56,7 +54,7 @@ class VoiceEngine:
             self.codec.codebook_size,
         ):
             raise StudioError(
-                f"The model of {self.files.name} speaks {self._config.num_codebooks} codebooks of "
+                f"The model of {self.files.shown_name} speaks {self._config.num_codebooks} codebooks of "
                 f"{self._config.audio_stream_bos_id} codes and its codec {self.num_codebooks} of "
                 f"{self.codec.codebook_size}: put the codec that belongs to it into its subfolder."
             )
@@ -115,8 +113,11 @@ class VoiceEngine:
         language: str | None = None,
         first_seconds: float = 0.4,
         piece_seconds: float = 1.0,
+        cancel: threading.Event | None = None,
     ) -> SpeechStream:
         """Like :meth:`clone`, in pieces as they are spoken: ``first_seconds`` first, then ``piece_seconds`` each.
+
+        Set ``cancel`` at any time to stop within one frame.
 
         Everything that can be refused is refused here, before the first piece.
         """
@@ -143,7 +144,7 @@ class VoiceEngine:
             first_seconds=first_seconds,
             piece_seconds=piece_seconds,
         )
-        return SpeechStream(self, request, started=started)
+        return SpeechStream(self, request, started=started, cancel=cancel)
 
     def _encode(self, reference: Reference) -> torch.Tensor:
         import torch
@@ -206,18 +207,3 @@ class VoiceEngine:
             self._model = None
             self.codec.close()
         return_memory()
-
-
-def return_memory() -> None:
-    """Hand freed memory back to the device and to the system."""
-    gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    if torch is not None and torch.backends.mps.is_available():
-        torch.mps.empty_cache()
-    if sys.platform == "linux":
-        try:
-            ctypes.CDLL("libc.so.6").malloc_trim(0)
-        except (OSError, AttributeError):
-            return  # not glibc: its allocator decides by itself

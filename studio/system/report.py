@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -78,7 +79,12 @@ def device_summary() -> dict[str, Any]:
 
 def folder_bytes(folder: Path) -> int:
     """Bytes of all files under a folder; 0 if it does not exist."""
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0
+    total = 0
+    for parent, _, names in os.walk(folder):  # unlike rglob it goes on when a folder vanishes while it looks
+        for name in names:
+            with suppress(OSError):  # deleted since it was listed
+                total += (Path(parent) / name).lstat().st_size
+    return total
 
 
 def storage_summary(settings: Settings) -> dict[str, int]:
@@ -111,7 +117,7 @@ def doctor(settings: Settings) -> list[Check]:
             f"{summary['device']}, {summary['name']}, {summary['free_gib']} of {summary['memory_gib']} GiB free",
         )
     )
-    from studio.engine.checkpoint import hub_reachable
+    from studio.engine.hub import hub_reachable
 
     checks.append(Check("model hub", True, "reachable" if hub_reachable() else "not reachable: only local checkpoints"))
     free = shutil.disk_usage(Path.home()).free if not settings.home.exists() else shutil.disk_usage(settings.home).free

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ class Take:
             "frames": speech.num_frames,
             "rtf": round(speech.rtf, 4),
             "ended": speech.ended,
+            "shortcomings": speech.shortcomings(),
             "seed": speech.seed,
             "checkpoint": self.checkpoint,
             "temperature": speech.sampling.temperature,
@@ -75,8 +77,11 @@ class TakeService:
         )
         return cls(host, settings)
 
-    def stream(self, request: SpeakRequest) -> SpeechStream:
+    def stream(self, request: SpeakRequest, *, cancel: threading.Event | None = None) -> SpeechStream:
         """Begin to speak. What can be refused is refused here; the pieces come from the stream.
+
+        Args:
+            cancel: set by anybody at any time, it stops the stream within one frame.
 
         Raises:
             StudioError: anything about the request, the clips or the checkpoint that the user should mend.
@@ -92,6 +97,7 @@ class TakeService:
             seed=request.seed,
             descriptions=request.descriptions,
             language=request.language,
+            cancel=cancel,
         )
 
     def speak(self, request: SpeakRequest, path: Path) -> Take:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 from studio.errors import StudioError
 from studio.settings import Settings, on_space
 from studio.takes.service import TakeService
+from studio.takes.transit import clear_old
+
+log = logging.getLogger(__name__)
 
 
 def serve(settings: Settings, *, block: bool = True) -> Any:
@@ -44,6 +49,8 @@ def serve(settings: Settings, *, block: bool = True) -> Any:
             prevent_thread_lock=not block,
         )
     except OSError as error:
+        if "empty port" not in str(error):
+            raise
         raise StudioError(
             f"Port {settings.port} on {settings.host} cannot be used: stop the program that has it, or set STUDIO_PORT."
         ) from error
@@ -93,7 +100,14 @@ def build_page(settings: Settings) -> Any:
         timer.tick(look, shown, [banner, shown], **private)
         # The first visitor's arrival loads the checkpoint, while they read and type.
         page.load(lambda: _warm_up(service), None, None, **private)
+    threading.Thread(target=_clear_old_takes, args=(settings.page_cache_folder,), daemon=True).start()
     return page.queue(default_concurrency_limit=8, max_size=64)
+
+
+def _clear_old_takes(cache: Path) -> None:
+    while True:
+        clear_old(cache)
+        time.sleep(3600)
 
 
 def _warm_up(service: TakeService) -> None:
@@ -106,6 +120,8 @@ def _load_quietly(service: TakeService) -> None:
         service.host.engine()
     except StudioError:
         return  # the banner shows why, from the host's status
+    except Exception:  # a bug: the banner says that it failed, the log says how
+        log.exception("the checkpoint could not be loaded")
 
 
 def _prepare_environment(settings: Settings) -> None:
@@ -113,9 +129,8 @@ def _prepare_environment(settings: Settings) -> None:
     try:
         settings.page_cache_folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StudioError(
-            f"The studio's folder {settings.home} cannot be written ({error.strerror}): set STUDIO_HOME to another folder."
-        ) from error
+        raise _not_writable(settings.home, error) from error
+    _reach_ourselves(settings.host)
     os.environ["GRADIO_TEMP_DIR"] = str(settings.page_cache_folder)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     _provide_ffmpeg(settings.home / "cache" / "bin")
@@ -127,11 +142,29 @@ def _provide_ffmpeg(folder: Path) -> None:
         return
     import imageio_ffmpeg
 
-    folder.mkdir(parents=True, exist_ok=True)
+    program = imageio_ffmpeg.get_ffmpeg_exe()
     link = folder / ("ffmpeg.exe" if os.name == "nt" else "ffmpeg")
-    if not link.exists():
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # Made anew each time: the environment that an old link points into may have been rebuilt or moved.
+        link.unlink(missing_ok=True)
         try:
-            link.symlink_to(imageio_ffmpeg.get_ffmpeg_exe())
-        except OSError:
-            shutil.copy2(imageio_ffmpeg.get_ffmpeg_exe(), link)
+            link.symlink_to(program)
+        except OSError:  # a file system without links
+            shutil.copy2(program, link)
+    except OSError as error:
+        raise _not_writable(folder, error) from error
     os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"
+
+
+def _reach_ourselves(host: str) -> None:
+    """Gradio looks at its own page when it starts; a proxy for the outside world must not stand between."""
+    for name in ("NO_PROXY", "no_proxy"):
+        kept = [entry for entry in os.environ.get(name, "").split(",") if entry.strip()]
+        os.environ[name] = ",".join(dict.fromkeys([*kept, "localhost", "127.0.0.1", "::1", host]))
+
+
+def _not_writable(folder: Path, error: OSError) -> StudioError:
+    return StudioError(
+        f"The studio's folder {folder} cannot be written ({error.strerror}): set STUDIO_HOME to another."
+    )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 class Studio:
     """A studio process and its address."""
 
-    def __init__(self, home: Path, checkpoint: Path, **environment: str) -> None:
+    def __init__(self, home: Path, checkpoint: Path, *, max_file_bytes: int | None = None, **environment: str) -> None:
         self.home, self.log = home, home / "studio.log"
         home.mkdir(parents=True, exist_ok=True)
         settings = {"STUDIO_HOME": str(home), "STUDIO_CHECKPOINT": str(checkpoint), "STUDIO_PORT": "0", **environment}
@@ -53,6 +54,7 @@ class Studio:
             env=os.environ | settings,
             stdout=self._output,
             stderr=subprocess.STDOUT,
+            preexec_fn=max_file_bytes and partial(resource.setrlimit, resource.RLIMIT_FSIZE, (max_file_bytes,) * 2),
         )
         self.url = self._address()
 
@@ -84,8 +86,8 @@ def start_studio(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path
     """Starts studios, each in a home of its own; all are stopped at the end."""
     studios: list[Studio] = []
 
-    def start(checkpoint: Path = tiny_checkpoint, **environment: str) -> Studio:
-        studios.append(Studio(tmp_path_factory.mktemp("home"), checkpoint, **environment))
+    def start(checkpoint: Path = tiny_checkpoint, **options: Any) -> Studio:
+        studios.append(Studio(tmp_path_factory.mktemp("home"), checkpoint, **options))
         return studios[-1]
 
     yield start
@@ -149,13 +151,3 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
     for context in contexts:
         context.close()
     assert errors == []
-
-
-@contextmanager
-def downloaded(page: Any, selector: str) -> Iterator[list[Path]]:
-    """The file that a click on ``selector`` downloads, in a list that is filled when the block ends."""
-    files: list[Path] = []
-    with page.expect_download() as download:
-        page.locator(selector).click()
-        yield files
-    files.append(Path(download.value.path()))

@@ -219,3 +219,34 @@ def test_a_reload_in_the_middle_leaves_a_studio_that_goes_on(studio: Any, open_p
     page.wait_for_selector("#speak")
     speak(page, SENTENCE)
     wait_for_status(page, "take is ready")
+
+
+LONG_TEXT = " ".join(["The quick brown fox jumps over the lazy dog."] * 60)
+
+
+def test_stop_works_for_a_request_that_still_waits_its_turn(studio: Any, open_page: Any) -> None:
+    first, second = open_page(studio.url), open_page(studio.url)
+    speak(first, LONG_TEXT)
+    wait_for_status(first, "Speaking")
+    speak(second, SENTENCE)
+    wait_for_status(second, "Waiting")
+    second.locator("#stop").click()
+    wait_for_status(second, "Stopped")
+    second.locator("#speak").get_by_text("Speak", exact=True).wait_for()
+    first.locator("#stop").click()
+    wait_for_status(first, "Stopped")
+    first.wait_for_timeout(1500)  # its turn would have come by now
+    assert "Stopped" in second.locator(STATUS).inner_text()
+    speak(second, SENTENCE)
+    wait_for_status(second, "take is ready")
+
+
+def test_a_full_disk_is_said_in_a_sentence_and_the_studio_goes_on(start_studio: Any, open_page: Any) -> None:
+    studio = start_studio(max_file_bytes=300_000)  # six seconds of WAV
+    page = open_page(studio.url)
+    set_seed(page, 2)
+    speak(page, " ".join([SENTENCE] * 30))
+    assert "full" in wait_for_status(page, "Not possible")
+    assert list(studio.home.rglob("take-*")) == []
+    speak(page, "Hi.")
+    wait_for_status(page, "take is ready")

@@ -1,5 +1,6 @@
 """What the studio says of the machine it runs on."""
 
+import os
 from importlib import metadata
 from pathlib import Path
 
@@ -81,6 +82,22 @@ def test_links_are_not_followed_when_bytes_are_counted(tmp_path: Path) -> None:
     (tmp_path / "folder" / "link").symlink_to(tmp_path / "big")
     assert folder_bytes(tmp_path / "folder") < 1_000
     assert folder_bytes(tmp_path / "absent") == 0
+
+
+def test_files_that_vanish_while_bytes_are_counted_are_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "inner").mkdir()
+    for name in ("a", "b", "inner/c"):
+        (tmp_path / name).write_bytes(bytes(10))
+    lstat = Path.lstat
+
+    def vanishing(path: Path) -> os.stat_result:
+        path.unlink()  # as a cache does that is cleared in just this moment
+        return lstat(path)
+
+    monkeypatch.setattr(Path, "lstat", vanishing)
+    assert folder_bytes(tmp_path) == 0
 
 
 def test_the_licences_of_both_models_are_named() -> None:

@@ -8,16 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from studio.engine.chat_template import CHAT_TEMPLATE, processor_settings
-from studio.engine.checkpoint import HUB_CODEC
+from studio.engine.checkpoint import CODEC_TYPE, HUB_CODEC, NATIVE_TYPE
 from studio.engine.compat import CODEC_FOLDER
 from studio.engine.conversion.keys import AUDIO_TOWER, bare_key
 from studio.engine.conversion.tensors import read_json, write_json
+from studio.engine.prompt import AUDIO, AUDIO_BOS, AUDIO_DELAY, BEGIN_OF_TEXT, END_OF_TURN
 from studio.errors import StudioError
 
-ORIGINAL_TYPE = "higgs_audio"
-NATIVE_TYPE = "higgs_audio_v2"
-DELAY_TOKEN = "<|reserved_special_token_6|>"  # noqa: S105 - a token of text
-END_OF_TURN = "<|eot_id|>"
 TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
     "merges.txt", "tokenizer.model",
@@ -100,17 +97,17 @@ def native_config(original: dict[str, Any], tokenizer: Path, dtype: str) -> dict
     old = {**_ORIGINAL_DEFAULTS, **original}
     text = {**_LLAMA_DEFAULTS, **{k: v for k, v in old.get("text_config", {}).items() if v is not None}}
     ids = _token_ids(tokenizer)
-    for token, field in {"<|AUDIO_OUT|>": "audio_out_token_idx", "<|audio_out_bos|>": "audio_out_bos_token_id"}.items():
+    for token, field in {AUDIO: "audio_out_token_idx", AUDIO_BOS: "audio_out_bos_token_id"}.items():
         if ids.get(token, old[field]) != old[field]:
             raise StudioError(
                 f"The tokenizer in {tokenizer} numbers {token} {ids[token]}, the model's config {old[field]}: use the "
                 "tokenizer the model was trained with."
             )
-    if lacking := [token for token in (DELAY_TOKEN, END_OF_TURN) if token not in ids]:
+    if lacking := [token for token in (AUDIO_DELAY, END_OF_TURN) if token not in ids]:
         raise StudioError(
             f"The tokenizer in {tokenizer} lacks {lacking[0]}: use the tokenizer the model was trained with."
         )
-    if (largest := max(ids[DELAY_TOKEN], ids[END_OF_TURN])) >= int(text["vocab_size"]):
+    if (largest := max(ids[AUDIO_DELAY], ids[END_OF_TURN])) >= int(text["vocab_size"]):
         raise StudioError(
             f"The tokenizer in {tokenizer} has token id {largest}, the model only {text['vocab_size']} embeddings: use "
             "the tokenizer the model was trained with."
@@ -131,7 +128,7 @@ def native_config(original: dict[str, Any], tokenizer: Path, dtype: str) -> dict
         "rope_parameters": rope,
         # The original never ties the text head to the embeddings, whatever its config says.
         "tie_word_embeddings": False,
-        "bos_token_id": ids.get("<|begin_of_text|>", text["bos_token_id"]),
+        "bos_token_id": ids.get(BEGIN_OF_TEXT, text["bos_token_id"]),
         "eos_token_id": ids[END_OF_TURN],
         "pad_token_id": old["pad_token_id"],
         "num_codebooks": old["audio_num_codebooks"],
@@ -139,7 +136,7 @@ def native_config(original: dict[str, Any], tokenizer: Path, dtype: str) -> dict
         "codebook_size": old["audio_codebook_size"] + 2,
         "audio_token_id": old["audio_out_token_idx"],
         "audio_bos_token_id": old["audio_out_bos_token_id"],
-        "audio_delay_token_id": ids[DELAY_TOKEN],
+        "audio_delay_token_id": ids[AUDIO_DELAY],
         "audio_stream_bos_id": old["audio_stream_bos_id"],
         "audio_stream_eos_id": old["audio_stream_eos_id"],
         "architectures": ["HiggsAudioV2ForConditionalGeneration"],
@@ -212,41 +209,48 @@ def write_companions(
         _copy(base, folder, _PROCESSOR_FILES)
     own_codec = base / CODEC_FOLDER if base is not None else None
     codec = codec or (own_codec if own_codec is not None and own_codec.is_dir() else None)
-    missing = []
+    missing, rate = [], _HUB_CODEC_RATE
     if codec is None:
         missing.append(
             f"its codec: {HUB_CODEC} is fetched when it is first loaded, or put its files in {CODEC_FOLDER}/"
         )
     else:
-        _check_codec(codec, config)
+        rate = _check_codec(codec, config)
         shutil.copytree(codec, folder / CODEC_FOLDER)
     if not any((folder / name).is_file() for name in ("chat_template.jinja", "chat_template.json")):
         (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE, encoding="utf-8")
     if not (folder / "processor_config.json").is_file():
-        rate = read_json(codec / "config.json")["sample_rate"] if codec is not None else _HUB_CODEC_RATE
         name = CODEC_FOLDER if codec is not None else HUB_CODEC
         settings = processor_settings(config, codec=name, sample_rate=rate)
         write_json(folder / "processor_config.json", settings)
     return tuple(missing)
 
 
-def _check_codec(codec: Path, config: Any) -> None:
+def _check_codec(codec: Path, config: Any) -> int:
+    """The codec's sampling rate in Hz; raises StudioError if it is not the codec of such a model."""
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import HiggsAudioV2TokenizerConfig
 
     content = read_json(codec / "config.json")
-    if content.get("model_type") != HiggsAudioV2TokenizerConfig.model_type:
+    if content.get("model_type") != CODEC_TYPE:
         raise StudioError(
             f"{codec} is no native Higgs Audio v2 codec (model_type {content.get('model_type')!r}): give the folder of "
             "the transformers-native one."
         )
-    found = HiggsAudioV2TokenizerConfig(**content)
-    has = (found.num_quantizers, found.codebook_size)
+    try:
+        found = HiggsAudioV2TokenizerConfig(**content)
+        has = (found.num_quantizers, found.codebook_size)
+    except (StrictDataclassError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+        raise StudioError(
+            f"The config.json of the codec in {codec} describes no valid codec ({error}): download it again."
+        ) from error
     needs = (config.num_codebooks, config.codebook_size - 2)
     if has != needs:
         raise StudioError(
             f"The codec in {codec} has {has[0]} codebooks of {has[1]} codes, the model needs {needs[0]} of {needs[1]}: "
             "give the codec the model was trained with."
         )
+    return found.sample_rate
 
 
 def _token_ids(tokenizer: Path) -> dict[str, int]:
@@ -258,9 +262,3 @@ def _copy(source: Path, folder: Path, names: Iterable[str]) -> None:
     for name in names:
         if (source / name).is_file():
             shutil.copyfile(source / name, folder / name)
-
-
-__all__ = [
-    "ORIGINAL_TYPE", "NATIVE_TYPE", "build_config", "check_supported", "native_config", "read_native_config",
-    "tokenizer_folder", "write_companions", "read_json", "write_json",
-]  # fmt: skip

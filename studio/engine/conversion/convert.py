@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from studio.engine.checkpoint import NATIVE_TYPE, ORIGINAL_TYPE
 from studio.engine.conversion import config as configs
 from studio.engine.conversion.keys import named, plan_keys
 from studio.engine.conversion.tensors import (
@@ -25,6 +26,8 @@ from studio.engine.conversion.tensors import (
     write_json,
     write_tensors,
 )
+from studio.engine.files import is_write_error, write_advice
+from studio.engine.memory import is_out_of_memory
 from studio.errors import StudioError
 
 if TYPE_CHECKING:
@@ -109,9 +112,9 @@ def _convert_model(old: Path, new: Path, base: Path | None, codec: Path | None) 
     if old.is_file() and old.suffix not in (".safetensors", *PICKLES):
         raise StudioError(f"{old} is no weight file: give a .safetensors or .pt file, or a model folder.")
     original = read_json(old / "config.json") if (old / "config.json").is_file() else None
-    if original is not None and original.get("model_type") == configs.NATIVE_TYPE:
+    if original is not None and original.get("model_type") == NATIVE_TYPE:
         raise StudioError(f"{old} is already in the native format: use it as it is.")
-    if original is not None and original.get("model_type") != configs.ORIGINAL_TYPE:
+    if original is not None and original.get("model_type") != ORIGINAL_TYPE:
         raise StudioError(
             f"{old} is no Higgs Audio v2 checkpoint (model_type {original.get('model_type')!r}): give the folder of "
             "one."
@@ -145,7 +148,7 @@ def _convert_model(old: Path, new: Path, base: Path | None, codec: Path | None) 
         missing = configs.write_companions(folder, config, tokenizer, base, codec)
         check_written(folder, plan, source)
         checks = ["every tensor read back equal to its source, bit for bit, none missing and none more"]
-        checks += _load_again(folder, plan, source)
+        checks += _load_again(folder, plan, source, old, tokenizer)
     return ConversionReport("model", new, len(plan), str(dtype).removeprefix("torch."), dropped, tuple(checks), missing)
 
 
@@ -160,7 +163,7 @@ def _convert_adapter(old: Path, new: Path, base: Path | None) -> ConversionRepor
         write_tensors(folder, adapter.plan, adapter.source, "adapter_model")
         write_json(folder / "adapter_config.json", adapter.config)
         check_written(folder, adapter.plan, adapter.source, "adapter_model")
-        _fit_adapter(folder, native, adapter)
+        _fit_adapter(folder, native, adapter, old)
     checks = (
         "every tensor read back equal to its source, bit for bit, none missing and none more",
         "peft builds exactly these tensors on the base's model from the written adapter_config.json",
@@ -221,17 +224,35 @@ def _checked_against_model(
     return {name: plan[name] for name in wanted}
 
 
-def _load_again(folder: Path, plan: dict[str, list[str]], source: TensorSource) -> list[str]:
+def _load_again(
+    folder: Path, plan: dict[str, list[str]], source: TensorSource, old: Path, tokenizer: Path
+) -> list[str]:
     """Load what was written as any user would, if it is small enough to be held twice."""
     import torch
     from transformers import AutoTokenizer, HiggsAudioV2ForConditionalGeneration
 
-    AutoTokenizer.from_pretrained(folder)
+    try:
+        AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # a plain Exception is what the tokenizers library raises
+        raise StudioError(
+            f"The tokenizer in {tokenizer} cannot be loaded ({type(error).__name__}): download its files again, or take "
+            "those the model was trained with."
+        ) from error
     if sum(file.stat().st_size for file in folder.glob("*.safetensors")) > LOADED_WHOLE:
         return []
-    loading: Any = HiggsAudioV2ForConditionalGeneration.from_pretrained(
-        folder, use_text_head=True, dtype="auto", output_loading_info=True
-    )
+    try:
+        loading: Any = HiggsAudioV2ForConditionalGeneration.from_pretrained(
+            folder, use_text_head=True, dtype="auto", output_loading_info=True, local_files_only=True
+        )
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise StudioError(
+                "There is not enough memory to load the converted model: close other programs."
+            ) from error
+        raise StudioError(
+            f"What was made of {old} does not load ({type(error).__name__}: {error}): its config.json and its weights "
+            "do not belong together."
+        ) from error
     model, info = loading
     loaded: dict[str, torch.Tensor] = model.state_dict()
     # A tensor of another dtype than most is cast when loaded; the file has it as it was.
@@ -239,27 +260,40 @@ def _load_again(folder: Path, plan: dict[str, list[str]], source: TensorSource) 
         name for name, keys in plan.items() if not torch.equal(loaded[name], source.tensor(keys).to(loaded[name].dtype))
     ]
     if unequal or info["missing_keys"] or info["unexpected_keys"]:
-        raise AssertionError(f"the converted model loads differently than written: {unequal} {info}")
+        wrong = {*unequal, *info["missing_keys"], *info["unexpected_keys"]}
+        raise StudioError(
+            f"What was made of {old} loads with other values than were written, among them {named(sorted(wrong))}: it "
+            "cannot be trusted and was not kept; please report it."
+        )
     return ["the written folder loads with transformers, its text head included"]
 
 
-def _fit_adapter(folder: Path, native: Any, adapter: NativeAdapter) -> None:
+def _fit_adapter(folder: Path, native: Any, adapter: NativeAdapter, old: Path) -> None:
+    """Let peft build the adapter on the base's model, and compare what it builds with what was written."""
     from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 
-    config = LoraConfig.from_pretrained(str(folder))
-    config.base_model_name_or_path = None  # the model it is tried on has no place
-    state = get_peft_model_state_dict(get_peft_model(native, config), save_embedding_layers=False)
-    if {name: tensor.shape for name, tensor in state.items()} != {
-        name: adapter.source.whole_meta(keys).shape for name, keys in adapter.plan.items()
-    }:
-        raise AssertionError(f"peft asks for {named(sorted(set(state) ^ set(adapter.plan)))}, or for other shapes")
+    try:
+        config = LoraConfig.from_pretrained(str(folder))
+        config.base_model_name_or_path = None  # the model it is tried on has no place
+        state = get_peft_model_state_dict(get_peft_model(native, config), save_embedding_layers=False)
+    except Exception as error:
+        raise StudioError(
+            f"peft cannot build the adapter in {old} on this base ({type(error).__name__}: {error}): check its "
+            "adapter_config.json, or merge it into its model and convert that."
+        ) from error
+    built = {name: tensor.shape for name, tensor in state.items()}
+    written = {name: adapter.source.whole_meta(keys).shape for name, keys in adapter.plan.items()}
+    if built != written:
+        wrong = sorted(name for name in {*built, *written} if built.get(name) != written.get(name))
+        raise StudioError(
+            f"peft builds the adapter in {old} with other tensors than it holds, among them {named(wrong)}: check its "
+            "adapter_config.json, or merge it into its model and convert that."
+        )
 
 
 @contextmanager
 def _whole_or_nothing(new: Path) -> Iterator[Path]:
     """A folder beside ``new`` to write into; it becomes ``new`` if all goes well, and is gone if not."""
-    from safetensors import SafetensorError
-
     building: Path | None = None
     try:
         new.parent.mkdir(parents=True, exist_ok=True)
@@ -269,11 +303,12 @@ def _whole_or_nothing(new: Path) -> Iterator[Path]:
         if new.exists():
             new.rmdir()
         building.replace(new)
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise StudioError(
-            f"Writing {new} failed ({reason}): free some space, or choose a folder you may write to, and try again."
-        ) from error
+    except StudioError:
+        raise
+    except Exception as error:
+        if not is_write_error(error):
+            raise
+        raise StudioError(f"Writing {new} failed {write_advice(error)}") from error
     finally:
         if building is not None:
             shutil.rmtree(building, ignore_errors=True)

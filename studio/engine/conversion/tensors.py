@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.engine.conversion.keys import named
+from studio.engine.files import json_object
 from studio.errors import StudioError
 
 if TYPE_CHECKING:
@@ -182,14 +183,13 @@ def read_json(file: Path) -> dict[str, Any]:
         StudioError: it is missing, or is not a JSON object.
     """
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        return json_object(file)
     except FileNotFoundError:
         raise StudioError(f"{file} does not exist: check the path.") from None
     except (OSError, ValueError) as error:
         raise StudioError(f"{file} cannot be read ({error}): download it again.") from error
-    if not isinstance(content, dict):
-        raise StudioError(f"{file} is not what its name says (no JSON object): download it again.")
-    return content
+    except TypeError:
+        raise StudioError(f"{file} is not what its name says (no JSON object): download it again.") from None
 
 
 def write_json(file: Path, content: Mapping[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,37 +19,46 @@ from studio.errors import StudioError
 from studio.settings import Settings
 from studio.takes.request import ReferenceClip, SpeakRequest
 from studio.takes.service import TakeService
+from studio.takes.transit import put_in_transit
 from studio.ui.shown import card, error_sentence
 
 _NOTE_LABELS = {"permission": "Who gave permission, and when?", "licence": "Which licence, and from where is the clip?"}
 
 
-class RunningStreams:
-    """The stream that each browser session is listening to, so that its Stop button finds it."""
+class StopSignals:
+    """What the Stop button of each browser session sets: from the click on Speak on, also while the request still waits
+    in the queue or for the model.
+    """
 
     def __init__(self) -> None:
-        self._streams: dict[str, SpeechStream] = {}
+        self._signals: dict[str, threading.Event] = {}
         self._lock = threading.Lock()
 
-    def start(self, session: str, stream: SpeechStream) -> None:
-        """Note a stream; one that the session still had running is cancelled."""
+    def begin(self, session: str) -> threading.Event:
+        """A new signal for a request that begins; what the session still had running is stopped."""
+        self.stop(session)
+        signal = threading.Event()
         with self._lock:
-            earlier, self._streams[session] = self._streams.get(session), stream
-        if earlier is not None:
-            earlier.cancel()
+            self._signals[session] = signal
+        return signal
+
+    def of(self, session: str) -> threading.Event:
+        """The signal of the session's present request."""
+        with self._lock:
+            return self._signals.setdefault(session, threading.Event())
 
     def stop(self, session: str) -> None:
-        """Cancel the session's stream, if there is one."""
+        """Stop the session's request, if there is one."""
         with self._lock:
-            stream = self._streams.get(session)
-        if stream is not None:
-            stream.cancel()
+            signal = self._signals.get(session)
+        if signal is not None:
+            signal.set()
 
-    def forget(self, session: str, stream: SpeechStream) -> None:
-        """The stream is over."""
+    def forget(self, session: str, signal: threading.Event) -> None:
+        """The request is over."""
         with self._lock:
-            if self._streams.get(session) is stream:
-                del self._streams[session]
+            if self._signals.get(session) is signal:
+                del self._signals[session]
 
 
 def create_speak_tab(service: TakeService, settings: Settings) -> None:
@@ -136,43 +144,41 @@ def create_speak_tab(service: TakeService, settings: Settings) -> None:
                     for suffix, name in AUDIO_FORMATS.items()
                 }
 
-    streams = RunningStreams()
-    ground.change(_show_note, ground, note, queue=False, api_visibility="private")
-    started = speak.click(
-        _disable_while_speaking, None, [speak, stop], queue=False, api_visibility="private", show_progress="hidden"
-    )
-    spoken = started.then(
-        _speaker(service, settings, streams),
+    signals = StopSignals()
+    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+
+    def begin(request: gr.Request) -> tuple[Any, ...]:
+        signals.begin(request.session_hash or "")
+        return gr.Button("Speaking …", interactive=False), gr.Button(interactive=True), card("Waiting for its turn …")
+
+    def end() -> tuple[Any, ...]:
+        return gr.Button("Speak", interactive=True), gr.Button(interactive=False)
+
+    def stop_now(request: gr.Request) -> tuple[Any, ...]:
+        signals.stop(request.session_hash or "")
+        return *end(), card("Stopped.", "warn"), gr.Audio(visible=False)
+
+    ground.change(_show_note, ground, note, queue=False, **private)
+    begun = speak.click(begin, None, [speak, stop, status], queue=False, **private)
+    spoken = begun.then(
+        _speaker(service, settings, signals),
         [clip, transcript, ground, note, text, scene, temperature, top_p, top_k, seed],
         [status, live, result, downloads, *buttons.values()],
         concurrency_id="gpu",
         concurrency_limit=1,
-        api_visibility="private",
-        show_progress="hidden",
+        **private,
     )
-    spoken.then(_enable_again, None, [speak, stop], queue=False, api_visibility="private", show_progress="hidden")
-
-    def stop_speaking(request: gr.Request) -> None:
-        streams.stop(request.session_hash or "")
-
-    live.stop(lambda: gr.Audio(visible=False), None, live, queue=False, api_visibility="private")  # heard to its end
-    stop.click(stop_speaking, None, None, queue=False, api_visibility="private")
+    spoken.then(end, None, [speak, stop], queue=False, **private)
+    stop.click(stop_now, None, [speak, stop, status, live], cancels=[spoken], queue=False, **private)
+    live.stop(lambda: gr.Audio(visible=False), None, live, queue=False, **private)  # heard to its end
 
 
 def _show_note(ground: str | None) -> Any:
     return gr.Textbox(visible=ground in _NOTE_LABELS, label=_NOTE_LABELS.get(ground or "", ""))
 
 
-def _disable_while_speaking() -> tuple[Any, Any]:
-    return gr.Button("Speaking …", interactive=False), gr.Button(interactive=True)
-
-
-def _enable_again() -> tuple[Any, Any]:
-    return gr.Button("Speak", interactive=True), gr.Button(interactive=False)
-
-
 def _speaker(
-    service: TakeService, settings: Settings, streams: RunningStreams
+    service: TakeService, settings: Settings, signals: StopSignals
 ) -> Callable[..., Iterator[tuple[Any, ...]]]:
     """The event behind the Speak button: a generator of updates for (status, live, result, downloads, *buttons)."""
     unchanged = [gr.skip()] * (1 + len(AUDIO_FORMATS))
@@ -192,7 +198,10 @@ def _speaker(
         request: gr.Request,
     ) -> Iterator[tuple[Any, ...]]:
         session = request.session_hash or ""
+        signal = signals.of(session)
         stream: SpeechStream | None = None
+        if signal.is_set():
+            return
         yield card("Preparing …"), gr.Audio(value=None, visible=False), *hidden
         try:
             asked = SpeakRequest(
@@ -202,8 +211,7 @@ def _speaker(
                 sampling=Sampling(temperature=temperature, top_p=top_p, top_k=int(top_k)),
                 seed=None if seed is None else int(seed),
             )
-            stream = service.stream(asked)
-            streams.start(session, stream)
+            stream = service.stream(asked, cancel=signal)
             shown = False
             for piece in stream:
                 wav = encode_audio(Waveform(piece, stream.sample_rate), "wav")
@@ -224,7 +232,7 @@ def _speaker(
             # Also when the browser went away in the middle: the generator is then closed here.
             if stream is not None:
                 stream.close()
-                streams.forget(session, stream)
+            signals.forget(session, signal)
 
     return speak
 
@@ -246,29 +254,14 @@ def _finished(speech: Speech) -> str:
         "Seed": str(speech.seed),
         "Frames": str(speech.num_frames),
     }
-    if speech.ended:
+    shortcomings = speech.shortcomings()
+    if not shortcomings:
         return card("The take is ready.", "good", facts=facts)
-    cut = sum(not chunk.ended for chunk in speech.chunks)
-    where = "" if len(speech.chunks) == 1 else f" in {cut} of {len(speech.chunks)} parts"
-    return card(
-        f"The take is ready, but the model did not stop by itself{where} and was stopped at the length budget: "
-        "listen to the end, or try another seed.",
-        "warn",
-        facts=facts,
-    )
+    return card(f"The take is ready, but {' '.join(shortcomings)}", "warn", facts=facts)
 
 
 def _files(speech: Speech, settings: Settings) -> list[Any]:
-    """The take in every format, in a folder of its own with a name nobody can guess."""
-    settings.page_cache_folder.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="take-", dir=settings.page_cache_folder))
-    paths = []
-    for suffix in AUDIO_FORMATS:
-        path = folder / f"take-{speech.seed}{suffix}"
-        path.write_bytes(encode_audio(speech.waveform, suffix[1:]))
-        paths.append(str(path))
-    return [
-        gr.Audio(value=paths[0], visible=True),
-        gr.Row(visible=True),
-        *[gr.DownloadButton(value=path) for path in paths],
-    ]
+    """The take in every format, as updates for (result, downloads, *buttons)."""
+    paths = put_in_transit(speech, settings.page_cache_folder)
+    downloads = [gr.DownloadButton(value=str(path)) for path in paths.values()]
+    return [gr.Audio(value=str(paths[".wav"]), visible=True), gr.Row(visible=True), *downloads]

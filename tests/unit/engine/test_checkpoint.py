@@ -1,13 +1,17 @@
 """Finding and loading checkpoints: what is wrong with a folder is said in one sentence, and nothing half-loads."""
 
+import errno
+import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,7 @@ from studio.engine.checkpoint import (
     find_checkpoint,
     is_hub_id,
     load_checkpoint,
+    shown_name,
 )
 from studio.engine.generation import Sampling
 from studio.engine.voice_engine import VoiceEngine
@@ -133,8 +138,48 @@ def _no_codec(folder: Path) -> None:
 def test_what_is_wrong_with_a_folder_is_said(folder: Path, spoil: Callable[[Path], Any], says: str) -> None:
     spoil(folder)
     sentence = refusal(lambda: find_checkpoint(str(folder)))
-    assert str(folder) in sentence
+    assert "my voice" in sentence
+    assert str(folder.parent) not in sentence, "a page's visitor must not see the server's folders"
     assert re.search(says, sentence), sentence
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "foo--bar/x",
+        "foo/x.git",
+        "foo/" + "x" * 97,
+        "~nosuchuser/x",
+        "n" * 300,
+        "/tmp/" + "n" * 300,
+        "a\0b",
+        "a/b\0",
+        "",
+    ],
+    ids=["two dashes", "git", "long model", "home of nobody", "long", "long path", "NUL", "NUL in a hub id", "empty"],
+)
+def test_what_cannot_be_a_name_is_said(name: str) -> None:
+    sentence = refusal(lambda: find_checkpoint(name))
+    assert ": this is neither a folder nor a hub id of the form owner/model" in sentence
+    assert len(sentence) < 350
+    assert sentence.isprintable()
+
+
+@pytest.mark.parametrize("content", ['{"weight_map": {"a": 1, "b": "x"}}', '{"weight_map": []}', "[]"])
+def test_a_nonsensical_index_is_said(folder: Path, content: str) -> None:
+    (folder / "model.safetensors.index.json").write_text(content)
+    assert "index.json cannot be read" in refusal(lambda: find_checkpoint(str(folder)))
+
+
+def test_visitors_see_hub_ids_whole_and_of_folders_the_last_part(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_checkpoint(str(folder)).name == str(folder)
+    assert find_checkpoint(str(folder)).shown_name == "my voice"
+    assert shown_name("anna/voice") == "anna/voice"
+    assert shown_name("/srv/secret/voice/") == "voice"
+    monkeypatch.chdir(folder.parent)
+    (folder.parent / "anna").mkdir()
+    (folder.parent / "anna" / "voice").mkdir()
+    assert shown_name("anna/voice") == "voice"
 
 
 def test_pickled_weights_are_never_taken(folder: Path) -> None:
@@ -157,13 +202,27 @@ def test_a_codec_elsewhere_is_found_through_the_processors_config(folder: Path, 
     assert find_checkpoint(str(folder)).codec_folder == tmp_path / "codec"
 
 
+@pytest.mark.parametrize("named", ["../codec", "speech/codec"])
+def test_a_codecs_relative_path_is_meant_from_the_checkpoint(
+    folder: Path, named: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (folder / "speech").mkdir()
+    (folder / CODEC).rename(folder / named)
+    (tmp_path / "elsewhere" / "speech" / "codec").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    config = json.loads((folder / "processor_config.json").read_text())
+    config["audio_tokenizer"]["audio_tokenizer_name_or_path"] = named
+    (folder / "processor_config.json").write_text(json.dumps(config))
+    assert find_checkpoint(str(folder)).codec_folder.samefile(folder / named)
+
+
 # --- hub ids --------------------------------------------------------------------------------------------------------
 
 
 def test_hub_ids_and_folders_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert is_hub_id(HUB_3B)
-    for name in ("/abs/path", "./a/b", "a/b/c", "alone", "~/models", "a b/c", "../a"):
+    for name in ("foo--bar/x", "a/b.", "a/b\0", "/abs/path", "./a/b", "a/b/c", "alone", "~/models", "a b/c", "../a"):
         assert not is_hub_id(name)
     (tmp_path / "owner" / "model").mkdir(parents=True)
     assert not is_hub_id("owner/model")
@@ -203,6 +262,177 @@ def test_a_hub_checkpoint_that_was_downloaded_before_needs_no_network(tiny_check
     )
     assert result.stderr == ""
     assert result.stdout.strip() == str(repository / "snapshots" / "0123abc")
+
+
+class Hub:
+    """A hub on this machine that serves one model and notes what it was asked for.
+
+    Attributes:
+        status: if not 200, the answer to every question; ``error`` goes with it as the hub's own code.
+        files: content by path.
+        sizes: bytes it claims for a file, where they are not those of its content.
+    """
+
+    def __init__(self) -> None:
+        self.status, self.error = 200, ""
+        self.files: dict[str, bytes] = {}
+        self.sizes: dict[str, int] = {}
+        self.fetched: list[str] = []
+        hub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.answer(*hub.answer(self.path, self.command))
+
+            do_HEAD = do_GET
+
+            def answer(self, status: int, content: bytes, error: str = "") -> None:
+                self.send_response(status)
+                headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{hashlib.sha256(content).hexdigest()}"'}
+                if error:
+                    headers["X-Error-Code"] = error
+                for name, value in (headers | {"Content-Length": str(len(content))}).items():
+                    self.send_header(name, value)
+                self.end_headers()
+                if self.command == "GET":
+                    self.wfile.write(content)
+
+            def log_message(self, *_: Any) -> None:
+                return
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def answer(self, path: str, command: str) -> tuple[int, bytes, str]:
+        if self.status != 200:
+            return self.status, b"{}", self.error
+        listed = [
+            {
+                "rfilename": name,
+                "path": name,
+                "type": "file",
+                "oid": "0" * 40,
+                "size": self.sizes.get(name, len(content)),
+            }
+            for name, content in self.files.items()
+        ]
+        if path.startswith("/api/models/anna/voice/tree/"):
+            return 200, json.dumps(listed).encode(), ""
+        if path.startswith("/api/models/anna/voice"):
+            return 200, json.dumps({"id": "anna/voice", "sha": COMMIT, "siblings": listed}).encode(), ""
+        name = re.sub(r"^/anna/voice/resolve/[^/]+/", "", path)
+        if name not in self.files:
+            return 404, b"", "EntryNotFound"
+        if command == "GET":
+            self.fetched.append(name)
+        return 200, self.files[name], ""
+
+    def find(self, tmp_path: Path, before: str = "", **environment: str) -> str:
+        """What ``find_checkpoint`` says or gives in a process of its own that knows no other hub."""
+        script = (
+            f"{before}\nfrom studio.engine.checkpoint import find_checkpoint\nfrom studio.errors import StudioError\n"
+            "try:\n    print(find_checkpoint('anna/voice').folder)\nexcept StudioError as error:\n    print(error)"
+        )
+        result = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, timeout=60,
+            env=offline(tmp_path, HF_ENDPOINT=self.url, HF_HUB_DISABLE_PROGRESS_BARS="1") | environment,
+        )  # fmt: skip
+        assert result.returncode == 0, result.stderr
+        return result.stdout.strip()
+
+
+COMMIT = "1234567890abcdef1234567890abcdef12345678"
+
+
+@pytest.fixture
+def hub(tiny_checkpoint: Path) -> Iterator[Hub]:
+    hub = Hub()
+    files = [path for path in tiny_checkpoint.rglob("*") if path.is_file()]
+    hub.files = {path.relative_to(tiny_checkpoint).as_posix(): path.read_bytes() for path in files}
+    thread = threading.Thread(target=hub.server.serve_forever, daemon=True)
+    thread.start()
+    yield hub
+    hub.server.shutdown()
+    hub.server.server_close()
+
+
+def test_of_a_hub_repository_the_checkpoint_is_fetched_and_no_more(hub: Hub, tmp_path: Path) -> None:
+    wanted = set(hub.files)
+    hub.files |= dict.fromkeys(["onnx/x.safetensors", "onnx/config.json", "pytorch_model.bin", "README.md"], b"{}")
+    hub.files |= dict.fromkeys(["model-int8/model.safetensors", f"{CODEC}/onnx/x.safetensors"], b"{}")
+    folder = Path(hub.find(tmp_path))
+    assert folder.name == COMMIT
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == wanted
+    assert hub.fetched[0] == "config.json", "looked at before anything large is fetched"
+    # Once it is here, a hub that is busy or that nobody can reach takes nothing away.
+    hub.status = 503
+    assert Path(hub.find(tmp_path)) == folder
+    assert Path(hub.find(tmp_path, HF_ENDPOINT="http://127.0.0.1:9")) == folder
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b'{"model_type": "llama"}', "anna/voice is a 'llama' checkpoint"),
+        (b'{"model_type": "higgs_audio"}', "anna/voice is in the original boson format"),
+        (None, "anna/voice holds no config.json on the hub"),
+    ],
+)
+def test_a_repository_of_something_else_is_not_downloaded(
+    hub: Hub, tmp_path: Path, content: bytes | None, says: str
+) -> None:
+    del hub.files["config.json"]
+    hub.files |= {"config.json": content} if content else {}
+    assert hub.find(tmp_path).startswith(says)
+    assert set(hub.fetched) <= {"config.json"}
+
+
+def test_a_codec_of_something_else_is_not_downloaded(hub: Hub, tmp_path: Path, folder: Path) -> None:
+    hub.files["config.json"] = b'{"model_type": "dac"}'
+    shutil.rmtree(folder / CODEC)
+    config = json.loads((folder / "processor_config.json").read_text())
+    config["audio_tokenizer"]["audio_tokenizer_name_or_path"] = "anna/voice"
+    (folder / "processor_config.json").write_text(json.dumps(config))
+    result = subprocess.run(
+        [sys.executable, "-m", "studio", "checkpoint", "info", folder],
+        env=offline(tmp_path, HF_ENDPOINT=hub.url), capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert result.stderr.startswith("The codec of my voice is a 'dac' model")
+    assert hub.fetched == ["config.json"]
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "says"),
+    [
+        (401, "RepoNotFound", "The hub has no model anna/voice, or it is private: "),
+        (404, "RepoNotFound", "The hub has no model anna/voice, or it is private: "),
+        (403, "GatedRepo", "anna/voice asks for its licence to be accepted: "),
+        (403, "", "The hub forbids the download of anna/voice (status 403): "),
+        (429, "", "The hub answered with status 429 when asked for anna/voice: try again later."),
+        (503, "", "The hub answered with status 503 when asked for anna/voice: try again later."),
+    ],
+)
+def test_why_the_hub_does_not_give_a_model_is_said(
+    hub: Hub, tmp_path: Path, status: int, error: str, says: str
+) -> None:
+    hub.status, hub.error = status, error
+    started = time.monotonic()
+    assert hub.find(tmp_path).startswith(says)
+    assert time.monotonic() - started < 10
+
+
+def test_a_model_larger_than_the_disk_is_refused_before_it_is_fetched(hub: Hub, tmp_path: Path) -> None:
+    hub.sizes[WEIGHTS] = 10**18
+    sentence = hub.find(tmp_path)
+    assert sentence.startswith("anna/voice needs 1000000000.0 GB on the disk of the hub's cache, where ")
+    assert str(tmp_path) not in sentence
+    assert hub.fetched == ["config.json"]
+
+
+def test_a_disk_that_fills_up_during_a_download_is_said(hub: Hub, tmp_path: Path) -> None:
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))"
+    sentence = hub.find(tmp_path, before=limit)
+    assert re.fullmatch(r"The disk is full, so anna/voice could not be downloaded \(it needs 0.0 GB\): .*\.", sentence)
 
 
 # --- describing -----------------------------------------------------------------------------------------------------
@@ -299,6 +529,63 @@ def test_a_bfloat16_checkpoint_keeps_its_precision(folder: Path) -> None:
     save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
     edit_config(folder, dtype="bfloat16")
     assert load_checkpoint(find_checkpoint(str(folder)), device="cpu").precision == "bfloat16"
+
+
+def _too_large() -> None:
+    torch.empty(2**56)  # what torch itself says when there is no room
+
+
+def _mapped_too_much() -> None:
+    raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+
+def _mps_full() -> None:
+    raise RuntimeError("MPS backend out of memory (MPS allocated: 9.00 GB, max allowed: 9.07 GB). Tried to allocate …")
+
+
+@pytest.mark.parametrize("fails", [_too_large, _mapped_too_much, _mps_full])
+def test_too_little_memory_is_not_taken_for_damage(
+    tiny_checkpoint: Path, fails: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import transformers
+
+    model_class = transformers.HiggsAudioV2ForConditionalGeneration
+    monkeypatch.setattr(model_class, "from_pretrained", lambda *_, **__: fails())
+    sentence = refusal(lambda: load_checkpoint(find_checkpoint(str(tiny_checkpoint)), device="cpu"))
+    assert sentence.startswith("There is not enough memory on cpu for tiny: ")
+
+
+def test_a_defect_of_ours_is_not_taken_for_damage(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import transformers
+
+    model_class = transformers.HiggsAudioV2ForConditionalGeneration
+    monkeypatch.setattr(model_class, "from_pretrained", lambda *_, **__: [][0])
+    with pytest.raises(IndexError):
+        load_checkpoint(find_checkpoint(str(tiny_checkpoint)), device="cpu")
+
+
+def test_straight_onto_a_device_the_same_weights_arrive(tiny_checkpoint: Path) -> None:
+    """What a GPU's ``device_map`` does to both models, tried on the CPU: all weights, none lacking, none left on meta."""
+    from transformers import HiggsAudioV2ForConditionalGeneration, HiggsAudioV2TokenizerModel
+
+    for model_class, folder in (
+        (HiggsAudioV2ForConditionalGeneration, tiny_checkpoint),
+        (HiggsAudioV2TokenizerModel, tiny_checkpoint / CODEC),
+    ):
+        placed, report = model_class.from_pretrained(folder, device_map={"": "cpu"}, output_loading_info=True)
+        expected = model_class.from_pretrained(folder).state_dict()
+        assert not report["missing_keys"]
+        assert all(torch.equal(tensor, expected.pop(name)) for name, tensor in placed.state_dict().items())
+        assert not expected
+        assert not any(tensor.is_meta for tensor in [*placed.parameters(), *placed.buffers()])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
+def test_on_a_gpu_everything_lies_on_it_and_speaks(tiny_checkpoint: Path) -> None:
+    checkpoint = load_checkpoint(find_checkpoint(str(tiny_checkpoint)), device="cuda")
+    for model in (checkpoint.model, checkpoint.codec_model):
+        assert {tensor.device.type for tensor in [*model.parameters(), *model.buffers()]} == {"cuda"}
+    assert VoiceEngine(checkpoint).clone("Hello.", seed=1).num_frames > 0
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")

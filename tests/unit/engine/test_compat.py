@@ -59,7 +59,14 @@ def test_an_extension_that_loads_is_left_alone(tmp_path: Path) -> None:
     assert printed == f"True True its own {names}"
 
 
-@pytest.mark.parametrize("error", ["OSError('libcudart.so.13: cannot open')", "ImportError('undefined symbol')"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        "OSError('libcudart.so.13: cannot open')",
+        "ImportError('undefined symbol')",
+        "RuntimeError('Detected that PyTorch and TorchAudio were compiled with different CUDA versions.')",
+    ],
+)
 def test_an_extension_that_cannot_be_loaded_is_declared_absent(tmp_path: Path, error: str) -> None:
     printed = run(
         "import studio.engine, torchaudio\n"
@@ -79,8 +86,8 @@ def test_without_the_guard_such_an_extension_is_an_error(tmp_path: Path) -> None
 
 def test_any_other_error_of_an_extension_is_shown(tmp_path: Path) -> None:
     printed = run(
-        "import studio.engine\ntry:\n    import torchaudio\nexcept RuntimeError as error:\n    print(error)",
-        stand_in(tmp_path, "raise RuntimeError('versions do not match')\n"),
+        "import studio.engine\ntry:\n    import torchaudio\nexcept AttributeError as error:\n    print(error)",
+        stand_in(tmp_path, "raise AttributeError('versions do not match')\n"),
     )
     assert printed == "versions do not match"
 

@@ -449,6 +449,39 @@ class TestRefusals:
         torch.save({"state_dict": original_state(), "epoch": 3}, tmp_path / "a.pt")
         refused("save model.state_dict", tmp_path / "a.pt", tmp_path / "new", base=tiny)
 
+    @pytest.mark.parametrize("content", ["{}", '{"added_tokens": [], "model": {"type": "unheard of"}}'])
+    def test_a_tokenizer_that_does_not_load_is_not_taken_for_a_full_disk(self, content, tiny, tmp_path):
+        old = write_original(tmp_path / "old")
+        whole = json.loads((tiny / "tokenizer.json").read_text())
+        (old / "tokenizer.json").write_text(json.dumps(json.loads(content) | {"added_tokens": whole["added_tokens"]}))
+        shutil.copy(tiny / "tokenizer_config.json", old)
+        refused(r"The tokenizer in .*old cannot be loaded", old, tmp_path / "new", base=tiny)
+
+    @pytest.mark.parametrize("changes", [{"codebook_size": "many"}, {"target_bandwidths": []}, {"codebook_size": 0}])
+    def test_a_codec_with_a_broken_config_is_said(self, changes, tiny, tmp_path):
+        codec = shutil.copytree(tiny / "audio_tokenizer", tmp_path / "codec")
+        config = json.loads((codec / "config.json").read_text())
+        (codec / "config.json").write_text(json.dumps(config | changes))
+        old = write_original(tmp_path / "old")
+        refused("describes no valid codec|the model needs", old, tmp_path / "new", base=tiny, codec=codec)
+
+    @pytest.mark.parametrize("fault", ["missing", "raises"])
+    def test_a_result_that_loads_otherwise_is_refused(self, fault, tiny, tmp_path, monkeypatch):
+        """No original is known that comes here, so transformers is made to find fault."""
+        from transformers import HiggsAudioV2ForConditionalGeneration
+
+        stock = HiggsAudioV2ForConditionalGeneration.from_pretrained
+
+        def from_pretrained(*arguments, **options):
+            if fault == "raises":
+                raise ValueError("what transformers says")
+            model, info = stock(*arguments, **options)
+            return model, info | {"missing_keys": {"model.norm.weight"}}
+
+        monkeypatch.setattr(HiggsAudioV2ForConditionalGeneration, "from_pretrained", from_pretrained)
+        says = {"missing": "other values than were written, among them model.norm", "raises": "what transformers says"}
+        refused(says[fault], write_original(tmp_path / "old"), tmp_path / "new", base=tiny)
+
     def test_full_disk_leaves_nothing_behind(self, tiny, tmp_path):
         write_original(tmp_path / "old")
         program = (
@@ -635,6 +668,17 @@ class TestAdapter:
     def test_refusals(self, extra, config, message, base, tmp_path):
         extra = {name: torch.ones(shape) for name, shape in extra.items()}
         original_adapter(tmp_path / "old", config=config, extra=extra)
+        refused(message, tmp_path / "old", tmp_path / "new", base=base)
+
+    @pytest.mark.parametrize(
+        ("config", "message"),
+        [
+            ({"use_dora": True}, "with other tensors than it holds, among them base_model"),
+            ({"lora_dropout": "much"}, "peft cannot build the adapter in"),
+        ],
+    )
+    def test_a_config_that_does_not_fit_the_tensors(self, config, message, base, tmp_path):
+        original_adapter(tmp_path / "old", config=config)
         refused(message, tmp_path / "old", tmp_path / "new", base=base)
 
     def test_needs_a_base_and_weights(self, base, tmp_path):

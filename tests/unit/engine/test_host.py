@@ -51,7 +51,7 @@ def test_unloading_gives_the_memory_back_and_the_next_request_loads_again(host: 
     host.unload()
     gc.collect()
     assert (model(), codec()) == (None, None)
-    assert host.status.state == "empty"
+    assert host.status.state == "unloaded", "somebody's wish, unlike empty: no visitor's arrival may undo it"
     assert np.array_equal(host.engine().clone("Hello.", references[:1], seed=1).codes, speech.codes)
     assert host.status.state == "ready"
     assert host.engine().codec.num_encodes == 0, "the codes of the clip are on disk"
@@ -83,13 +83,95 @@ def test_switching_replaces_the_engine(host: EngineHost, other_checkpoint: Path)
     assert not before.is_loaded
 
 
-def test_switching_to_what_is_not_there_keeps_the_present_one(host: EngineHost, tmp_path: Path) -> None:
+def test_switching_to_what_is_not_there_keeps_the_present_one(
+    host: EngineHost, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
     engine = host.engine()
     with pytest.raises(StudioError, match="does not exist"):
         host.switch(str(tmp_path / "absent"))
     assert host.engine() is engine
     assert engine.is_loaded
     assert host.status.state == "ready"
+    assert host.status.name == str(tiny_checkpoint)
+
+
+def test_while_a_checkpoint_is_fetched_the_page_can_say_so(host: EngineHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    host.engine()
+    seen = []
+
+    def fetch(*_: Any, **__: Any) -> str:
+        seen.append((host.status.state, host.status.shown_name))
+        raise OfflineModeIsEnabled
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", fetch)
+    with pytest.raises(StudioError, match="hub cannot be reached"):
+        host.switch("anna/voice")
+    assert seen == [("loading", "anna/voice")]
+    assert host.status.state == "ready"
+    assert host.status.shown_name == "tiny"
+
+
+@pytest.mark.parametrize("error", [IndexError("a bug"), KeyboardInterrupt()])
+def test_whatever_goes_wrong_while_loading_ends_it_and_the_next_request_tries_again(
+    host: EngineHost, other_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    import transformers
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    for load in (host.engine, lambda: host.switch(str(other_checkpoint))):
+        with monkeypatch.context() as patched:
+            patched.setattr(transformers.HiggsAudioV2ForConditionalGeneration, "from_pretrained", fail)
+            with pytest.raises(type(error)):
+                load()
+        assert host.status.state == "failed"
+        assert "its log has the details" in (host.status.error or "")
+        assert "a bug" not in (host.status.error or "")
+        assert host.engine().is_loaded
+        assert (host.status.state, host.status.shown_name) == ("ready", "tiny")
+
+
+def test_giving_back_memory_before_anything_was_loaded_is_remembered_too(host: EngineHost) -> None:
+    host.unload()
+    assert host.status.state == "unloaded"
+    assert host.engine().is_loaded
+
+
+def test_giving_back_memory_does_not_hide_why_loading_failed(tmp_path: Path) -> None:
+    host = EngineHost(str(tmp_path / "no"), checkpoints_folder=tmp_path, code_cache=tmp_path, device="cpu")
+    with pytest.raises(StudioError):
+        host.engine()
+    host.unload()
+    assert host.status.state == "failed"
+    assert "does not exist" in (host.status.error or "")
+    assert str(tmp_path) not in (host.status.error or ""), "the page shows this to visitors"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU the default is another")
+@pytest.mark.parametrize("whose", ["the studio's", "somebody's"])
+def test_remains_of_the_tiny_checkpoint_make_room_for_a_new_one(
+    tiny_checkpoint: Path, tmp_path: Path, whose: str
+) -> None:
+    home = tmp_path / "checkpoints"
+    remains = shutil.copytree(tiny_checkpoint, home / "tiny-random")
+    (remains / "config.json").unlink()
+    if whose == "somebody's":
+        (remains / "studio_checkpoint.json").unlink()
+    host = EngineHost(None, checkpoints_folder=home, code_cache=tmp_path / "codes")
+    assert host.engine().clone("Hello.", seed=1).num_frames > 0
+    left = sorted(path.name for path in home.iterdir())
+    assert left[-1] == "tiny-random"
+    if whose == "somebody's":
+        assert len(left) == 2
+        assert left[0].startswith(".broken-tiny-random-")
+        assert (home / left[0] / "tiny-random" / "model.safetensors").is_file()
+    else:
+        assert len(left) == 1
 
 
 def test_a_checkpoint_that_cannot_be_found_is_remembered_as_failed_and_tried_again(

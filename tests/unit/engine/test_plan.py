@@ -158,3 +158,18 @@ def test_what_cannot_be_spoken_is_refused(text: str, says: str) -> None:
 def test_a_line_of_signs_in_a_dialogue_is_refused() -> None:
     with pytest.raises(StudioError):
         plan("[Anna] Hi.\n[Bob] …")
+
+
+def test_a_description_of_somebody_who_says_nothing_is_refused() -> None:
+    with pytest.raises(StudioError, match="given for Carl, but the script has lines of Anna, Ben only"):
+        plan_speech(
+            "[Anna] Hi.\n[Ben] Hello.", descriptions={"Anna": "calm", "Ben": "deep", "Carl": "odd"},
+            language=None, max_chars=1000, frame_rate=25.0,
+        )  # fmt: skip
+
+
+def test_a_clip_and_a_description_of_the_one_voice_exclude_each_other(references: list[Reference]) -> None:
+    with pytest.raises(StudioError, match="both a clip and a description"):
+        plan_speech(
+            "Hello.", references[:1], descriptions={"Anna": "calm"}, language=None, max_chars=1000, frame_rate=25.0
+        )

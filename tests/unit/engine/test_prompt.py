@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from studio.engine.prompt import (
+    SYSTEM_TEXT,
     Conversation,
     Turn,
     encode_prompt,
@@ -155,3 +156,17 @@ def test_native_messages_carry_the_clips_in_order() -> None:
     messages = native_messages(CONVERSATIONS["two speakers with references"], clips)
     given = [m["content"][0]["audio"] for m in messages if m["role"] == "assistant"]
     assert [clip is original for clip, original in zip(given, clips, strict=True)] == [True, True]
+
+
+def test_one_described_voice_keeps_the_plain_instruction_and_stands_in_the_scene() -> None:
+    conversation = speech_conversation("Hello.", descriptions={"SPEAKER0": "calm, low"})
+    assert conversation.system == SYSTEM_TEXT
+    assert "\n\nSPEAKER0: calm, low\n<|scene_desc_end|>" in render(conversation)
+
+
+@pytest.mark.parametrize("what", ["scene", "transcript"])
+def test_bytes_that_were_not_unicode_are_refused_before_the_tokenizer_sees_them(what: str) -> None:
+    broken = b"caf\xe9".decode("utf-8", "surrogateescape")
+    options = {"scene": broken} if what == "scene" else {"transcripts": [(None, broken)]}
+    with pytest.raises(StudioError, match="not valid Unicode"):
+        speech_conversation("Hello.", **options)

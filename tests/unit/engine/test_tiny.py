@@ -1,15 +1,21 @@
 """The tiny checkpoint is a complete Higgs v2 checkpoint in every respect but size and sense."""
 
+import errno
 import hashlib
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from studio.engine.files import is_disk_full, is_write_error
 from studio.engine.tiny import SPECIAL_TOKENS, build_tiny_checkpoint
 from studio.errors import StudioError
 
@@ -168,5 +174,35 @@ def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written_is_said() -> None:
-    with pytest.raises(StudioError, match=r"^/sys/studio/tiny cannot be created \(.*\): choose a folder"):
+    with pytest.raises(StudioError, match=r"^tiny cannot be created \(.*\): choose a folder"):
         build_tiny_checkpoint(Path("/sys/studio/tiny"))
+
+
+def test_a_full_disk_is_said_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    program = (
+        "import resource, sys\nfrom pathlib import Path\n"
+        "from studio.engine.tiny import build_tiny_checkpoint\nfrom studio.errors import StudioError\n"
+        "import torch, transformers, tokenizers\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))\n"
+        "try:\n    build_tiny_checkpoint(Path(sys.argv[1]))\nexcept StudioError as error:\n    print(error)\n"
+    )
+    (tmp_path / "out").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "out" / "tiny"], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"Writing the tiny checkpoint failed \(.*\): free some space and try again\.\n", done.stdout)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_full_disk_is_known_by_the_words_of_every_library() -> None:
+    """The tokenizers library raises a plain Exception, safetensors its own; neither carries the system's number."""
+    for error in (
+        OSError(errno.ENOSPC, "No space left on device"),
+        SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+        Exception("File too large (os error 27)"),
+    ):
+        assert is_disk_full(error)
+        assert is_write_error(error)
+    assert not is_disk_full(OSError(errno.EACCES, "Permission denied"))
+    assert not is_write_error(KeyError("a bug"))
