@@ -283,7 +283,7 @@ def empty(folder: Path) -> Path:
 
 
 CLI: dict[str, tuple[Callable[[ReferenceClip, Path], list[str]], str]] = {
-    "no transcript": (without(transcript=None), "each --reference needs"),
+    "no transcript": (without(transcript=None), "Each --reference needs its own --transcript"),
     "no consent": (without(speaker_consent=None), "--speaker-consent own, permission or licence"),
     "unknown consent": (without(speaker_consent="maybe"), "Unknown consent 'maybe'"),
     "permission without a note": (without(speaker_consent="permission"), "say who gave the permission"),

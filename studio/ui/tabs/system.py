@@ -61,7 +61,9 @@ def create_system_tab(tab: gr.Tab, service: TakeService, settings: Settings) -> 
 
     def offer() -> Any:
         choices, present = _choices(settings), service.host.status.shown_name
-        return gr.Dropdown(choices=choices, value=present if present in dict(choices).values() else None)
+        # Without a value where none is to be shown: what somebody is typing meanwhile stays.
+        shown: dict[str, Any] = {"value": present} if present in dict(choices).values() else {}
+        return gr.Dropdown(choices=choices, **shown)
 
     tab.select(offer, None, choice, **private)
 
