@@ -21,6 +21,7 @@ from studio.errors import StudioError
 from studio.settings import Settings
 from studio.takes.request import ReferenceClip, SpeakRequest
 from studio.takes.service import TakeService
+from tests.helpers import refusal
 
 OWN = Consent("own")
 
@@ -36,15 +37,6 @@ def out(tmp_path: Path) -> Path:
     """Where speech goes; its folder holds nothing else."""
     (tmp_path / "out").mkdir()
     return tmp_path / "out" / "speech.wav"
-
-
-def refusal(do: Callable[[], Any]) -> str:
-    with pytest.raises(StudioError) as caught:
-        do()
-    sentence = str(caught.value)
-    assert sentence.endswith(".")
-    assert "\n" not in sentence
-    return sentence
 
 
 def assert_goes_on(service: TakeService, out: Path) -> None:

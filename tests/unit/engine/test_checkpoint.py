@@ -31,7 +31,7 @@ from studio.engine.checkpoint import (
 )
 from studio.engine.generation import Sampling
 from studio.engine.voice_engine import VoiceEngine
-from studio.errors import StudioError
+from tests.helpers import refusal
 
 WEIGHTS, CODEC = "model.safetensors", "audio_tokenizer"
 
@@ -40,16 +40,6 @@ WEIGHTS, CODEC = "model.safetensors", "audio_tokenizer"
 def folder(tiny_checkpoint: Path, tmp_path: Path) -> Path:
     """A copy that a test may break."""
     return shutil.copytree(tiny_checkpoint, tmp_path / "my voice")
-
-
-def refusal(do: Callable[[], Any]) -> str:
-    with pytest.raises(StudioError) as caught:
-        do()
-    sentence = str(caught.value)
-    assert sentence.endswith(".")
-    assert "\n" not in sentence
-    assert "Traceback" not in sentence
-    return sentence
 
 
 def edit_config(path: Path, **changes: Any) -> None:

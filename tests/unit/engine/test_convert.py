@@ -526,7 +526,7 @@ def original_adapter(folder, prefix="base_model.model.", config=None, extra=None
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
         "auto_mapping": True,
-        "base_model_name_or_path": "/root/code/model_ckpt",
+        "base_model_name_or_path": "/data/model_ckpt",
         "r": 4,
         "lora_alpha": 8,
         "lora_dropout": 0.1,

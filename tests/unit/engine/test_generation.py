@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from studio.engine.generation import FrameStream, Sampling
-from studio.engine.prompt import PromptInputs, encode_prompt, native_messages, speech_conversation
+from studio.engine.prompt import PromptInputs, speech_conversation
 from studio.errors import StudioError
+from tests.helpers import both_prompts
 
 BUDGET = 60
 TEXT = "Hello there, how are you?"
@@ -23,21 +24,7 @@ def prompts(processor: Any, engine: Any, references: Any) -> list[tuple[dict[str
     for count in (0, 1, 2):
         used = references[:count]
         conversation = speech_conversation(TEXT, transcripts=[(None, reference.transcript) for reference in used])
-        native = processor.apply_chat_template(
-            native_messages(conversation, [reference.clip.samples for reference in used]),
-            tokenize=True,
-            add_generation_prompt=True,
-            return_dict=True,
-            return_tensors="pt",
-            processor_kwargs={"sampling_rate": 24_000},
-        )
-        ours = encode_prompt(
-            conversation,
-            [torch.as_tensor(engine.codec.encode(reference.clip)) for reference in used],
-            tokenizer=processor.tokenizer,
-            stream_bos_id=1024,
-            stream_eos_id=1025,
-        )
+        native, ours = both_prompts(processor, engine, conversation, [reference.clip for reference in used])
         made.append((native, ours))
     return made
 

@@ -18,6 +18,7 @@ from studio.engine.prompt import (
 )
 from studio.errors import StudioError
 from tests.conftest import DATA
+from tests.helpers import both_prompts
 
 GOLDEN = json.loads((DATA / "prompts.json").read_text(encoding="utf-8"))
 
@@ -74,21 +75,7 @@ def test_chat_template_of_the_checkpoint_renders_the_golden_prompt(name: str, pr
 def test_ids_and_audio_rows_equal_the_processors(name: str, processor: Any, engine: Any, references: list[Any]) -> None:
     conversation = CONVERSATIONS[name]
     clips = [references[index].clip for index in range(conversation.num_clips)]
-    native = processor.apply_chat_template(
-        native_messages(conversation, [clip.samples for clip in clips]),
-        tokenize=True,
-        add_generation_prompt=True,
-        return_dict=True,
-        return_tensors="pt",
-        processor_kwargs={"sampling_rate": 24_000},
-    )
-    ours = encode_prompt(
-        conversation,
-        [torch.as_tensor(engine.codec.encode(clip)) for clip in clips],
-        tokenizer=processor.tokenizer,
-        stream_bos_id=1024,
-        stream_eos_id=1025,
-    )
+    native, ours = both_prompts(processor, engine, conversation, clips)
     assert torch.equal(ours.input_ids, native["input_ids"])
     if clips:
         assert ours.audio_rows is not None
