@@ -36,7 +36,7 @@ HOW_TO_GET_3B = (
 )
 TINY_NOTICE = (
     "This is the tiny test checkpoint: its weights are random, so it makes noise, not speech. "
-    "To hear real voices, load the 3B model: on the System tab, or with --checkpoint when starting."
+    "To hear real voices, start with --checkpoint, or load the 3B model on the System tab."
 )
 """What the page and the command line say while the tiny checkpoint is loaded."""
 

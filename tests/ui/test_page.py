@@ -15,7 +15,7 @@ def test_the_page_says_that_the_tiny_checkpoint_makes_noise_and_how_to_get_the_3
     page = open_page(studio.url)
     banner = page.locator("#banner")
     banner.get_by_text("it makes noise, not speech").wait_for()
-    assert "load the 3B model: on the System tab" in banner.inner_text()
+    assert "load the 3B model on the System tab" in banner.inner_text()
     page.get_by_role("tab", name="System").click()
     page.get_by_text("bosonai/higgs-audio-v2-generation-3B-base").first.wait_for()
 
