@@ -1,6 +1,7 @@
 """Starts the studio: ``python app.py``; also the entry of the Hugging Face Space and of the Docker image."""
 
 import argparse
+import logging
 import sys
 
 from studio.errors import StudioError
@@ -15,6 +16,8 @@ def main() -> None:
     parser.add_argument("--device", help="auto, cpu, cuda or mps")
     parser.add_argument("--host", help="address to listen on; 0.0.0.0 lets other machines in")
     parser.add_argument("--port", help="port to listen on; 0 takes any free one")
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("studio").setLevel(logging.INFO)
     given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
     try:
         serve(get_settings().with_changes(**given))

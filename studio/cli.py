@@ -119,9 +119,9 @@ def speak(
     overrides = {"checkpoint": checkpoint, "device": device, "precision": precision}
     settings = get_settings().with_changes(**{key: value for key, value in overrides.items() if value is not None})
     service = TakeService.from_settings(settings, announce=_say)
-    take = service.speak(request, out)
+    take = service.speak(request, out.expanduser())
     for notice in service.host.status.notices:
-        _say(notice)
+        sys.stderr.write(f"{notice}\n")  # in logs too: noise must not pass for speech
     speech = take.speech
     summary = f"{take.path}: {speech.seconds:.2f} s, RTF {speech.rtf:.2f}, seed {speech.seed}"
     summary += "".join(f"; {shortcoming}" for shortcoming in speech.shortcomings())

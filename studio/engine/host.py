@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tempfile
 import threading
@@ -25,6 +26,8 @@ from studio.engine.files import write_advice
 from studio.engine.tiny import build_tiny_checkpoint
 from studio.engine.voice_engine import VoiceEngine
 from studio.errors import StudioError
+
+log = logging.getLogger(__name__)
 
 TINY_FOLDER = "tiny-random"
 MIN_CUDA_BYTES = 14 * 2**30
@@ -120,8 +123,8 @@ class EngineHost:
             return self._engine
 
     def switch(self, checkpoint: str) -> VoiceEngine:
-        """Load another checkpoint in place of the present one, which stays if the other one cannot be found and comes back
-        with the next request if it cannot be loaded.
+        """Load another checkpoint (``TINY_FOLDER`` for the tiny one) in place of the present one, which stays if the other
+        cannot be found and comes back with the next request if it cannot be loaded.
 
         Raises:
             StudioError: it cannot be found or loaded.
@@ -130,14 +133,16 @@ class EngineHost:
             before = self._status
             self._status = HostStatus("loading", checkpoint)  # finding may mean to fetch gigabytes
             try:
-                files = find_checkpoint(checkpoint)
+                files = self._tiny() if checkpoint == TINY_FOLDER else find_checkpoint(checkpoint)
             except BaseException:
                 self._status = before
                 raise
             with self._failure_shown():
                 self._release()  # first: both together may not fit
                 self._engine = self._load(files, ())
-            self._wanted = checkpoint  # only now: after a failure the next request loads the earlier one again
+            self._wanted = (
+                str(files.folder) if checkpoint == TINY_FOLDER else checkpoint
+            )  # only now: after a failure the next request loads the earlier one again
             return self._engine
 
     def unload(self) -> None:
@@ -160,6 +165,7 @@ class EngineHost:
             yield
         except BaseException as error:
             sentence = str(error) if isinstance(error, StudioError) else _UNEXPECTED
+            log.error("%s was not loaded: %s", self._status.name, sentence)
             self._status = HostStatus("failed", self._status.name, error=sentence)
             raise
 
@@ -171,6 +177,7 @@ class EngineHost:
         engine = VoiceEngine(checkpoint, code_cache=self._code_cache, max_text_chars=self._max_text_chars)
         if files.kind == "tiny":
             notices = (*notices, TINY_NOTICE)
+        log.info("%s is loaded on %s in %s", files.name, engine.device, engine.precision)
         self._status = HostStatus(
             "ready",
             files.name,

@@ -141,7 +141,7 @@ def _why(hub_id: str, error: Exception, needed: int) -> str | None:
     if isinstance(error, (errors.HTTPError, OSError)):
         return (
             f"The model hub cannot be reached and {hub_id} is not on this machine yet: connect to the internet, "
-            "or give a local checkpoint folder."
+            "or use a checkpoint that is on this machine."
         )
     if isinstance(error, (errors.XetDownloadError, RuntimeError)):  # hf_xet raises plain RuntimeErrors
         return f"The download of {hub_id} broke off: try again; what was fetched is kept."

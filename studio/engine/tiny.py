@@ -77,7 +77,9 @@ def build_tiny_checkpoint(folder: Path, seed: int = 0) -> Path:
 def _write(folder: Path, seed: int) -> None:
     import torch
     from transformers import DacFeatureExtractor, HiggsAudioV2Processor
+    from transformers.utils import logging as transformers_logging
 
+    transformers_logging.disable_progress_bar()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         codec = _codec()

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from studio.errors import StudioError
 from studio.settings import Settings
 
 PACKAGES = ("torch", "torchaudio", "transformers", "ms-swift", "peft", "gradio", "soundfile", "av", "librosa")
@@ -120,9 +121,25 @@ def doctor(settings: Settings) -> list[Check]:
     from studio.engine.hub import hub_reachable
 
     checks.append(Check("model hub", True, "reachable" if hub_reachable() else "not reachable: only local checkpoints"))
+    checks.append(_checkpoint(settings))
     free = shutil.disk_usage(Path.home()).free if not settings.home.exists() else shutil.disk_usage(settings.home).free
     checks.append(Check("disk", free > 2**30, f"{free / 2**30:.1f} GiB free"))
     return checks
+
+
+def _checkpoint(settings: Settings) -> Check:
+    """The configured checkpoint, as far as can be told without fetching anything."""
+    from studio.engine.checkpoint import find_checkpoint, is_hub_id
+
+    if settings.checkpoint is None:
+        return Check("checkpoint", True, "chosen by the machine")
+    if is_hub_id(settings.checkpoint):
+        return Check("checkpoint", True, f"{settings.checkpoint}, from the hub when it is first needed")
+    try:
+        files = find_checkpoint(settings.checkpoint)
+    except StudioError as error:
+        return Check("checkpoint", False, f"STUDIO_CHECKPOINT={settings.checkpoint}: {error}")
+    return Check("checkpoint", True, f"{files.folder} ({files.kind})")
 
 
 def _imports(module: str) -> Check:

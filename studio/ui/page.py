@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import sys
 import threading
 import time
 from pathlib import Path
@@ -46,23 +47,34 @@ def serve(settings: Settings, *, block: bool = True) -> Any:
             show_error=False,
             run_history=False,  # other people's voices
             footer_links=[],
-            prevent_thread_lock=not block,
+            quiet=True,  # Gradio would advertise a public link
+            prevent_thread_lock=True,
         )
     except OSError as error:
         if "empty port" not in str(error):
             raise
         raise StudioError(
-            f"Port {settings.port} on {settings.host} cannot be used: stop the program that has it, or set STUDIO_PORT."
+            f"Port {settings.port} on {settings.host} cannot be used: stop the program that has it, or set STUDIO_PORT; "
+            "STUDIO_HOST must be an address of this machine."
         ) from error
+    sys.stdout.write(f"Running on local URL: {page.local_url}\n")
+    sys.stdout.flush()
+    if block:
+        page.block_thread()
     return page
 
 
 def _free_port(host: str) -> int:
     import socket
 
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return probe.getsockname()[1]
+    try:
+        with socket.socket() as probe:
+            probe.bind((host, 0))
+            return probe.getsockname()[1]
+    except OSError as error:
+        raise StudioError(
+            f"{host} is no address of this machine: set STUDIO_HOST to 127.0.0.1, or to 0.0.0.0 to let others in."
+        ) from error
 
 
 def build_page(settings: Settings) -> Any:

@@ -39,7 +39,9 @@ def host_banner(status: HostStatus) -> str:
     if status.state == "loading":
         return card(f"Loading {status.shown_name} … You can already fill in the form.")
     if status.state == "failed":
-        return card(status.error or "The checkpoint could not be loaded.", "bad")
+        return card(
+            f"{status.error or 'The checkpoint could not be loaded.'} Another can be chosen on the System tab.", "bad"
+        )
     return "".join(card(notice, "warn") for notice in status.notices)
 
 

@@ -147,3 +147,23 @@ def test_speaking_works_with_the_keyboard_alone(studio: Any, open_page: Any) -> 
             break
     page.keyboard.press("Enter")
     wait_for_status(page, "take is ready")
+
+
+def test_a_checkpoint_that_is_not_there_is_said_and_can_be_mended_on_the_page(
+    start_studio: Any, open_page: Any, tmp_path: Path
+) -> None:
+    studio = start_studio(tmp_path / "server-folder-17" / "no-such-model")
+    page = open_page(studio.url)
+    banner = page.locator("#banner")
+    banner.get_by_text("does not exist").wait_for()
+    assert "System tab" in banner.inner_text()
+    assert "server-folder-17" not in page.content()  # the server's folders are its own business
+    assert "was not loaded" in studio.log.read_text()
+    page.get_by_role("tab", name="System").click()
+    page.locator("#checkpoint input").click()
+    page.get_by_role("option", name="tiny-random").click()
+    page.locator("#load-checkpoint").click()
+    page.locator("#checkpoint-outcome").get_by_text("tiny-random is loaded").wait_for()
+    page.get_by_role("tab", name="Speak").click()
+    speak(page, SENTENCE)
+    wait_for_status(page, "take is ready")

@@ -30,7 +30,7 @@ def wait_for_status(page: Any, pattern: str) -> str:
 
 def set_seed(page: Any, seed: int) -> None:
     page.get_by_text("Advanced", exact=True).click()
-    page.locator("#seed input").fill(str(seed))
+    page.locator("#seed textarea, #seed input").first.fill(str(seed))
 
 
 def download(page: Any, suffix: str) -> Path:
@@ -249,4 +249,55 @@ def test_a_full_disk_is_said_in_a_sentence_and_the_studio_goes_on(start_studio: 
     assert "full" in wait_for_status(page, "Not possible")
     assert list(studio.home.rglob("take-*")) == []
     speak(page, "Hi.")
+    wait_for_status(page, "take is ready")
+
+
+def test_opening_advanced_does_not_pin_the_seed(studio: Any, open_page: Any) -> None:
+    page = open_page(studio.url)
+    page.get_by_text("Advanced", exact=True).click()
+    seeds = []
+    for _ in range(2):
+        speak(page, SENTENCE)
+        wait_for_status(page, "Waiting|Preparing|Speaking")
+        seeds.append(re.search(r"Seed\s*(\d+)", wait_for_status(page, "take is ready")))
+    assert all(seeds)
+    assert seeds[0][1] != seeds[1][1]
+
+
+@pytest.mark.parametrize("seed", ["-5", "99999999999", "1.5", "seven"])
+def test_a_seed_that_is_none_is_refused_in_a_sentence_and_the_page_goes_on(
+    studio: Any, open_page: Any, seed: str
+) -> None:
+    page = open_page(studio.url)
+    page.get_by_text("Advanced", exact=True).click()
+    page.locator("#seed textarea, #seed input").first.fill(seed)
+    speak(page, SENTENCE)
+    assert "seed" in wait_for_status(page, "Not possible")
+    page.locator("#seed textarea, #seed input").first.fill("4")
+    speak(page, SENTENCE)
+    wait_for_status(page, "take is ready")
+
+
+def test_a_value_that_the_slider_refuses_does_not_lock_the_buttons(studio: Any, open_page: Any) -> None:
+    page = open_page(studio.url)
+    page.get_by_text("Advanced", exact=True).click()
+    page.locator("#temperature input[type=number]").fill("99")
+    speak(page, SENTENCE)
+    wait_for_status(page, "Not possible|take is ready")  # Gradio refuses it, or takes the nearest value
+    page.locator("#speak").get_by_text("Speak", exact=True).wait_for()
+
+
+def test_a_dialogue_with_one_clip_says_what_can_be_done_on_the_page(
+    studio: Any, open_page: Any, kathleen: dict[Path, str]
+) -> None:
+    clip, transcript = next(iter(kathleen.items()))
+    page = open_page(studio.url)
+    upload(page, clip)
+    page.locator("#transcript textarea").fill(transcript)
+    page.get_by_text("My own voice").click()
+    speak(page, "[Anna] Hi there.\n[Ben] Hello Anna.")
+    assert "remove the clip" in wait_for_status(page, "Not possible")
+    page.locator("#clip button[aria-label='Clear']").click()
+    page.locator("#transcript textarea").fill("")
+    speak(page, "[Anna] Hi there.\n[Ben] Hello Anna.")
     wait_for_status(page, "take is ready")

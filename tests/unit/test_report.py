@@ -104,3 +104,17 @@ def test_the_licences_of_both_models_are_named() -> None:
     terms = dict(LICENCES)
     assert terms["Higgs Audio v2 (model weights)"] == "Boson Higgs Audio 2 Community License"
     assert terms["Llama 3 (base of the model)"] == "Meta Llama 3 Community License"
+
+
+def test_doctor_finds_a_configured_checkpoint_that_is_not_there(tmp_path: Path) -> None:
+    missing = tmp_path / "no such model"
+    check = {c.name: c for c in doctor(Settings(home=tmp_path, checkpoint=str(missing)))}["checkpoint"]
+    assert not check.ok
+    assert str(missing) in check.detail  # whose own machine it is may see the path
+    assert "STUDIO_CHECKPOINT" in check.detail
+
+
+def test_doctor_names_a_checkpoint_that_is_whole(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    check = {c.name: c for c in doctor(Settings(home=tmp_path, checkpoint=str(tiny_checkpoint)))}["checkpoint"]
+    assert check.ok
+    assert "tiny" in check.detail

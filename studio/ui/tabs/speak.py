@@ -11,6 +11,7 @@ import gradio as gr
 
 from studio.audio.waveform import Waveform
 from studio.audio.writing import AUDIO_FORMATS, encode_audio
+from studio.engine.dialogue import parse_script
 from studio.engine.generation import MAX_SEED, Sampling
 from studio.engine.prompt import DEFAULT_SCENE
 from studio.engine.reference import CONSENT_GROUNDS, Consent
@@ -98,7 +99,7 @@ def create_speak_tab(service: TakeService, settings: Settings) -> None:
                 placeholder="Hello, this is my voice.",
                 lines=5,
                 elem_id="text",
-                info="Lines that begin with [Name] make a dialogue between voices the model picks.",
+                info="Without a clip, lines that begin with [Name] make a dialogue between voices the model picks.",
             )
             with gr.Accordion("Advanced", open=False, elem_id="advanced"):
                 scene = gr.Textbox(
@@ -118,9 +119,10 @@ def create_speak_tab(service: TakeService, settings: Settings) -> None:
                     top_k = gr.Slider(
                         0, 500, value=50, step=1, label="Top-k", info="Keep this many codes; 0 keeps all."
                     )
-                seed = gr.Number(
-                    label="Seed", value=None, precision=0, minimum=0, maximum=MAX_SEED, elem_id="seed",
-                    info="Empty draws a new one; the same seed says it the same way again.",
+                # Not gr.Number, which shows 0 for "none" and so would pin the seed.
+                seed = gr.Textbox(
+                    label="Seed", placeholder="a new one each time", max_length=20, elem_id="seed",
+                    info="Leave it empty for a new one; the same seed says it the same way again.",
                 )  # fmt: skip
             with gr.Row(elem_classes="actions"):
                 speak = gr.Button("Speak", variant="primary", size="lg", elem_id="speak", scale=3)
@@ -149,14 +151,23 @@ def create_speak_tab(service: TakeService, settings: Settings) -> None:
 
     def begin(request: gr.Request) -> tuple[Any, ...]:
         signals.begin(request.session_hash or "")
-        return gr.Button("Speaking …", interactive=False), gr.Button(interactive=True), card("Waiting for its turn …")
+        return (
+            gr.Button("Speaking …", interactive=False),
+            gr.Button(interactive=True),
+            card("Waiting for its turn, or for the model …"),
+        )
 
     def end() -> tuple[Any, ...]:
         return gr.Button("Speak", interactive=True), gr.Button(interactive=False)
 
     def stop_now(request: gr.Request) -> tuple[Any, ...]:
         signals.stop(request.session_hash or "")
-        return *end(), card("Stopped.", "warn"), gr.Audio(visible=False)
+        return *end(), card("Stopped; nothing was kept."), gr.Audio(visible=False)
+
+    def refused(request: gr.Request) -> tuple[Any, ...]:
+        stopped = signals.of(request.session_hash or "").is_set()  # a request taken back counts as failed too
+        said = card("One of the values does not fit its field: look under Advanced.", "bad")
+        return *end(), gr.skip() if stopped else said
 
     ground.change(_show_note, ground, note, queue=False, **private)
     begun = speak.click(begin, None, [speak, stop, status], queue=False, **private)
@@ -169,6 +180,8 @@ def create_speak_tab(service: TakeService, settings: Settings) -> None:
         **private,
     )
     spoken.then(end, None, [speak, stop], queue=False, **private)
+    # What Gradio itself refuses, before the studio sees it, must not leave the buttons locked.
+    spoken.failure(refused, None, [speak, stop, status], queue=False, **private)
     stop.click(stop_now, None, [speak, stop, status, live], cancels=[spoken], queue=False, **private)
     live.stop(lambda: gr.Audio(visible=False), None, live, queue=False, **private)  # heard to its end
 
@@ -194,7 +207,7 @@ def _speaker(
         temperature: float,
         top_p: float,
         top_k: float,
-        seed: float | None,
+        seed: str,
         request: gr.Request,
     ) -> Iterator[tuple[Any, ...]]:
         session = request.session_hash or ""
@@ -206,10 +219,10 @@ def _speaker(
         try:
             asked = SpeakRequest(
                 text=text or "",
-                references=_reference(clip, transcript, ground, note),
+                references=_reference(clip, transcript, ground, note, text or ""),
                 scene=scene or "",
                 sampling=Sampling(temperature=temperature, top_p=top_p, top_k=int(top_k)),
-                seed=None if seed is None else int(seed),
+                seed=_seed(seed),
             )
             stream = service.stream(asked, cancel=signal)
             shown = False
@@ -223,7 +236,7 @@ def _speaker(
                     yield progress, gr.Audio(visible=True), gr.skip(), *unchanged
                 yield progress, wav, gr.skip(), *unchanged
             if stream.cancelled:
-                yield card("Stopped.", "warn"), gr.Audio(visible=False), *hidden
+                yield card("Stopped; nothing was kept."), gr.Audio(visible=False), *hidden
                 return
             yield _finished(stream.speech), gr.skip(), *_files(stream.speech, settings)
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
@@ -237,11 +250,28 @@ def _speaker(
     return speak
 
 
-def _reference(clip: str | None, transcript: str, ground: str | None, note: str) -> tuple[ReferenceClip, ...]:
+def _seed(typed: str | None) -> int | None:
+    typed = (typed or "").strip()
+    if not typed:
+        return None
+    if not (typed.isascii() and typed.isdigit()):
+        raise StudioError(f"The seed '{typed}' is no whole number: type one from 0 to {MAX_SEED}, or leave it empty.")
+    return int(typed)
+
+
+def _reference(
+    clip: str | None, transcript: str, ground: str | None, note: str, text: str
+) -> tuple[ReferenceClip, ...]:
     if clip is None:
         if (transcript or "").strip():
             raise StudioError("There is a transcript but no clip: record or upload the clip, or clear the transcript.")
         return ()
+    speakers = {line.speaker for line in parse_script(text) if line.speaker is not None}
+    if len(speakers) > 1:
+        raise StudioError(
+            f"This dialogue has {len(speakers)} speakers, and here is one clip: remove the clip and the model picks the "
+            "voices, or use the command line with a clip for each."
+        )
     if ground is None:
         raise StudioError("Say whose voice it is before it is cloned: choose one of the answers below the transcript.")
     return (ReferenceClip(Path(clip), transcript or "", Consent(ground, note or "")),)  # type: ignore[arg-type]
@@ -252,7 +282,6 @@ def _finished(speech: Speech) -> str:
         "Duration": f"{speech.seconds:.2f} s",
         "Computing": f"{speech.elapsed:.1f} s (RTF {speech.rtf:.2f})",
         "Seed": str(speech.seed),
-        "Frames": str(speech.num_frames),
     }
     shortcomings = speech.shortcomings()
     if not shortcomings:

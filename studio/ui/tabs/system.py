@@ -70,7 +70,8 @@ def create_system_tab(tab: gr.Tab, service: TakeService, settings: Settings) -> 
 
 def _choices(settings: Settings) -> list[tuple[str, str]]:
     """The 3B, and the folders that lie in the studio's own checkpoints folder: the only paths offered to a browser."""
-    found = sorted(path.parent.name for path in settings.checkpoints_folder.glob("*/config.json"))
+    present = {path.parent.name for path in settings.checkpoints_folder.glob("*/config.json")}
+    found = sorted({*present, TINY_FOLDER})  # the tiny one is built when it is chosen
     named = [(f"{name} (random weights: noise)" if name == TINY_FOLDER else name, name) for name in found]
     return [("Higgs Audio v2 3B (from the hub)", HUB_3B), *named]
 
@@ -85,9 +86,9 @@ def _loader(service: TakeService, settings: Settings) -> Any:
                 raise StudioError("Choose a checkpoint from the list, or type a hub id.")
             # A path typed into a page never reaches the file system: hub ids and names from the list only.
             known = {value for _, value in _choices(settings)}
-            if name in known - {HUB_3B}:
+            if name in known - {HUB_3B, TINY_FOLDER}:
                 name = str(settings.checkpoints_folder / name)
-            elif not is_hub_id(name):
+            elif name != TINY_FOLDER and not is_hub_id(name):
                 raise StudioError(
                     f"'{name}' is neither in the list nor a hub id of the form owner/model: choose another."
                 )
