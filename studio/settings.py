@@ -53,6 +53,8 @@ class Settings(BaseSettings):
     username: str | None = None
     password: str | None = Field(default=None, repr=False)
     """With both set the page asks for a login."""
+    asr_model: str = "small"
+    """Model that writes transcripts: a local folder in the CTranslate2 format, or a hub name."""
     switch_checkpoint: bool | None = None
     """Whether visitors may load another checkpoint for everyone; None: only where nobody but oneself can be a visitor,
     or where visitors log in."""
@@ -70,8 +72,40 @@ class Settings(BaseSettings):
         """The decision behind ``switch_checkpoint``."""
         if self.switch_checkpoint is not None:
             return self.switch_checkpoint
-        own_machine = self.host in _LOOPBACK and not on_space()
-        return own_machine or bool(self.username and self.password)
+        return not self.visitors_are_strangers
+
+    @property
+    def visitors_are_strangers(self) -> bool:
+        """Whether people who do not know each other may visit: then each browser has a library of its own.
+
+        Where only oneself can visit, or where visitors log in (there is one login for all), page and command line share
+        one library.
+        """
+        return not (self._own_machine or bool(self.username and self.password))
+
+    @property
+    def _own_machine(self) -> bool:
+        return self.host in _LOOPBACK and not on_space()
+
+    @property
+    def store_file(self) -> Path:
+        """What is remembered of voices and takes."""
+        return self.home / "studio.db"
+
+    @property
+    def voices_folder(self) -> Path:
+        """The clips of saved voices."""
+        return self.home / "voices"
+
+    @property
+    def takes_folder(self) -> Path:
+        """The sound of every take."""
+        return self.home / "takes"
+
+    @property
+    def drafts_folder(self) -> Path:
+        """Clips that were recorded or uploaded and not saved yet; removed after a day."""
+        return self.home / "cache" / "drafts"
 
     @property
     def checkpoints_folder(self) -> Path:

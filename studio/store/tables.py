@@ -1,0 +1,133 @@
+"""The tables. What a column means is said here; how it came to be is in ``migrations``."""
+
+import secrets
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, UniqueConstraint
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Field, Relationship, SQLModel
+
+
+def new_id() -> str:
+    """A name for a row and its files that nobody can guess and that is safe in any path."""
+    return secrets.token_hex(12)
+
+
+def now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """SQLite knows no time zones: times go in as UTC and come out as UTC."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        """Into the database: UTC without a zone. A time without a zone is the caller's bug."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a time zone cannot be stored")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        """Out of the database."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+class ClipRow(SQLModel, table=True):
+    """A reference clip of a voice.
+
+    Attributes:
+        file: its name in the folder of the voice.
+        words: ``[text, start, end]`` for each word, in seconds; empty where no times are known.
+        transcript_model: what wrote the transcript; "" where a person did.
+        needs_check: the clip was cut and its transcript could not be cut with it.
+        report: what the coach said.
+        denoised_with: the method; "" for the recording as it was.
+    """
+
+    __tablename__ = "clip"  # pyright: ignore[reportAssignmentType]
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    voice_id: str = Field(foreign_key="voice.id", index=True, ondelete="CASCADE")
+    position: int
+    file: str
+    seconds: float
+    sample_rate: int
+    transcript: str
+    words: list[Any] = Field(default_factory=list, sa_type=JSON)
+    transcript_model: str = ""
+    needs_check: bool = False
+    report: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    denoised_with: str = ""
+    created_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
+
+
+class VoiceRow(SQLModel, table=True):
+    """A voice of somebody's library.
+
+    Attributes:
+        owner: whose library; "" is that of whoever runs the studio.
+        name_key: the name as it is compared: unique within a library.
+        language: ISO 639-1 code; "" where nobody said.
+    """
+
+    __tablename__ = "voice"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (UniqueConstraint("owner", "name_key", name="uq_voice_owner_name"),)
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    owner: str = Field(index=True)
+    name: str
+    name_key: str
+    language: str = ""
+    notes: str = ""
+    created_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
+    who: str
+    """Who speaks, in the words of whoever saved the voice."""
+    consent_ground: str
+    consent_wording: str
+    """The sentence that was agreed to."""
+    consent_statement: str = ""
+    consent_recorded_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
+    consent_withdrawn_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    clips: list[ClipRow] = Relationship(
+        sa_relationship_kwargs={
+            "lazy": "selectin",
+            "cascade": "all, delete-orphan",
+            "order_by": "ClipRow.position",
+        }
+    )
+
+
+class TakeRow(SQLModel, table=True):
+    """A generation that was kept, with everything that decides how it sounds.
+
+    Attributes:
+        voices: for each voice ``{"id", "name", "speaker"}``; speaker is the name in the script or None.
+        settings: scene, temperature, top_p, top_k, ras_window, ras_max_repeats, language, descriptions.
+        seconds, elapsed: duration and computing time.
+        report: frames, ended, shortcomings and chunks as ``speak --json`` tells them.
+        consent_withdrawn_at: when the consent of one of its voices was withdrawn.
+    """
+
+    __tablename__ = "take"  # pyright: ignore[reportAssignmentType]
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    owner: str = Field(index=True)
+    created_at: datetime = Field(default_factory=now, sa_type=UtcDateTime, index=True)
+    text: str
+    voices: list[Any] = Field(default_factory=list, sa_type=JSON)
+    checkpoint: str
+    adapter: str = ""
+    settings: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    seed: int
+    seconds: float
+    sample_rate: int
+    elapsed: float
+    report: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    starred: bool = False
+    consent_withdrawn_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

@@ -1,0 +1,54 @@
+"""What is asked of the tables of voices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col, select
+
+from studio.store.tables import ClipRow, VoiceRow
+
+
+def every_voice(session: Session, owner: str) -> list[VoiceRow]:
+    """All voices of a library with their clips, the newest first."""
+    found = session.exec(select(VoiceRow).where(VoiceRow.owner == owner).order_by(col(VoiceRow.created_at).desc()))
+    return list(found)
+
+
+def voice_by_id(session: Session, owner: str, voice_id: str) -> VoiceRow | None:
+    """The voice, if it is in this library."""
+    return session.exec(select(VoiceRow).where(VoiceRow.owner == owner, VoiceRow.id == voice_id)).first()
+
+
+def voice_by_name(session: Session, owner: str, name_key: str) -> VoiceRow | None:
+    """The voice of this name (as compared), if it is in this library."""
+    return session.exec(select(VoiceRow).where(VoiceRow.owner == owner, VoiceRow.name_key == name_key)).first()
+
+
+def save(session: Session, row: VoiceRow | ClipRow) -> bool:
+    """Insert or change a row with what belongs to it; False where the name is taken."""
+    session.add(row)
+    try:
+        session.flush()
+    except IntegrityError as error:
+        if "name_key" not in str(error.orig) and "uq_voice_owner_name" not in str(error.orig):
+            raise
+        session.rollback()
+        return False
+    return True
+
+
+def delete(session: Session, row: VoiceRow | ClipRow) -> None:
+    """Delete a row with what belongs to it."""
+    session.delete(row)
+    session.flush()
+
+
+def withdrawn(session: Session, voice_ids: Iterable[str]) -> dict[str, datetime | None]:
+    """For each of these voices that exists: when its consent was withdrawn, or None."""
+    rows = session.exec(
+        select(VoiceRow.id, VoiceRow.consent_withdrawn_at).where(col(VoiceRow.id).in_(list(voice_ids)))
+    ).all()
+    return dict(rows)  # type: ignore[arg-type]

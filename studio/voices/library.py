@@ -1,0 +1,379 @@
+"""The library: saves voices, gives them out as references, and checks their consent each time."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from studio.audio.reading import read_audio
+from studio.audio.waveform import Waveform
+from studio.audio.writing import write_audio
+from studio.engine.prompt import refuse_control_tokens
+from studio.engine.reference import Consent, Reference, require_transcript
+from studio.errors import StudioError
+from studio.listening.transcript import Transcript
+from studio.settings import Settings
+from studio.store import takes as take_records
+from studio.store import voices as records
+from studio.store.store import Store
+from studio.store.tables import ClipRow, VoiceRow, new_id, now
+from studio.voices.coach import ClipReport, examine
+from studio.voices.languages import known_language
+from studio.voices.naming import checked_name, name_key
+from studio.voices.presets import preset_voices
+from studio.voices.voice import ConsentRecord, NewClip, Voice, VoiceClip, words_as_json, words_from_json
+
+MAX_NOTES_CHARS = 2000
+_CLIP_SUFFIX = ".flac"
+
+
+class VoiceLibrary:
+    """The voices of one owner, and the presets.
+
+    Args:
+        owner: whose; "" is whoever runs the studio. Another owner's voices do not exist here.
+    """
+
+    def __init__(self, settings: Settings, store: Store, owner: str = "") -> None:
+        self._settings, self._store, self.owner = settings, store, owner
+
+    def of(self, owner: str) -> VoiceLibrary:
+        """The same library for another owner."""
+        return VoiceLibrary(self._settings, self._store, owner)
+
+    # Looking
+
+    def voices(self, search: str = "") -> list[Voice]:
+        """Own voices, the newest first, then presets; those whose name, notes, language or transcripts have ``search``."""
+        with self._store.reading() as session:
+            own = [self._voice(row) for row in records.every_voice(session, self.owner)]
+        wanted = name_key(search)
+        return [voice for voice in (*own, *preset_voices()) if wanted in _searched(voice)]
+
+    def voice(self, name_or_id: str) -> Voice:
+        """One voice. Raises StudioError where there is none of that name or id."""
+        for preset in preset_voices():
+            if name_or_id == preset.id or name_key(name_or_id) == name_key(preset.name):
+                return preset
+        with self._store.reading() as session:
+            row = records.voice_by_id(session, self.owner, name_or_id) or records.voice_by_name(
+                session, self.owner, name_key(name_or_id)
+            )
+        if row is None:
+            raise StudioError(f"There is no voice '{_short(name_or_id)}' in the library: choose one of the list.")
+        return self._voice(row)
+
+    def read_clip(self, voice: Voice, clip: VoiceClip) -> Waveform:
+        """The sound of a clip. Raises StudioError where the file is gone or damaged."""
+        if not clip.is_there:
+            raise StudioError(voice.trouble or f"The clip of {voice.name} is gone from the disk.")
+        return read_audio(clip.path)
+
+    # Speaking
+
+    def references(self, name_or_id: str, *, speaker: str | None = None) -> list[Reference]:
+        """The voice as references for the engine.
+
+        Args:
+            speaker: the name it has in a dialogue script.
+
+        Raises:
+            StudioError: no such voice, consent withdrawn, or a clip is gone.
+        """
+        voice = self.voice(name_or_id)
+        if voice.trouble:
+            raise StudioError(voice.trouble)
+        consent = Consent(voice.consent.ground, voice.consent.statement, voice.consent.recorded_at)  # type: ignore[arg-type]
+        return [Reference(self.read_clip(voice, clip), clip.transcript.text, consent, speaker) for clip in voice.clips]
+
+    def require_consent(self, voices: Iterable[tuple[str, str]]) -> None:
+        """Raise StudioError if one of these ``(id, name)`` was deleted or its consent withdrawn: cheap, to ask often."""
+        presets = {preset.id for preset in preset_voices()}
+        asked = {voice_id: name for voice_id, name in voices if voice_id not in presets}
+        if not asked:
+            return
+        with self._store.reading() as session:
+            found = records.withdrawn(session, asked)
+        for voice_id, name in asked.items():
+            if voice_id not in found:
+                raise StudioError(f"{name} was deleted from the library, so speaking with it was stopped.")
+            if found[voice_id] is not None:
+                raise StudioError(f"The consent for {name} was withdrawn, so speaking with it was stopped.")
+
+    # Changing
+
+    def add(
+        self, name: str, clips: Iterable[NewClip], consent: ConsentRecord, *, language: str = "", notes: str = ""
+    ) -> Voice:
+        """Save a voice, whole or not at all.
+
+        Raises:
+            StudioError: the name is taken or none, there is no clip or an unusable one, no transcript, no consent, the
+                disk is full, or the library is locked.
+        """
+        clips = list(clips)
+        name, language, notes = checked_name(name), known_language(language), _checked_notes(notes)
+        if not clips:
+            raise StudioError("There is no clip: record or upload one.")
+        reports = [self._approved(clip, language) for clip in clips]
+        self._refuse_too_much(sum(clip.waveform.duration for clip in clips))
+        self._refuse_taken(name)
+        voice_id = new_id()
+        folder = self._folder(voice_id)
+        row = VoiceRow(
+            id=voice_id,
+            owner=self.owner,
+            name=name,
+            name_key=name_key(name),
+            language=language,
+            notes=notes,
+            who=consent.who,
+            consent_ground=consent.ground,
+            consent_wording=consent.wording,
+            consent_statement=consent.statement,
+            consent_recorded_at=consent.recorded_at,
+        )
+        try:
+            # Files before rows: a row never names a file that was not written.
+            row.clips = [self._written(folder, clip, report) for clip, report in zip(clips, reports, strict=True)]
+            for position, clip_row in enumerate(row.clips):
+                clip_row.position = position
+            with self._store.writing() as session:
+                if not records.save(session, row):
+                    raise _name_taken(name)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return self.voice(voice_id)
+
+    def add_clip(self, name_or_id: str, clip: NewClip) -> Voice:
+        """Give an own voice one more clip of the same speaker. Raises StudioError as :meth:`add`."""
+        voice = self._own(name_or_id)
+        report = self._approved(clip, voice.language)
+        self._refuse_too_much(voice.seconds + clip.waveform.duration)
+        folder = self._folder(voice.id)
+        row = self._written(folder, clip, report)
+        try:
+            with self._store.writing() as session:
+                owned = self._row(session, voice)
+                row.position = max((present.position for present in owned.clips), default=-1) + 1
+                owned.clips.append(row)
+                records.save(session, owned)
+        except BaseException:
+            (folder / row.file).unlink(missing_ok=True)
+            raise
+        return self.voice(voice.id)
+
+    def remove_clip(self, name_or_id: str, clip_id: str) -> Voice:
+        """Delete one of several clips with its file. Raises StudioError for the last one."""
+        voice = self._own(name_or_id)
+        clip = _clip(voice, clip_id)
+        with self._store.writing() as session:
+            owned = self._row(session, voice)
+            if len(owned.clips) < 2:
+                raise StudioError(f"This is the only clip of {voice.name}: add another one first, or delete the voice.")
+            owned.clips = [row for row in owned.clips if row.id != clip_id]
+            records.save(session, owned)
+        clip.path.unlink(missing_ok=True)
+        return self.voice(voice.id)
+
+    def edit(
+        self, name_or_id: str, *, name: str | None = None, language: str | None = None, notes: str | None = None
+    ) -> Voice:
+        """Change what is said about an own voice; None leaves a field as it is. Raises StudioError as :meth:`add`."""
+        voice = self._own(name_or_id)
+        with self._store.writing() as session:
+            row = self._row(session, voice)
+            if name is not None:
+                row.name = checked_name(name)
+                row.name_key = name_key(row.name)
+            row.language = row.language if language is None else known_language(language)
+            row.notes = row.notes if notes is None else _checked_notes(notes)
+            if name is not None and row.name_key != name_key(voice.name):
+                self._refuse_preset_name(row.name)
+            if not records.save(session, row):
+                raise _name_taken(name or voice.name)
+        return self.voice(voice.id)
+
+    def correct_transcript(self, name_or_id: str, clip_id: str, transcript: Transcript) -> Voice:
+        """Replace what is said in a clip; it then counts as checked. Raises StudioError for an empty one."""
+        voice = self._own(name_or_id)
+        _clip(voice, clip_id)
+        _refuse_bad_transcript(transcript)
+        with self._store.writing() as session:
+            row = self._row(session, voice)
+            for clip in row.clips:
+                if clip.id == clip_id:
+                    clip.transcript, clip.words = transcript.text.strip(), words_as_json(transcript.words)
+                    clip.transcript_model, clip.needs_check = transcript.model or "", False
+            records.save(session, row)
+        return self.voice(voice.id)
+
+    def withdraw_consent(self, name_or_id: str) -> Voice:
+        """End the right to use a voice: nobody can speak with it from now on, and its takes are marked."""
+        voice = self._own(name_or_id, "its consent is a licence that anybody may rely on, and cannot be withdrawn here")
+        with self._store.writing() as session:
+            row = self._row(session, voice)
+            row.consent_withdrawn_at = row.consent_withdrawn_at or now()
+            records.save(session, row)
+            take_records.mark_withdrawn(session, self.owner, row.id, row.consent_withdrawn_at)
+        return self.voice(voice.id)
+
+    def remove(self, name_or_id: str) -> Voice:
+        """Delete an own voice and its files; returns what was deleted. Takes stay."""
+        voice = self._own(name_or_id)
+        with self._store.writing() as session:
+            records.delete(session, self._row(session, voice))
+        shutil.rmtree(self._folder(voice.id), ignore_errors=True)
+        return voice
+
+    # Inside
+
+    def _folder(self, voice_id: str) -> Path:
+        return self._settings.voices_folder / voice_id
+
+    def _voice(self, row: VoiceRow) -> Voice:
+        consent = ConsentRecord(
+            row.who,
+            row.consent_ground,
+            row.consent_statement,
+            row.consent_wording,
+            row.consent_recorded_at,
+            row.consent_withdrawn_at,
+        )
+        clips = tuple(
+            VoiceClip(
+                clip.id,
+                self._folder(row.id) / clip.file,
+                clip.seconds,
+                clip.sample_rate,
+                Transcript(
+                    clip.transcript, row.language or None, words_from_json(clip.words), clip.transcript_model or None
+                ),
+                clip.needs_check,
+                clip.report,
+                clip.denoised_with,
+            )
+            for clip in row.clips
+        )
+        return Voice(row.id, row.name, row.language, row.notes, clips, consent, row.created_at)
+
+    def _own(self, name_or_id: str, why: str = "it cannot be changed") -> Voice:
+        voice = self.voice(name_or_id)
+        if voice.preset:
+            raise StudioError(f"{voice.name} comes with the studio: {why}.")
+        return voice
+
+    def _row(self, session: object, voice: Voice) -> VoiceRow:
+        row = records.voice_by_id(session, self.owner, voice.id)  # type: ignore[arg-type]
+        if row is None:
+            raise StudioError(f"{voice.name} was deleted in the meantime: reload the library.")
+        return row
+
+    def _written(self, folder: Path, clip: NewClip, report: ClipReport) -> ClipRow:
+        """The row of a clip whose file has been written."""
+        clip_id = new_id()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StudioError(
+                f"The voice cannot be saved ({error.strerror}): free some space, or mend the permissions of the studio's "
+                "folder, and try again."
+            ) from error
+        write_audio(clip.waveform, folder / f"{clip_id}{_CLIP_SUFFIX}")
+        return ClipRow(
+            id=clip_id,
+            voice_id="",
+            position=0,
+            file=f"{clip_id}{_CLIP_SUFFIX}",
+            seconds=clip.waveform.duration,
+            sample_rate=clip.waveform.sample_rate,
+            transcript=clip.transcript.text.strip(),
+            words=words_as_json(clip.transcript.words),
+            transcript_model=clip.transcript.model or "",
+            needs_check=clip.needs_check,
+            report=report.as_json(),
+            denoised_with=clip.denoised_with,
+        )
+
+    def _approved(self, clip: NewClip, language: str) -> ClipReport:
+        """What the coach says of a clip that may be saved."""
+        _refuse_bad_transcript(clip.transcript)
+        report = examine(
+            clip.waveform,
+            transcript=clip.transcript.text,
+            language=language or clip.transcript.language,
+            max_seconds=self._settings.max_reference_seconds,
+        )
+        if not report.ok:
+            raise StudioError(report.sentence)
+        return report
+
+    def _refuse_too_much(self, seconds: float) -> None:
+        limit = self._settings.max_reference_seconds
+        if seconds > limit:
+            raise StudioError(
+                f"The clips of this voice would be {seconds:.0f} s together, and at most {limit:.0f} s can be used: remove "
+                "or shorten one."
+            )
+
+    def _refuse_taken(self, name: str) -> None:
+        self._refuse_preset_name(name)
+        with self._store.reading() as session:
+            if records.voice_by_name(session, self.owner, name_key(name)) is not None:
+                raise _name_taken(name)
+
+    def _refuse_preset_name(self, name: str) -> None:
+        if name_key(name) in {name_key(preset.name) for preset in preset_voices()}:
+            raise StudioError(f"{name} is the name of a voice that comes with the studio: choose another.")
+
+
+def clear_remains(settings: Settings, store: Store) -> int:
+    """Remove folders of clips that no voice has any more, left by a process that was killed; returns how many."""
+    removed = 0
+    for folder in settings.voices_folder.iterdir() if settings.voices_folder.is_dir() else ():
+        with store.reading() as session:
+            known = records.withdrawn(session, [folder.name])
+        # A folder is written before its row: leave what is young.
+        with suppress(OSError):
+            if not known and now().timestamp() - folder.stat().st_mtime > 3600:
+                shutil.rmtree(folder)
+                removed += 1
+    return removed
+
+
+def _searched(voice: Voice) -> str:
+    from studio.voices.languages import LANGUAGES
+
+    spoken = " ".join(clip.transcript.text for clip in voice.clips)
+    language = f"{voice.language} {LANGUAGES.get(voice.language, '')}"
+    return name_key(f"{voice.name} {voice.notes} {language} {voice.consent.who} {spoken}")
+
+
+def _clip(voice: Voice, clip_id: str) -> VoiceClip:
+    for clip in voice.clips:
+        if clip.id == clip_id:
+            return clip
+    raise StudioError(f"{voice.name} has no such clip any more: reload the library.")
+
+
+def _checked_notes(notes: str) -> str:
+    notes = notes.strip()
+    if len(notes) > MAX_NOTES_CHARS:
+        raise StudioError(f"The notes have {len(notes)} characters: use at most {MAX_NOTES_CHARS}.")
+    return notes
+
+
+def _refuse_bad_transcript(transcript: Transcript) -> None:
+    require_transcript(transcript.text)
+    refuse_control_tokens(transcript.text, "transcript of the reference clip")
+
+
+def _name_taken(name: str) -> StudioError:
+    return StudioError(f"There is already a voice called {name}: choose another name, or delete that voice first.")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 60 else f"{name[:57]}…"

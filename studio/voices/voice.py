@@ -1,0 +1,193 @@
+"""A voice as the library gives it out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from studio.audio.waveform import Waveform
+from studio.engine.reference import CONSENT_GROUNDS, Consent
+from studio.errors import StudioError
+from studio.listening.transcript import Transcript, Word
+
+CONSENT_WORDING: dict[str, str] = {
+    "own": "I am the person who speaks in this recording, and I agree that my voice is cloned with this studio.",
+    "permission": "The person who speaks in this recording agreed that their voice is cloned with this studio.",
+    "licence": "This recording is under a licence that allows the voice in it to be cloned.",
+}
+"""What whoever saves a voice agrees to, by ground; kept word for word with the voice."""
+_NOBODY: dict[str, str] = {"own": "whoever saved this voice", "permission": "", "licence": ""}
+
+
+@dataclass(frozen=True)
+class ConsentRecord:
+    """By what right a voice is used.
+
+    Attributes:
+        who: who speaks.
+        ground: "own", "permission" or "licence".
+        wording: the sentence that was agreed to.
+        statement: who gave the permission and when, or which licence.
+        withdrawn_at: None while it holds.
+    """
+
+    who: str
+    ground: str
+    statement: str
+    wording: str
+    recorded_at: datetime
+    withdrawn_at: datetime | None = None
+
+    @classmethod
+    def given(cls, ground: str | None, *, who: str = "", statement: str = "") -> ConsentRecord:
+        """A record made now.
+
+        Raises:
+            StudioError: no ground, an unknown one, or no statement where one is needed.
+        """
+        if not ground:
+            raise StudioError(
+                "Say whose voice it is before it is saved: your own, with permission, or under a licence."
+            )
+        consent = Consent(ground, statement.strip())  # type: ignore[arg-type]  Consent refuses what is no ground
+        return cls(
+            who=" ".join(who.split()) or _NOBODY[ground] or statement.strip(),
+            ground=ground,
+            statement=consent.statement,
+            wording=CONSENT_WORDING[ground],
+            recorded_at=consent.recorded_at,
+        )
+
+    @property
+    def shown_ground(self) -> str:
+        """The ground in words."""
+        return CONSENT_GROUNDS[self.ground]  # type: ignore[index]
+
+    def as_json(self) -> dict[str, Any]:
+        """For ``--json`` and cards."""
+        return {
+            "who": self.who,
+            "ground": self.ground,
+            "statement": self.statement,
+            "wording": self.wording,
+            "recorded_at": self.recorded_at.isoformat(timespec="seconds"),
+            "withdrawn_at": self.withdrawn_at and self.withdrawn_at.isoformat(timespec="seconds"),
+        }
+
+
+@dataclass(frozen=True)
+class VoiceClip:
+    """A reference clip of a saved voice.
+
+    Attributes:
+        path: where it lies; for the server only, never for a browser.
+        needs_check: the clip was cut and its transcript could not be cut with it.
+        report: what the coach said, as JSON.
+        denoised_with: the method; "" for the recording as it was.
+    """
+
+    id: str
+    path: Path
+    seconds: float
+    sample_rate: int
+    transcript: Transcript
+    needs_check: bool = False
+    report: dict[str, Any] = field(default_factory=dict)
+    denoised_with: str = ""
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the file is still on the disk."""
+        return self.path.is_file()
+
+    def as_json(self) -> dict[str, Any]:
+        """For ``--json``; durations in seconds, rates in Hz."""
+        return {
+            "id": self.id,
+            "seconds": round(self.seconds, 3),
+            "sample_rate": self.sample_rate,
+            "transcript": self.transcript.text,
+            "transcript_model": self.transcript.model,
+            "words": [[word.text, word.start, word.end] for word in self.transcript.words],
+            "needs_check": self.needs_check,
+            "denoised_with": self.denoised_with or None,
+            "report": self.report,
+            "missing": not self.is_there,
+        }
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A voice that can be spoken with, as long as its consent holds.
+
+    Attributes:
+        preset: it comes with the studio and cannot be changed.
+    """
+
+    id: str
+    name: str
+    language: str
+    notes: str
+    clips: tuple[VoiceClip, ...]
+    consent: ConsentRecord
+    created_at: datetime
+    preset: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """Duration of all clips."""
+        return sum(clip.seconds for clip in self.clips)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why it cannot be spoken with, in a sentence; None where it can."""
+        if self.consent.withdrawn_at is not None:
+            return f"The consent for {self.name} was withdrawn: choose another voice."
+        if not self.clips:
+            return f"{self.name} has no clip: add one, or choose another voice."
+        if gone := [clip for clip in self.clips if not clip.is_there]:
+            return (
+                f"{len(gone)} of {len(self.clips)} clips of {self.name} are gone from the disk: put the files back, "
+                "remove these clips, or delete the voice and save it anew."
+                if len(self.clips) > 1
+                else f"The clip of {self.name} is gone from the disk: put it back, or delete the voice and save it again."
+            )
+        return None
+
+    def as_json(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "language": self.language or None,
+            "notes": self.notes,
+            "preset": self.preset,
+            "seconds": round(self.seconds, 3),
+            "usable": self.trouble is None,
+            "trouble": self.trouble,
+            "consent": self.consent.as_json(),
+            "clips": [clip.as_json() for clip in self.clips],
+            "created_at": self.created_at.isoformat(timespec="seconds"),
+        }
+
+
+@dataclass(frozen=True)
+class NewClip:
+    """A clip about to be saved: already cut and, where wished, denoised."""
+
+    waveform: Waveform
+    transcript: Transcript
+    needs_check: bool = False
+    denoised_with: str = ""
+
+
+def words_as_json(words: tuple[Word, ...]) -> list[list[Any]]:
+    """Word times as they are stored."""
+    return [[word.text, round(word.start, 3), round(word.end, 3)] for word in words]
+
+
+def words_from_json(stored: list[Any]) -> tuple[Word, ...]:
+    """The reverse of :func:`words_as_json`."""
+    return tuple(Word(str(text), float(start), float(end)) for text, start, end in stored)
