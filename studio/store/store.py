@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,7 +56,7 @@ class Store:
     def _opened(self) -> Engine:
         with self._lock:
             if self._engine is None:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._make_folder()
                 engine = create_engine(f"sqlite:///{self.path}", connect_args={"timeout": LOCK_SECONDS})
                 event.listen(engine, "connect", _prepare)
                 event.listen(engine, "begin", _begin)
@@ -66,6 +67,15 @@ class Store:
                     raise
                 self._engine = engine
             return self._engine
+
+    def _make_folder(self) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StudioError(
+                f"The studio's folder {self.path.parent.name} cannot be written ({error.strerror}): set STUDIO_HOME to "
+                "another, or mend its permissions."
+            ) from error
 
     def close(self) -> None:
         """Let go of the file; the next use opens it again."""
@@ -82,27 +92,35 @@ class Store:
         except OperationalError as error:
             raise _sentence(error, self.path) from error
         except DatabaseError as error:
-            if isinstance(error.orig, sqlite3.DatabaseError) and "not a database" in str(error.orig):
+            if any(said in str(error.orig) for said in ("not a database", "malformed")):
                 raise StudioError(
-                    f"{self.path.name} is damaged and cannot be read: move it out of {self.path.parent} and restore it "
-                    "from a copy, or begin anew without it."
+                    f"The library {self.path.name} is damaged and cannot be read: move it out of the studio's folder and "
+                    "restore it from a copy, or begin anew without it."
                 ) from error
             raise
-        except OSError as error:
-            raise StudioError(
-                f"The studio's folder {self.path.parent.name} cannot be written ({error.strerror}): set STUDIO_HOME to "
-                "another, or mend its permissions."
-            ) from error
 
 
 def _prepare(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions are begun by us, below; pysqlite's own rules begin them too late
     cursor = connection.cursor()
-    # WAL: readers never wait for a writer, nor a writer for them.
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _use_wal(cursor)
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def _use_wal(cursor: sqlite3.Cursor) -> None:
+    """Write-ahead log: readers never wait for a writer, nor a writer for them."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            # Where several processes turn a new file over at once, SQLite refuses all but one of them without waiting.
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.02)
 
 
 def _begin(connection: Connection) -> None:
@@ -144,11 +162,21 @@ def _sentence(error: OperationalError, path: Path) -> StudioError:
             "The library is in use by another program that does not let go of it: close that program, or try again in a "
             "moment; nothing was changed."
         )
-    if "full" in reason or "disk i/o" in reason:
+    if "full" in reason:
         return StudioError("The disk or quota is full, so nothing was saved: free some space and try again.")
+    if "disk i/o" in reason:  # a quota, a limit on the size of files, a network folder that went away, a failing disk
+        return StudioError(
+            f"The library {path.name} cannot be written, perhaps because the disk or quota is full, so nothing was saved: "
+            "free some space and look after the disk, then try again."
+        )
     if "readonly" in reason or "unable to open" in reason:
         return StudioError(
             f"The library {path.name} cannot be opened for writing: mend the permissions of its folder, or set "
             "STUDIO_HOME to another."
+        )
+    if "already exists" in reason:
+        return StudioError(
+            f"The file {path.name} belongs to another program: move it out of the studio's folder, or set STUDIO_HOME to "
+            "another."
         )
     raise error

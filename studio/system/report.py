@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -14,7 +13,10 @@ from typing import Any
 from studio.errors import StudioError
 from studio.settings import Settings
 
-PACKAGES = ("torch", "torchaudio", "transformers", "ms-swift", "peft", "gradio", "soundfile", "av", "librosa")
+PACKAGES = (
+    "torch", "torchaudio", "transformers", "ms-swift", "peft", "gradio", "sqlmodel", "faster-whisper", "silero-vad",
+    "soundfile", "av", "librosa",
+)  # fmt: skip
 """Packages whose versions matter when something goes wrong."""
 
 ATTRIBUTION = (
@@ -28,6 +30,9 @@ LICENCES = (
     ("Higgs Audio v2 (model weights)", "Boson Higgs Audio 2 Community License"),
     ("Llama 3 (base of the model)", "Meta Llama 3 Community License"),
     ("Tiny test checkpoint", "Apache-2.0 (random weights made by the studio)"),
+    ("Preset voices", "CC0 1.0 and Apache-2.0; NOTICE names each"),
+    ("Silero VAD, Whisper, DeepFilterNet 3 (listening models)", "MIT"),
+    ("Resemblyzer (speaker embeddings)", "Apache-2.0"),
 )
 """What is used and under which licence; NOTICE has the whole text."""
 
@@ -76,27 +81,6 @@ def device_summary() -> dict[str, Any]:
     elif torch.backends.mps.is_available():
         summary |= {"device": "mps", "name": "Apple GPU"}
     return summary
-
-
-def folder_bytes(folder: Path) -> int:
-    """Bytes of all files under a folder; 0 if it does not exist."""
-    total = 0
-    for parent, _, names in os.walk(folder):  # unlike rglob it goes on when a folder vanishes while it looks
-        for name in names:
-            with suppress(OSError):  # deleted since it was listed
-                total += (Path(parent) / name).lstat().st_size
-    return total
-
-
-def storage_summary(settings: Settings) -> dict[str, int]:
-    """Bytes under the home by part, and bytes free on its disk."""
-    existing = next((p for p in (settings.home, *settings.home.parents) if p.exists()), Path("/"))
-    return {
-        "checkpoints": folder_bytes(settings.checkpoints_folder),
-        "code cache": folder_bytes(settings.code_cache_folder),
-        "page cache": folder_bytes(settings.page_cache_folder),
-        "free on disk": shutil.disk_usage(existing).free,
-    }
 
 
 def doctor(settings: Settings) -> list[Check]:

@@ -46,8 +46,31 @@ class ReferenceClip:
 
 
 @dataclass(frozen=True)
+class VoiceChoice:
+    """A voice of the library that is to speak.
+
+    Attributes:
+        voice: its id or name.
+        speaker: the name it has in a dialogue script; None for the one that is its own name, else the next one that is
+            free.
+    """
+
+    voice: str
+    speaker: str | None = None
+
+
+@dataclass(frozen=True)
 class SpeakRequest:
-    """Everything that decides how a take sounds, besides the checkpoint."""
+    """Everything that decides how a take sounds, besides the checkpoint.
+
+    Attributes:
+        references: clips that are in no library, each with its consent.
+        scene: where it is spoken, in words; empty for none.
+        seed: None draws a new one.
+        language: ISO 639-1 code for numbers and sentence boundaries; None finds it from the script.
+        descriptions: voices given in words, by the name used in the script.
+        voices: voices of the library of whoever asks.
+    """
 
     text: str
     references: tuple[ReferenceClip, ...] = ()
@@ -56,6 +79,7 @@ class SpeakRequest:
     seed: int | None = None
     language: str | None = None
     descriptions: dict[str, str] = field(default_factory=dict)
+    voices: tuple[VoiceChoice, ...] = ()
 
     def __post_init__(self) -> None:
         if self.seed is not None:

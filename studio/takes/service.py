@@ -8,64 +8,56 @@ from pathlib import Path
 from typing import Any
 
 from studio.audio.writing import refuse_bad_target, write_audio
+from studio.engine.dialogue import parse_script
 from studio.engine.host import EngineHost
-from studio.engine.speech import Speech, SpeechStream
+from studio.engine.reference import Reference, require_transcript
+from studio.engine.speech import Speech
 from studio.engine.text import prepare_text
+from studio.errors import StudioError
 from studio.settings import Settings
+from studio.store.store import Store
+from studio.takes.casting import cast
+from studio.takes.library import TakeLibrary
 from studio.takes.request import SpeakRequest
+from studio.takes.stream import ConsentWatch, TakeStream
+from studio.takes.take import Take, TakeVoice, row_of, take_of
+from studio.voices.library import VoiceLibrary
 
 
 @dataclass(frozen=True)
-class Take:
-    """Speech that was written to a file, and how it came about."""
+class SpokenFile:
+    """Speech that was written to a file.
+
+    Attributes:
+        path: the file.
+        take: as the library keeps it; its id is "" where it was not kept.
+    """
 
     path: Path
     speech: Speech
-    checkpoint: str
+    take: Take
 
     def as_json(self) -> dict[str, Any]:
-        """The take as one JSON object; durations in seconds, rates in Hz."""
-        speech = self.speech
-        return {
-            "path": str(self.path),
-            "sample_rate": speech.waveform.sample_rate,
-            "seconds": round(speech.seconds, 6),
-            "frames": speech.num_frames,
-            "rtf": round(speech.rtf, 4),
-            "ended": speech.ended,
-            "shortcomings": speech.shortcomings(),
-            "seed": speech.seed,
-            "checkpoint": self.checkpoint,
-            "temperature": speech.sampling.temperature,
-            "top_p": speech.sampling.top_p,
-            "top_k": speech.sampling.top_k,
-            "chunks": [
-                {
-                    "text": c.text,
-                    "speaker": c.speaker,
-                    "frames": c.num_frames,
-                    "budget": c.budget_frames,
-                    "ended": c.ended,
-                }
-                for c in speech.chunks
-            ],
-        }
+        """The take as one JSON object, with the path of the file; durations in seconds, rates in Hz."""
+        return {**self.take.as_json(), "path": str(self.path), "missing": not self.path.is_file()}
 
 
 class TakeService:
-    """Speaks requests with the host's engine.
+    """Speaks requests with the host's engine, and gives out the libraries they need.
 
     Args:
         host: where the engine is.
-        settings: limits.
+        settings: limits and folders.
+        store: what is remembered of voices and takes; None takes that of the settings' home.
     """
 
-    def __init__(self, host: EngineHost, settings: Settings) -> None:
-        self.host, self._settings = host, settings
+    def __init__(self, host: EngineHost, settings: Settings, store: Store | None = None) -> None:
+        self.host, self.settings = host, settings
+        self.store = store or Store(settings.store_file)
 
     @classmethod
-    def from_settings(cls, settings: Settings, **host_options: Any) -> TakeService:
-        """A service with a host of its own; nothing is loaded yet."""
+    def from_settings(cls, settings: Settings, *, store: Store | None = None, **host_options: Any) -> TakeService:
+        """A service with a host of its own; nothing is loaded or opened yet."""
         host = EngineHost(
             settings.checkpoint,
             checkpoints_folder=settings.checkpoints_folder,
@@ -75,21 +67,58 @@ class TakeService:
             max_text_chars=settings.max_text_chars,
             **host_options,
         )
-        return cls(host, settings)
+        return cls(host, settings, store)
 
-    def stream(self, request: SpeakRequest, *, cancel: threading.Event | None = None) -> SpeechStream:
+    def takes(self, owner: str = "") -> TakeLibrary:
+        """The takes of an owner."""
+        return TakeLibrary(self.settings, self.store, owner)
+
+    def voices(self, owner: str = "") -> VoiceLibrary:
+        """The voices of an owner."""
+        return VoiceLibrary(self.settings, self.store, owner)
+
+    def check(self, request: SpeakRequest, *, owner: str = "") -> None:
+        """Refuse what can be refused at once, before a request waits for its turn.
+
+        Raises:
+            StudioError: nothing to say, too long, a voice that is not there or may not speak, no transcript.
+        """
+        prepare_text(request.text, max_chars=self.settings.max_text_chars)
+        parse_script(request.text)
+        for clip in request.references:
+            require_transcript(clip.transcript)
+        for choice in request.voices:
+            voice = self.voices(owner).voice(choice.voice)
+            if voice.trouble:
+                raise StudioError(voice.trouble)
+
+    def stream(self, request: SpeakRequest, *, owner: str = "", cancel: threading.Event | None = None) -> TakeStream:
         """Begin to speak. What can be refused is refused here; the pieces come from the stream.
 
         Args:
+            owner: whose voices may be used.
             cancel: set by anybody at any time, it stops the stream within one frame.
 
         Raises:
-            StudioError: anything about the request, the clips or the checkpoint that the user should mend.
+            StudioError: anything about the request, the voices, the clips or the checkpoint that the user should mend.
         """
-        prepare_text(request.text, max_chars=self._settings.max_text_chars)  # before anything slow
-        limit = self._settings.max_reference_seconds
-        references = [clip.load(max_seconds=limit) for clip in request.references]
-        return self.host.engine().stream(
+        prepare_text(request.text, max_chars=self.settings.max_text_chars)  # before anything slow
+        library = self.voices(owner)
+        found = [(library.voice(choice.voice), choice.speaker) for choice in request.voices]
+        chosen = cast(
+            request.text,
+            [TakeVoice(voice.id, voice.name, speaker) for voice, speaker in found],
+            taken=[clip.speaker for clip in request.references],
+        )
+        limit = self.settings.max_reference_seconds
+        references: list[Reference] = []
+        for voice in chosen:
+            references += library.references(voice.id, speaker=voice.speaker)
+        references += [clip.load(max_seconds=limit) for clip in request.references]
+        raw = [TakeVoice("", clip.path.name, clip.speaker) for clip in request.references]
+        watch = ConsentWatch(library, chosen, cancel)
+        engine = self.host.engine()
+        stream = engine.stream(
             request.text,
             references,
             scene=request.scene,
@@ -97,22 +126,35 @@ class TakeService:
             seed=request.seed,
             descriptions=request.descriptions,
             language=request.language,
-            cancel=cancel,
+            cancel=watch,
         )
+        return TakeStream(stream, watch, (*chosen, *raw), engine.files.shown_name)
 
-    def speak(self, request: SpeakRequest, path: Path) -> Take:
+    def speak(self, request: SpeakRequest, path: Path, *, owner: str = "", keep: bool = True) -> SpokenFile:
         """Speak a request into a file (format by its suffix: .wav, .flac, .mp3).
 
+        Args:
+            keep: the take also goes into the owner's library.
+
         Raises:
-            StudioError: as :meth:`stream`, or the file cannot be written; then nothing of it is left.
+            StudioError: as :meth:`stream`, or the file cannot be written, and then nothing of it is left; or the library
+                cannot keep the take, and then the sentence says that the file is there.
         """
         refuse_bad_target(path)  # before minutes of work, not after
-        stream = self.stream(request)
+        library = self.takes(owner)
+        if keep:
+            library.refuse_unkeepable()
+        stream = self.stream(request, owner=owner)
         for _ in stream:
             pass
-        return self.keep(stream.speech, path)
-
-    def keep(self, speech: Speech, path: Path) -> Take:
-        """Write finished speech to a file."""
+        speech = stream.speech
         write_audio(speech.waveform, path)
-        return Take(path, speech, self.host.status.name)
+        if not keep:
+            row = row_of(speech, request, stream.voices, stream.checkpoint, owner=owner, adapter="")
+            row.id = ""
+            return SpokenFile(path, speech, take_of(row, path))
+        try:
+            take = library.keep(speech, request, stream.voices, stream.checkpoint)
+        except StudioError as error:
+            raise StudioError(f"{error} The speech itself was written to {path.name}.") from error
+        return SpokenFile(path, speech, take)

@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from studio.engine.host import EngineHost
 from studio.errors import StudioError
 from studio.settings import Settings, on_space
-from studio.takes.service import TakeService
 from studio.takes.transit import clear_old
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,10 @@ def serve(settings: Settings, *, block: bool = True) -> Any:
         raise StudioError("A login needs both: set STUDIO_USERNAME and STUDIO_PASSWORD, or neither.")
     page = build_page(settings)
     auth = (settings.username, settings.password) if settings.username and settings.password else None
-    from studio.ui.theme import CSS_FILE, studio_theme
+    from starlette.middleware import Middleware
+
+    from studio.ui.theme import CSS_FILE, JS_FILE, studio_theme
+    from studio.ui.visitors import VisitorCookie
 
     try:
         page.launch(
@@ -41,6 +44,8 @@ def serve(settings: Settings, *, block: bool = True) -> Any:
             server_port=settings.port or _free_port(settings.host),
             theme=studio_theme(),
             css_paths=[CSS_FILE],
+            head=f"<script>{JS_FILE.read_text(encoding='utf-8')}</script>",
+            app_kwargs={"middleware": [Middleware(VisitorCookie)]},
             auth=auth,
             allowed_paths=[],
             max_file_size=settings.max_upload_mb * 10**6,
@@ -83,11 +88,14 @@ def build_page(settings: Settings) -> Any:
     import gradio as gr
 
     from studio.system.report import ATTRIBUTION
+    from studio.ui.services import Services
     from studio.ui.shown import host_banner
     from studio.ui.tabs.speak import create_speak_tab
     from studio.ui.tabs.system import create_system_tab
+    from studio.ui.tabs.voices import create_voices_tab
+    from studio.ui.walk import Walk
 
-    service = TakeService.from_settings(settings)
+    services = Services.from_settings(settings)
     with gr.Blocks(title="Higgs Voice Studio", delete_cache=(3600, 86_400), analytics_enabled=False) as page:
         gr.HTML(
             '<header class="masthead"><h1>Higgs Voice Studio</h1>'
@@ -95,41 +103,65 @@ def build_page(settings: Settings) -> Any:
             padding=False,
         )
         banner = gr.HTML(elem_id="banner", padding=False)
-        with gr.Tabs():
+        # What this tab of the browser remembers: typed values, and a name that survives a reload.
+        remembered = gr.JSON(visible=False)
+        walk = Walk(services)
+        with gr.Tabs(selected="speak") as tabs:
+            with gr.Tab("Voices", id="voices"):
+                voices = create_voices_tab(services, remembered)
             with gr.Tab("Speak", id="speak"):
-                create_speak_tab(service, settings)
+                speak = create_speak_tab(services, remembered)
             with gr.Tab("System", id="system") as system_tab:
-                create_system_tab(system_tab, service, settings)
+                create_system_tab(system_tab, services)
         gr.HTML(f'<footer class="licences">{ATTRIBUTION}. Built with Meta Llama 3.</footer>', padding=False)
         shown = gr.State("")
         timer = gr.Timer(2.0)
 
         def look(last: str) -> tuple[Any, Any]:
-            now = host_banner(service.host.status)
+            now = host_banner(services.host.status)
             return (gr.skip(), gr.skip()) if now == last else (now, now)
 
-        private: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-        timer.tick(look, shown, [banner, shown], **private)
+        def after_news(told: dict[str, Any], request: gr.Request) -> tuple[Any, ...]:
+            there = gr.Tabs(selected="speak") if told["go"] else gr.skip()
+            return there, *speak.offer(request, told["select"])
+
+        private: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        timer.tick(look, shown, [banner, shown], queue=False, **private)
         # The first visitor's arrival loads the checkpoint, while they read and type.
-        page.load(lambda: _warm_up(service), None, None, **private)
-    threading.Thread(target=_clear_old_takes, args=(settings.page_cache_folder,), daemon=True).start()
+        page.load(lambda: _warm_up(services.host), None, None, queue=False, **private)
+        recalled = page.load(None, None, remembered, js="() => window.studio.recall()")
+        recalled.then(speak.restore, remembered, speak.restore_outputs, **private)
+        recalled.then(voices.restore, remembered, voices.restore_outputs, **private)
+        voices.news.change(voices.offer, voices.offer_inputs, voices.offer_outputs, **private)
+        voices.news.change(after_news, voices.news, [tabs, *speak.voice_updates], **private)
+        walk.wire(page, tabs, private)
+    threading.Thread(target=_clear_old, args=(settings, services), daemon=True).start()
     return page.queue(default_concurrency_limit=8, max_size=64)
 
 
-def _clear_old_takes(cache: Path) -> None:
+def _clear_old(settings: Settings, services: Any) -> None:
+    """Every hour: what is in transit or was never saved goes after a day, and what killed processes left behind."""
+    from studio.voices.library import clear_remains
+
     while True:
-        clear_old(cache)
+        clear_old(settings.page_cache_folder)
+        clear_old(settings.drafts_folder)
+        try:
+            if settings.voices_folder.is_dir():
+                clear_remains(settings, services.store)
+        except StudioError as error:
+            log.warning("remains of voices were not cleared: %s", error)
         time.sleep(3600)
 
 
-def _warm_up(service: TakeService) -> None:
-    if service.host.status.state == "empty":
-        threading.Thread(target=_load_quietly, args=(service,), daemon=True).start()
+def _warm_up(host: EngineHost) -> None:
+    if host.status.state == "empty":
+        threading.Thread(target=_load_quietly, args=(host,), daemon=True).start()
 
 
-def _load_quietly(service: TakeService) -> None:
+def _load_quietly(host: EngineHost) -> None:
     try:
-        service.host.engine()
+        host.engine()
     except StudioError:
         return  # the banner shows why, from the host's status
     except Exception:  # a bug: the banner says that it failed, the log says how

@@ -7,6 +7,7 @@ from pathlib import Path
 import gradio as gr
 
 CSS_FILE = Path(__file__).parents[2] / "assets" / "studio.css"
+JS_FILE = CSS_FILE.with_suffix(".js")
 
 _SANS = ["Inter", "ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
 _MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]

@@ -10,13 +10,19 @@ from studio.engine.checkpoint import HUB_3B, is_hub_id
 from studio.engine.host import HOW_TO_GET_3B, TINY_FOLDER
 from studio.errors import StudioError
 from studio.settings import Settings
-from studio.system.report import LICENCES, device_summary, package_versions, storage_summary
+from studio.system.report import LICENCES, device_summary, package_versions
+from studio.system.storage import empty_code_cache, storage_summary
 from studio.takes.service import TakeService
+from studio.ui.services import Services
 from studio.ui.shown import card, error_sentence, size, table
 
 
-def create_system_tab(tab: gr.Tab, service: TakeService, settings: Settings) -> None:
+_AGES = [("a week", 7), ("a month", 30), ("a year", 365), ("no time at all: every take without a star", 0)]
+
+
+def create_system_tab(tab: gr.Tab, services: Services) -> None:
     """Lay the tab out and wire it."""
+    service, settings = services.take_service, services.settings
     with gr.Row(equal_height=False):
         with gr.Column(min_width=320):
             gr.Markdown("### Checkpoint", elem_classes="step")
@@ -41,6 +47,14 @@ def create_system_tab(tab: gr.Tab, service: TakeService, settings: Settings) -> 
             gr.Markdown("### This machine", elem_classes="step")
             facts = gr.HTML(elem_id="machine-facts", padding=False)
             refresh = gr.Button("Refresh", size="sm", elem_id="refresh-system", elem_classes="quiet")
+            gr.Markdown("### Make room", elem_classes="step")
+            days = gr.Dropdown(
+                _AGES, value=30, label="Delete takes without a star that are older than", elem_id="clean-age"
+            )
+            with gr.Row(elem_classes="actions"):
+                clean = gr.Button("Delete these takes", size="sm", elem_id="clean-takes")
+                codes = gr.Button("Empty the code cache", size="sm", interactive=allowed, elem_id="clean-codes")
+            cleaned = gr.HTML(elem_id="clean-outcome", padding=False)
     with gr.Row(equal_height=False):
         with gr.Column(min_width=320):
             gr.HTML(table(list(LICENCES), "Licences"), padding=False)
@@ -57,6 +71,8 @@ def create_system_tab(tab: gr.Tab, service: TakeService, settings: Settings) -> 
     ):
         done = button.click(action, inputs, outcome, concurrency_id="gpu", api_visibility="private")
         done.then(machine, None, facts, **private)
+    clean.click(_take_cleaner(services), days, cleaned, **private).then(machine, None, facts, **private)
+    codes.click(_code_cleaner(settings), None, cleaned, **private).then(machine, None, facts, **private)
     gr.on([refresh.click, tab.select], machine, None, facts, **private)
 
     def offer() -> Any:
@@ -108,6 +124,28 @@ def _unloader(service: TakeService, settings: Settings) -> Any:
         return card("The memory is free again; the next text loads the checkpoint anew.", "good")
 
     return unload
+
+
+def _take_cleaner(services: Services) -> Any:
+    def clean(days: int | None, request: gr.Request) -> str:
+        try:
+            if days not in dict((value, name) for name, value in _AGES):
+                raise StudioError("Choose an age from the list.")
+            removed = services.takes(request).clear(older_than_days=days)
+            return card(f"{removed} {'take is' if removed == 1 else 'takes are'} deleted.", "good")
+        except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
+            return card(error_sentence(error), "bad")
+
+    return clean
+
+
+def _code_cleaner(settings: Settings) -> Any:
+    def clean() -> str:
+        if not settings.may_switch_checkpoint:
+            return card("On this server the code cache is emptied by whoever runs it.", "bad")
+        return card(f"{size(empty_code_cache(settings))} freed; clips are encoded again when they are needed.", "good")
+
+    return clean
 
 
 def _machine(service: TakeService, settings: Settings) -> str:

@@ -1,0 +1,169 @@
+"""Does one person speak, or more? And do two clips sound like the same person?"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from studio.audio.span import Span, total_seconds
+from studio.audio.waveform import Waveform
+
+RATE = 16000
+WINDOW_SECONDS = 1.6  # What the encoder was trained on.
+LEAST_SECONDS = 3.0
+"""Less speech than this is too few windows to tell two voices from one that changes its tone."""
+_HOP_SECONDS = 0.4
+_MOST_WINDOWS = 300
+_LEVEL = 10.0 ** (-30.0 / 20.0)  # Resemblyzer's own level, RMS.
+_BATCH = 64
+# Likeness of the two groups, see `python -m tools.coach_figures`. Parts of one voice are 0.8–0.95 alike, two voices
+# 0.45–0.75. Two groups of few windows differ by what is said, so less speech needs a clearer difference.
+TWO_BELOW, TWO_BELOW_BRIEF = 0.77, 0.72
+_BRIEF_WINDOWS = 6
+_FEWEST_WINDOWS = 2  # A group of one window may be a laugh.
+_encoder_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Speakers:
+    """How many voices are heard.
+
+    Attributes:
+        more_than_one: whether the speech divides into two voices.
+        likeness: cosine of the mean embeddings of the two groups it divides into, 0–1.
+        groups: the moments that belong to each group, in seconds, the larger group first; one group with all of them
+            where only one person speaks.
+    """
+
+    more_than_one: bool
+    likeness: float
+    groups: tuple[tuple[Span, ...], ...]
+
+
+def find_speakers(waveform: Waveform, speech: Sequence[Span]) -> Speakers | None:
+    """Tell whether more than one person speaks.
+
+    Windows of 1.6 s become embeddings of the voice (Resemblyzer, Wan et al. 2018, arXiv:1710.10467). Ward's method
+    divides them in the two groups that differ most; two voices are two groups whose means are less alike than two
+    halves of one person's speech ever are. Of a long recording 300 windows are heard, spread evenly.
+
+    Args:
+        waveform: the clip.
+        speech: where somebody speaks, in seconds.
+
+    Returns:
+        None where it cannot be told: under 3 s of speech, or Resemblyzer is not installed.
+    """
+    if total_seconds(speech) < LEAST_SECONDS:
+        return None
+    found = _embedded_windows(waveform, speech)
+    if found is None:
+        return None
+    moments, embeddings = found
+    if len(moments) < 2 * _FEWEST_WINDOWS:
+        return None
+    from scipy.cluster.hierarchy import fcluster, linkage
+
+    labels = fcluster(linkage(embeddings, "ward"), 2, "maxclust")
+    groups = [np.flatnonzero(labels == label) for label in (1, 2)]
+    groups.sort(key=len, reverse=True)
+    if len(groups[1]) == 0:
+        return Speakers(False, 1.0, (tuple(moments),))
+    likeness = _cosine(embeddings[groups[0]].mean(axis=0), embeddings[groups[1]].mean(axis=0))
+    limit = TWO_BELOW if len(moments) > _BRIEF_WINDOWS else TWO_BELOW_BRIEF
+    if likeness >= limit or len(groups[1]) < _FEWEST_WINDOWS:
+        return Speakers(False, likeness, (tuple(moments),))
+    return Speakers(True, likeness, tuple(tuple(moments[index] for index in group) for group in groups))
+
+
+def voice_likeness(
+    one: Waveform, other: Waveform, speech_of_one: Sequence[Span], speech_of_other: Sequence[Span]
+) -> float | None:
+    """How alike two voices are: cosine of their mean embeddings, 0–1; one voice mostly reads over 0.8.
+
+    Returns:
+        None where one of them has under 1.6 s of speech, or Resemblyzer is not installed.
+    """
+    found = [_embedded_windows(one, speech_of_one), _embedded_windows(other, speech_of_other)]
+    means = [embeddings.mean(axis=0) for _, embeddings in filter(None, found) if len(embeddings)]
+    return _cosine(means[0], means[1]) if len(means) == 2 else None
+
+
+def _embedded_windows(waveform: Waveform, speech: Sequence[Span]) -> tuple[list[Span], np.ndarray] | None:
+    """Windows of speech as moments of the clip, and their embeddings, shape ``(num_windows, 256)``."""
+    encoder = _encoder()
+    if encoder is None:
+        return None
+    import torch
+    from resemblyzer.audio import wav_to_mel_spectrogram
+
+    chosen = _windows(speech)
+    moments: list[Span] = []
+    mels: list[np.ndarray] = []
+    for parts in chosen:
+        samples = np.concatenate([_at_rate(waveform, part) for part in parts])
+        level = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if len(samples) else 0.0
+        if level <= 0.0:
+            continue
+        # Each window at the same level: a quiet answer of the same person must not look like another one.
+        mel = wav_to_mel_spectrogram((samples * (_LEVEL / level)).astype(np.float32))
+        mels.append(mel[: round(WINDOW_SECONDS * 100)])
+        moments.append(Span(parts[0].start, parts[-1].end))
+    if not mels:
+        return moments, np.empty((0, 256), dtype=np.float32)
+    embeddings = []
+    with _encoder_lock, torch.no_grad():
+        for first in range(0, len(mels), _BATCH):
+            embeddings.append(encoder(torch.from_numpy(np.stack(mels[first : first + _BATCH]))).cpu().numpy())
+    return moments, np.nan_to_num(np.concatenate(embeddings))
+
+
+def _windows(speech: Sequence[Span]) -> list[list[Span]]:
+    """Windows of 1.6 s of speech each, every 0.4 s: the stretches a window is made of, short pauses left out."""
+    starts = np.cumsum([0.0, *(span.duration for span in speech)])
+    total = float(starts[-1])
+    count = int((total - WINDOW_SECONDS) / _HOP_SECONDS) + 1
+    if total < WINDOW_SECONDS:
+        return []
+    places = np.arange(count) * _HOP_SECONDS
+    if count > _MOST_WINDOWS:
+        places = places[np.linspace(0, count - 1, _MOST_WINDOWS).astype(int)]
+    windows = []
+    for place in places.tolist():
+        parts, index = [], int(np.searchsorted(starts, place, side="right")) - 1
+        missing, offset = WINDOW_SECONDS, place - float(starts[index])
+        while missing > 1e-6 and index < len(speech):
+            start = speech[index].start + offset
+            end = min(start + missing, speech[index].end)
+            parts.append(Span(start, end))
+            missing, offset, index = missing - (end - start), 0.0, index + 1
+        windows.append(parts)
+    return windows
+
+
+def _at_rate(waveform: Waveform, span: Span) -> np.ndarray:
+    first, last = (round(time * waveform.sample_rate) for time in span)
+    return Waveform(np.ascontiguousarray(waveform.samples[first:last]), waveform.sample_rate).resampled(RATE).samples
+
+
+@lru_cache(maxsize=1)
+def _encoder() -> Any | None:
+    """Resemblyzer's encoder with the weights in its package (17 MB) on the CPU; None where it is not installed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            from resemblyzer.voice_encoder import VoiceEncoder
+        except ImportError:
+            return None
+        return VoiceEncoder("cpu", verbose=False).eval()
+
+
+def _cosine(one: np.ndarray, other: np.ndarray) -> float:
+    size = float(np.linalg.norm(one) * np.linalg.norm(other))
+    return float(np.dot(one, other)) / size if size > 0.0 else 1.0

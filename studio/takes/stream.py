@@ -1,0 +1,126 @@
+"""The way to a take: speech in pieces, for as long as the consent of its voices holds."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from studio.engine.speech import Speech, SpeechStream
+from studio.errors import StudioError
+from studio.takes.take import TakeVoice
+from studio.voices.library import VoiceLibrary
+
+CONSENT_SECONDS = 0.5
+"""How often the library is asked, while a voice speaks, whether it still may."""
+
+
+class ConsentWatch(threading.Event):
+    """A cancel signal that is also set once one of the voices was deleted or its consent withdrawn, in any process.
+
+    The engine asks it before each row. Where the library cannot be asked, it counts as withdrawn: a voice speaks only as
+    long as it is known that it may.
+
+    Args:
+        voices: those of the library; clips that are in none carry a consent that nobody can withdraw meanwhile.
+        cancel: somebody else's signal, which counts as well.
+    """
+
+    def __init__(
+        self, library: VoiceLibrary, voices: Sequence[TakeVoice], cancel: threading.Event | None = None
+    ) -> None:
+        super().__init__()
+        self._library, self._cancel = library, cancel
+        self._voices = [(voice.id, voice.name) for voice in voices if voice.id]
+        self._next = 0.0
+        self.sentence: str | None = None
+        """Why the voices may no longer speak; None while they may."""
+
+    def is_set(self) -> bool:
+        """Whether speaking should stop; asks the library where the last answer is older than ``CONSENT_SECONDS``."""
+        if super().is_set() or (self._cancel is not None and self._cancel.is_set()):
+            return True
+        if time.monotonic() >= self._next:
+            self.ask()
+        return super().is_set()
+
+    def ask(self) -> None:
+        """Ask the library now."""
+        if not self._voices or self.sentence is not None:
+            return
+        self._next = time.monotonic() + CONSENT_SECONDS
+        try:
+            self._library.require_consent(self._voices)
+        except StudioError as error:
+            self.sentence = str(error)
+            self.set()
+
+
+class TakeStream:
+    """An iterator over pieces of speech, float32 samples at ``sample_rate``; see :class:`SpeechStream`.
+
+    Attributes:
+        voices: who speaks, with names in the script.
+        checkpoint: its name as visitors see it.
+
+    Raises:
+        StudioError: while iterating, as soon as a voice may no longer speak, and whatever else ends speech.
+    """
+
+    def __init__(
+        self, stream: SpeechStream, watch: ConsentWatch, voices: tuple[TakeVoice, ...], checkpoint: str
+    ) -> None:
+        self._stream, self._watch = stream, watch
+        self.voices, self.checkpoint = voices, checkpoint
+        self.sample_rate, self.seed, self.expected_seconds = stream.sample_rate, stream.seed, stream.expected_seconds
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return self
+
+    def __next__(self) -> np.ndarray:
+        try:
+            return next(self._stream)
+        except StopIteration:
+            self.may_speak()  # what was spoken since the last time counts, too
+            self._refuse_withdrawn()
+            raise
+
+    @property
+    def num_frames(self) -> int:
+        """Frames generated so far."""
+        return self._stream.num_frames
+
+    @property
+    def generated_seconds(self) -> float:
+        """Duration of the frames generated so far."""
+        return self._stream.generated_seconds
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it was stopped, by whomever."""
+        return self._stream.cancelled
+
+    @property
+    def speech(self) -> Speech:
+        """The whole; raises StudioError before the stream has ended, when it was cancelled, or may not be kept."""
+        self._refuse_withdrawn()
+        return self._stream.speech
+
+    def may_speak(self) -> bool:
+        """Ask the library now whether all voices may still speak."""
+        self._watch.ask()
+        return self._watch.sentence is None
+
+    def cancel(self) -> None:
+        """Stop within one frame."""
+        self._stream.cancel()
+
+    def close(self) -> None:
+        """Cancel and let go of the memory at once; from the thread that iterates."""
+        self._stream.close()
+
+    def _refuse_withdrawn(self) -> None:
+        if self._watch.sentence is not None:
+            raise StudioError(self._watch.sentence)

@@ -1,0 +1,203 @@
+"""A take: a generation that was kept, with everything that decides how it sounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from studio.engine.speech import Speech
+from studio.store.tables import TakeRow
+from studio.takes.request import SpeakRequest
+
+TITLE_CHARS = 60
+
+
+@dataclass(frozen=True)
+class TakeVoice:
+    """A voice that speaks in a take, as it was called then.
+
+    Attributes:
+        id: in the library; "" for a clip that was in none.
+        name: of the voice, or of the clip's file.
+        speaker: the name in the script; None where nobody is named.
+    """
+
+    id: str
+    name: str
+    speaker: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """As it is stored, and for ``--json``."""
+        return {"id": self.id, "name": self.name, "speaker": self.speaker}
+
+
+@dataclass(frozen=True)
+class Take:
+    """A take as the library gives it out.
+
+    Attributes:
+        id: "" where it was spoken into a file only.
+        checkpoint: its name as visitors see it.
+        adapter: the adapter on top of it; "" for none.
+        settings: scene, temperature, top_p, top_k, ras_window, ras_max_repeats, language, descriptions.
+        seconds: duration.
+        sample_rate: in Hz.
+        elapsed: seconds of computing.
+        report: frames, ended, shortcomings and chunks.
+        consent_withdrawn_at: when the consent of one of its voices was withdrawn; None while all hold.
+        path: the sound, 16-bit FLAC; for the server only, never for a browser.
+    """
+
+    id: str
+    owner: str
+    created_at: datetime
+    text: str
+    voices: tuple[TakeVoice, ...]
+    checkpoint: str
+    seed: int
+    seconds: float
+    sample_rate: int
+    elapsed: float
+    path: Path
+    adapter: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    report: dict[str, Any] = field(default_factory=dict)
+    starred: bool = False
+    consent_withdrawn_at: datetime | None = None
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the sound is still on the disk."""
+        return self.path.is_file()
+
+    @property
+    def title(self) -> str:
+        """The beginning of the text, on one line."""
+        line = " ".join(self.text[: 4 * TITLE_CHARS].split())
+        return line if len(line) <= TITLE_CHARS else f"{line[: TITLE_CHARS - 1].rstrip()}…"
+
+    @property
+    def rtf(self) -> float:
+        """Real-time factor: computing time divided by duration."""
+        return self.elapsed / self.seconds
+
+    @property
+    def shortcomings(self) -> list[str]:
+        """What a listener should know, a clause each; empty for a take that came out whole."""
+        return list(self.report.get("shortcomings", ()))
+
+    @property
+    def can_repeat(self) -> str | None:
+        """Why it cannot be spoken again with the same settings, in a sentence; None where it can as far as the take
+        itself tells. Whether its voices are still there is asked of the library when they are used.
+        """
+        if self.consent_withdrawn_at is not None:
+            names = ", ".join(voice.name for voice in self.voices if voice.id)
+            return f"The consent for a voice of this take ({names}) was withdrawn: choose another voice."
+        if strangers := [voice.name for voice in self.voices if not voice.id]:
+            return (
+                f"This take was spoken with a clip that is not in the library ({', '.join(strangers)}): save the clip as a "
+                "voice, and choose it."
+            )
+        return None
+
+    def as_json(self) -> dict[str, Any]:
+        """The take as one JSON object; durations in seconds, rates in Hz, times in UTC."""
+        settings, report = self.settings, self.report
+        return {
+            "id": self.id or None,
+            "path": str(self.path),
+            "text": self.text,
+            "voices": [voice.as_json() for voice in self.voices],
+            "sample_rate": self.sample_rate,
+            "seconds": round(self.seconds, 6),
+            "elapsed": round(self.elapsed, 4),
+            "frames": report.get("frames"),
+            "rtf": round(self.rtf, 4),
+            "ended": report.get("ended"),
+            "shortcomings": self.shortcomings,
+            "seed": self.seed,
+            "checkpoint": self.checkpoint,
+            "adapter": self.adapter or None,
+            "scene": settings.get("scene"),
+            "temperature": settings.get("temperature"),
+            "top_p": settings.get("top_p"),
+            "top_k": settings.get("top_k"),
+            "ras_window": settings.get("ras_window"),
+            "ras_max_repeats": settings.get("ras_max_repeats"),
+            "language": settings.get("language"),
+            "descriptions": settings.get("descriptions"),
+            "chunks": report.get("chunks", []),
+            "created_at": self.created_at.isoformat(timespec="seconds"),
+            "starred": self.starred,
+            "consent_withdrawn_at": self.consent_withdrawn_at
+            and self.consent_withdrawn_at.isoformat(timespec="seconds"),
+            "missing": not self.is_there,
+        }
+
+
+def row_of(
+    speech: Speech, request: SpeakRequest, voices: tuple[TakeVoice, ...], checkpoint: str, *, owner: str, adapter: str
+) -> TakeRow:
+    """Speech and how it came about, as it is stored."""
+    sampling = speech.sampling
+    return TakeRow(
+        owner=owner,
+        text=request.text,
+        voices=[voice.as_json() for voice in voices],
+        checkpoint=checkpoint,
+        adapter=adapter,
+        settings={
+            "scene": request.scene,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "top_k": sampling.top_k,
+            "ras_window": sampling.ras_window,
+            "ras_max_repeats": sampling.ras_max_repeats,
+            "language": request.language,
+            "descriptions": dict(request.descriptions),
+        },
+        seed=speech.seed,
+        seconds=speech.seconds,
+        sample_rate=speech.waveform.sample_rate,
+        elapsed=speech.elapsed,
+        report={
+            "frames": speech.num_frames,
+            "ended": speech.ended,
+            "shortcomings": speech.shortcomings(),
+            "chunks": [
+                {
+                    "text": chunk.text,
+                    "speaker": chunk.speaker,
+                    "frames": chunk.num_frames,
+                    "budget": chunk.budget_frames,
+                    "ended": chunk.ended,
+                }
+                for chunk in speech.chunks
+            ],
+        },
+    )
+
+
+def take_of(row: TakeRow, path: Path) -> Take:
+    """A stored take whose sound lies at ``path``."""
+    return Take(
+        id=row.id,
+        owner=row.owner,
+        created_at=row.created_at,
+        text=row.text,
+        voices=tuple(TakeVoice(voice["id"], voice["name"], voice.get("speaker")) for voice in row.voices),
+        checkpoint=row.checkpoint,
+        adapter=row.adapter,
+        settings=row.settings,
+        seed=row.seed,
+        seconds=row.seconds,
+        sample_rate=row.sample_rate,
+        elapsed=row.elapsed,
+        path=path,
+        report=row.report,
+        starred=row.starred,
+        consent_withdrawn_at=row.consent_withdrawn_at,
+    )

@@ -1,0 +1,54 @@
+"""*Voices*: record or upload a clip, hear what the coach says, and keep it as a voice; the library of those kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from studio.ui.services import Services
+from studio.ui.tabs.voices.form import lay_out_form
+from studio.ui.tabs.voices.recorder import Recorder
+from studio.ui.tabs.voices.shelf import Shelf
+
+
+@dataclass(frozen=True)
+class VoicesTab:
+    """What the page needs of the tab.
+
+    Attributes:
+        news: changes whenever the library did: ``{"count", "select": id of a voice or None, "go": to Speak or not}``.
+        restore: fills the tab on arrival, from what the browser remembers.
+        offer: shows the library anew; takes the search and the news.
+    """
+
+    news: gr.State
+    restore: Callable[..., Any]
+    restore_outputs: list[Any]
+    offer: Callable[..., Any]
+    offer_inputs: list[Any]
+    offer_outputs: list[Any]
+
+
+def create_voices_tab(services: Services, remembered: gr.JSON) -> VoicesTab:
+    """Lay the tab out and wire it."""
+    news = gr.State({"count": 0, "select": None, "go": False})
+    with gr.Row(equal_height=False, elem_classes="voices-columns"):
+        with gr.Column(scale=6, min_width=320):
+            recorder = Recorder(services, lay_out_form(), remembered, news)
+        with gr.Column(scale=5, min_width=320):
+            shelf = Shelf(services, remembered, news)
+
+    def restore(kept: Any, request: gr.Request) -> dict[Any, Any]:
+        return {**recorder.restore(kept, request), **shelf.offer(request)}
+
+    return VoicesTab(
+        news,
+        restore,
+        [*recorder.restored, *shelf.outputs],
+        shelf.offer_news,
+        [shelf.search, news],
+        shelf.outputs,
+    )

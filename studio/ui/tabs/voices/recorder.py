@@ -1,0 +1,322 @@
+"""The way from a recording to a saved voice: what happens behind the form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from studio.audio.span import Span
+from studio.engine.reference import CONSENT_GROUNDS
+from studio.errors import StudioError
+from studio.ui.services import Services
+from studio.ui.shown import card, error_sentence
+from studio.ui.tabs.voices.coach_view import coach_html
+from studio.ui.tabs.voices.form import VoiceForm
+from studio.ui.tabs.voices.words import (
+    NO_CLIP,
+    NOTE_LABELS,
+    playable,
+    reading_html,
+    transcript_note,
+    wording_html,
+)
+from studio.ui.visitors import tab_of
+from studio.voices.drafts import Draft, Drafts
+from studio.voices.languages import LANGUAGES
+from studio.voices.passages import passage
+from studio.voices.voice import ConsentRecord, Voice
+
+Updates = dict[Any, Any]
+_PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+_BUSY: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
+
+
+class Recorder:
+    """Handlers of the form. Every one of them returns updates by component, and never raises.
+
+    Args:
+        news: the page's word that the library changed; see :class:`studio.ui.tabs.voices.VoicesTab`.
+    """
+
+    def __init__(self, services: Services, form: VoiceForm, remembered: gr.JSON, news: gr.State) -> None:
+        self._services, self._form, self._remembered, self._news = services, form, remembered, news
+        self._drafts = Drafts(services.settings)
+        self._saved = gr.State(None)
+        self._wire()
+
+    @property
+    def restored(self) -> list[Any]:
+        """Components that :meth:`restore` may change."""
+        form = self._form
+        return list(
+            dict.fromkeys([*form.of_clip, *form.typed, form.wording, form.passage, form.outcome, form.speak_now])
+        )
+
+    def _wire(self) -> None:
+        form, context = self._form, [self._form.language, self._form.transcript, self._remembered]
+        clip_outputs = form.of_clip
+        form.clip.start_recording(None, None, None, js="() => { window.studio.recording(true); }")
+        stopped = "(...values) => { window.studio.recording(false); return values; }"
+        form.clip.stop_recording(self._recorded, [form.clip, *context], clip_outputs, js=stopped, **_BUSY)
+        form.clip.upload(self._uploaded, [form.clip, *context], clip_outputs, **_BUSY)
+        form.clip.clear(self._cleared, self._remembered, clip_outputs, js=stopped, **_PRIVATE)
+        for button, change in (
+            (form.window, self._take_window),
+            (form.whole, lambda draft, _: self._drafts.cut(draft, None)),
+            (form.clean, lambda draft, _: self._drafts.clean(draft, not draft.clean)),
+            (
+                form.transcribe,
+                lambda draft, spoken: self._drafts.transcribed(draft, self._services.transcriber, spoken),
+            ),
+        ):
+            gr.on(button.click, self._changing(change), context, clip_outputs, **_BUSY)
+        gr.on(
+            [form.cut.click, form.start.submit, form.end.submit],
+            self._cut, [form.start, form.end, *context], clip_outputs, **_BUSY,
+        )  # fmt: skip
+        form.transcript.blur(self._typed, context, [form.coach, form.heard], **_PRIVATE)
+        form.language.change(reading_html, form.language, form.passage, queue=False, **_PRIVATE)
+        form.use_passage.click(self._use_passage, context, [form.transcript, form.coach, form.heard], **_PRIVATE)
+        form.ground.change(self._ground, form.ground, [form.wording, form.who, form.note], queue=False, **_PRIVATE)
+        gr.on(
+            [field.change for field in form.typed],  # type: ignore[attr-defined]
+            None, form.typed, None, js="(...values) => { window.studio.remember('voices', ...values); }",
+        )  # fmt: skip
+        everything = list(dict.fromkeys([*self.restored, form.clip, self._saved, self._news]))
+        gr.on(
+            form.save.click, self._save, [*form.typed, self._remembered, self._news], everything,
+            concurrency_limit=2, **_BUSY,
+        )  # fmt: skip
+        form.discard.click(self._start_over, self._remembered, everything, **_PRIVATE)
+        form.speak_now.click(
+            lambda voice, told: {"count": told["count"] + 1, "select": voice, "go": True},
+            [self._saved, self._news], self._news, queue=False, **_PRIVATE,
+        )  # fmt: skip
+
+    # Showing
+
+    def _shown(self, draft: Draft, spoken: str) -> Updates:
+        """Everything that is shown of a clip."""
+        form, now = self._form, draft.used
+        report = self._drafts.report(draft, spoken)
+        heard, needs_check = draft.transcript()
+        best = report.window and Span(report.window.start + now.start, report.window.end + now.start)
+        offer = f"Take the best part: {best.start:.1f} to {best.end:.1f} s" if best else ""
+        final = "After: what the voice is made from" if draft.clean else "What the voice is made from"
+        return {
+            form.details: gr.Column(visible=True),
+            form.coach: coach_html(draft.source(), now, report),
+            form.window: gr.Button(offer, visible=best is not None),
+            form.whole: gr.Button(visible=draft.cut is not None),
+            form.clean: gr.Button("Put the noise back" if draft.clean else "Remove noise"),
+            form.start: f"{now.start:.2f}",
+            form.end: f"{now.end:.2f}",
+            form.before: gr.Audio(value=playable(draft.before()) if draft.clean else None, visible=draft.clean),
+            form.used: gr.Audio(value=playable(draft.waveform()), label=final),
+            form.transcript: heard.text,
+            form.heard: transcript_note(heard.model, needs_check),
+            form.intake: "",
+        }
+
+    def _nothing(self, said: str = "") -> Updates:
+        """No clip."""
+        form = self._form
+        return {
+            form.details: gr.Column(visible=False),
+            form.coach: NO_CLIP,
+            form.before: gr.Audio(value=None, visible=False),
+            form.used: gr.Audio(value=None),
+            form.heard: "",
+            form.intake: said,
+        }
+
+    def _tab(self, kept: Any, request: gr.Request) -> str:
+        return tab_of(request, self._services.settings, kept)
+
+    def _draft(self, kept: Any, request: gr.Request) -> Draft:
+        draft = self._drafts.of(self._tab(kept, request))
+        if draft is None:
+            raise StudioError("There is no clip yet: record or upload one first.")
+        return draft
+
+    def _with_text(self, draft: Draft, text: str | None, spoken: str) -> Draft:
+        """The draft with what stands in the transcript box."""
+        said, present = (text or "").strip(), draft.transcript()[0].text.strip()
+        return draft if said == present else self._drafts.typed(draft, said, spoken)
+
+    # The clip
+
+    def _recorded(self, path: str | None, spoken: str, text: str, kept: Any, request: gr.Request) -> Updates:
+        return self._taken_in(path, spoken, text, kept, request, keeps_text=True)
+
+    def _uploaded(self, path: str | None, spoken: str, text: str, kept: Any, request: gr.Request) -> Updates:
+        return self._taken_in(path, spoken, text, kept, request, keeps_text=False)
+
+    def _taken_in(
+        self, path: str | None, spoken: str, text: str, kept: Any, request: gr.Request, *, keeps_text: bool
+    ) -> Updates:
+        if path is None:
+            return self._nothing()
+        try:
+            tab = self._tab(kept, request)
+            earlier = self._drafts.of(tab)
+            draft = self._drafts.begin(tab, Path(path), Path(path).name)
+            # Somebody who records again reads the same text again; another file says something else.
+            if keeps_text or earlier is None:
+                draft = self._with_text(draft, text, spoken)
+            return self._shown(draft, spoken)
+        except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
+            return self._nothing(card(error_sentence(error), "bad"))
+
+    def _cleared(self, kept: Any, request: gr.Request) -> Updates:
+        self._drafts.forget(self._tab(kept, request))
+        return self._nothing()
+
+    def _changing(self, change: Callable[[Draft, str], Draft]) -> Callable[..., Updates]:
+        """A handler that changes the draft and shows it; what was typed meanwhile is taken along first."""
+
+        def handle(spoken: str, text: str, kept: Any, request: gr.Request) -> Updates:
+            try:
+                draft = self._with_text(self._draft(kept, request), text, spoken)
+                return self._shown(change(draft, spoken), spoken)
+            except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
+                return {self._form.heard: card(error_sentence(error), "bad")}
+
+        return handle
+
+    def _take_window(self, draft: Draft, spoken: str) -> Draft:
+        best = self._drafts.report(draft, spoken).window
+        if best is None:
+            raise StudioError("The clip has no better part: use it as it is, or record it again.")
+        return self._drafts.cut(draft, Span(best.start + draft.used.start, best.end + draft.used.start))
+
+    def _cut(self, first: str, last: str, spoken: str, text: str, kept: Any, request: gr.Request) -> Updates:
+        def change(draft: Draft, _: str) -> Draft:
+            return self._drafts.cut(draft, Span(_seconds(first), _seconds(last)))
+
+        return self._changing(change)(spoken, text, kept, request)
+
+    # The text
+
+    def _typed(self, spoken: str, text: str, kept: Any, request: gr.Request) -> Updates:
+        """The transcript box was left: the coach looks whether the text fits."""
+        form = self._form
+        try:
+            draft = self._drafts.of(self._tab(kept, request))
+            if draft is None:
+                return {form.heard: ""}
+            draft = self._with_text(draft, text, spoken)
+            heard, needs_check = draft.transcript()
+            return {
+                form.coach: coach_html(draft.source(), draft.used, self._drafts.report(draft, spoken)),
+                form.heard: transcript_note(heard.model, needs_check),
+            }
+        except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
+            return {form.heard: card(error_sentence(error), "bad")}
+
+    def _use_passage(self, spoken: str, text: str, kept: Any, request: gr.Request) -> Updates:
+        return {self._form.transcript: passage(spoken), **self._typed(spoken, passage(spoken), kept, request)}
+
+    def _ground(self, ground: str | None) -> Updates:
+        form, asked = self._form, ground in NOTE_LABELS
+        return {
+            form.wording: wording_html(ground),
+            form.who: gr.Textbox(visible=asked),
+            form.note: gr.Textbox(visible=asked, label=NOTE_LABELS.get(ground or "", NOTE_LABELS["permission"])),
+        }
+
+    # Keeping
+
+    def _save(
+        self, spoken: str, text: str, name: str, ground: str | None, who: str, note: str, notes: str,
+        kept: Any, told: dict[str, Any], request: gr.Request,
+    ) -> Updates:  # fmt: skip
+        form = self._form
+        try:
+            draft = self._with_text(self._draft(kept, request), text, spoken)
+            consent = ConsentRecord.given(ground, who=who, statement=note)
+            heard_language = draft.transcript()[0].language or ""
+            language = spoken or (heard_language if heard_language in LANGUAGES else "")
+            library = self._services.voices(request)
+            voice = library.add(name, [self._drafts.clip(draft)], consent, language=language, notes=notes)
+        except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
+            return {form.outcome: card(error_sentence(error), "bad"), form.speak_now: gr.Button(visible=False)}
+        self._drafts.forget(self._tab(kept, request))
+        return {
+            **self._emptied(),
+            form.outcome: card(_kept_sentence(voice), "good"),
+            form.speak_now: gr.Button(f"Hear {voice.name} speak", visible=True),
+            self._saved: voice.id,
+            self._news: {"count": told["count"] + 1, "select": voice.id, "go": False},
+        }
+
+    def _start_over(self, kept: Any, request: gr.Request) -> Updates:
+        self._drafts.forget(self._tab(kept, request))
+        return {**self._emptied(), self._form.outcome: "", self._form.speak_now: gr.Button(visible=False)}
+
+    def _emptied(self) -> Updates:
+        form = self._form
+        return {
+            **self._nothing(),
+            **dict.fromkeys([form.transcript, form.name, form.notes], ""),
+            form.clip: None,
+            form.ground: None,
+            form.who: gr.Textbox(value="", visible=False),
+            form.note: gr.Textbox(value="", visible=False),
+            form.wording: "",
+        }
+
+    def restore(self, kept: Any, request: gr.Request) -> Updates:
+        """What was typed before a reload, and the clip that was not saved."""
+        form = self._form
+        values = kept.get("voices") if isinstance(kept, dict) else None
+        if not (isinstance(values, list) and len(values) == len(form.typed)):
+            values = [""] * len(form.typed)
+        spoken, text, name, ground, who, note, notes = [value if isinstance(value, str) else "" for value in values]
+        spoken, ground = spoken if spoken in LANGUAGES else "", ground if ground in CONSENT_GROUNDS else None
+        updates: Updates = {**self._nothing(), form.transcript: text}
+        try:
+            draft = self._drafts.of(self._tab(kept, request))
+            if draft is not None:
+                draft = self._with_text(draft, text or draft.transcript()[0].text, spoken)
+                updates = self._shown(draft, spoken)
+                updates[form.intake] = card("Your clip from before is still here; it is not saved yet.")
+        except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
+            updates[form.intake] = card(error_sentence(error), "bad")
+        if isinstance(kept, dict) and kept.get("interrupted") is True:
+            updates[form.intake] = card(
+                "The page was reloaded in the middle of a recording, so that recording is lost: record it again.",
+                "warn",
+            )
+        if not updates.get(form.heard) and (reason := self._services.transcriber.missing()):
+            updates[form.heard] = f'<p class="hint">{reason}</p>'
+        asked = self._ground(ground)
+        return {
+            **updates,
+            form.language: spoken,
+            form.passage: reading_html(spoken),
+            form.ground: ground,
+            form.wording: asked[form.wording],
+            form.who: gr.Textbox(value=who, visible=ground in NOTE_LABELS),
+            form.note: gr.Textbox(
+                value=note,
+                visible=ground in NOTE_LABELS,
+                label=NOTE_LABELS.get(ground or "", NOTE_LABELS["permission"]),
+            ),
+            form.name: name,
+            form.notes: notes,
+        }
+
+
+def _kept_sentence(voice: Voice) -> str:
+    return f"{voice.name} is in your library, and can speak."
+
+
+def _seconds(typed: str | None) -> float:
+    try:
+        return float((typed or "").strip().replace(",", "."))
+    except ValueError:
+        raise StudioError(f"'{(typed or '').strip()}' is no number of seconds: type one such as 3.5.") from None

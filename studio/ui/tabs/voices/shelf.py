@@ -1,0 +1,299 @@
+"""The library of voices: look, listen, mend, speak, withdraw, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from studio.errors import StudioError
+from studio.ui.services import Services
+from studio.ui.shown import card, error_sentence
+from studio.ui.tabs.voices.words import LANGUAGE_CHOICES, playable
+from studio.ui.visitors import tab_of
+from studio.voices.drafts import Drafts
+from studio.voices.languages import LANGUAGES
+from studio.voices.transcript import retimed
+from studio.voices.voice import Voice, VoiceClip
+
+Updates = dict[Any, Any]
+_PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+_MARKS = {"good": "✓", "warn": "!", "bad": "✕"}
+
+
+class Shelf:
+    """Lays the library out and wires it.
+
+    Args:
+        news: the page's word that the library changed; see :class:`studio.ui.tabs.voices.VoicesTab`.
+    """
+
+    def __init__(self, services: Services, remembered: gr.JSON, news: gr.State) -> None:
+        self._services, self._remembered, self._news = services, remembered, news
+        self._drafts = Drafts(services.settings)
+        self._lay_out()
+        self._wire()
+
+    def _lay_out(self) -> None:
+        gr.Markdown("### Library", elem_classes="step")
+        self.search = gr.Textbox(
+            show_label=False, placeholder="Search by name, language, words or notes", elem_id="voice-search",
+            container=False, max_length=200,
+        )  # fmt: skip
+        self._list = gr.Radio(label="Voices", choices=[], elem_id="voice-list", elem_classes="card-list")
+        self._empty = gr.HTML(elem_id="voice-list-empty", padding=False)
+        with gr.Column(visible=False, elem_id="voice-panel", elem_classes="panel") as self._panel:
+            self._facts = gr.HTML(elem_id="voice-facts", padding=False)
+            self._clip = gr.Radio(label="Clips", choices=[], visible=False, elem_id="voice-clip")
+            self._player = gr.Audio(label="Clip", interactive=False, elem_id="voice-player", buttons=[])
+            with gr.Row(elem_classes="actions"):
+                self._speak = gr.Button("Speak with it", variant="primary", size="sm", elem_id="voice-speak")
+            with gr.Accordion("Edit", open=False, elem_id="voice-edit") as self._editing:
+                self._name = gr.Textbox(label="Name", max_length=400, elem_id="edit-name")
+                self._language = gr.Dropdown(LANGUAGE_CHOICES, label="Language", elem_id="edit-language")
+                self._notes = gr.Textbox(label="Notes", max_length=4000, elem_id="edit-notes")
+                self._transcript = gr.Textbox(label="What is said in the clip", lines=3, elem_id="edit-transcript")
+                with gr.Row(elem_classes="actions"):
+                    self._save = gr.Button("Save the changes", size="sm", variant="primary", elem_id="edit-save")
+                    self._more = gr.Button("Add the clip of the form", size="sm", elem_id="add-clip")
+                    self._less = gr.Button("Remove this clip", size="sm", elem_id="remove-clip", visible=False)
+            with gr.Row(elem_classes="actions", visible=False) as self._danger:
+                self._withdraw = gr.Button("Withdraw consent", size="sm", elem_id="withdraw-consent")
+                self._delete = gr.Button("Delete", size="sm", variant="stop", elem_id="delete-voice")
+            with gr.Column(visible=False, elem_id="confirm", elem_classes="confirm") as self._confirm:
+                self._question = gr.HTML(elem_id="confirm-question", padding=False)
+                with gr.Row(elem_classes="actions"):
+                    self._yes = gr.Button("Yes", size="sm", variant="stop", elem_id="confirm-yes")
+                    self._no = gr.Button("No, keep it", size="sm", elem_id="confirm-no")
+            self._wish = gr.State("")
+        self._outcome = gr.HTML(elem_id="shelf-outcome", padding=False)
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Components that :meth:`offer` may change."""
+        return [
+            self._list, self._empty, self._panel, self._facts, self._clip, self._player, self._speak, self._editing,
+            self._name, self._language, self._notes, self._transcript, self._less, self._danger, self._withdraw,
+            self._confirm, self._question, self._outcome, self._wish,
+        ]  # fmt: skip
+
+    def _wire(self) -> None:
+        outputs, chosen = self.outputs, [self.search, self._list]
+        self.search.input(self._searched, chosen, outputs, trigger_mode="always_last", **_PRIVATE)
+        self._list.input(self._chosen, self._list, outputs, **_PRIVATE)
+        self._clip.input(self._clip_chosen, [self._list, self._clip], outputs, **_PRIVATE)
+        self._speak.click(self._told(go=True), [self._list, self._news], self._news, queue=False, **_PRIVATE)
+        with_news = [*outputs, self._news]
+        edited = [self._name, self._language, self._notes, self._transcript]
+        self._save.click(self._edit, [*chosen, self._news, self._clip, *edited], with_news, **_PRIVATE)
+        self._more.click(self._add_clip, [*chosen, self._news, self._remembered], with_news, **_PRIVATE)
+        self._less.click(self._remove_clip, [*chosen, self._news, self._clip], with_news, **_PRIVATE)
+        for button, wish in ((self._withdraw, "withdraw"), (self._delete, "delete")):
+            button.click(self._asks(wish), self._list, outputs, queue=False, **_PRIVATE)
+        self._no.click(
+            lambda: (gr.Column(visible=False), ""), None, [self._confirm, self._wish], queue=False, **_PRIVATE
+        )
+        self._yes.click(self._confirmed, [*chosen, self._news, self._wish], with_news, **_PRIVATE)
+
+    # Showing
+
+    def offer(self, request: gr.Request, search: str = "", selected: str | None = None) -> Updates:
+        """The list anew, with one voice opened if it is in it."""
+        try:
+            voices = self._services.voices(request).voices(search or "")
+        except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
+            return {self._outcome: card(error_sentence(error), "bad")}
+        opened = next((voice for voice in voices if voice.id == selected), None)
+        empty = "" if voices else f'<p class="hint">No voice has “{escape(search)}” in it.</p>'
+        return {
+            self._list: gr.Radio(choices=[(_line(v), v.id) for v in voices], value=opened.id if opened else None),
+            self._empty: empty,
+            **(self._opened(opened, request) if opened else {self._panel: gr.Column(visible=False)}),
+        }
+
+    def offer_news(self, search: str, told: dict[str, Any], request: gr.Request) -> Updates:
+        """The list after the library changed elsewhere on the page."""
+        return self.offer(request, search, told.get("select"))
+
+    def _searched(self, search: str, selected: str | None, request: gr.Request) -> Updates:
+        return {self._outcome: "", **self.offer(request, search, selected)}
+
+    def _chosen(self, selected: str | None, request: gr.Request) -> Updates:
+        return self._guarded(lambda: self._opened(self._services.voices(request).voice(selected or ""), request))
+
+    def _clip_chosen(self, selected: str | None, clip_id: str | None, request: gr.Request) -> Updates:
+        return self._guarded(
+            lambda: self._opened(self._services.voices(request).voice(selected or ""), request, clip_id)
+        )
+
+    def _opened(self, voice: Voice, request: gr.Request, clip_id: str | None = None) -> Updates:
+        clip = next((clip for clip in voice.clips if clip.id == clip_id), voice.clips[0] if voice.clips else None)
+        several, own = len(voice.clips) > 1, not voice.preset
+        sound = None
+        if clip is not None and clip.is_there:
+            sound = playable(self._services.voices(request).read_clip(voice, clip))
+        return {
+            self._panel: gr.Column(visible=True),
+            self._facts: _facts(voice, clip),
+            self._clip: gr.Radio(
+                choices=[(f"Clip {n}, {c.seconds:.1f} s", c.id) for n, c in enumerate(voice.clips, 1)],
+                value=clip.id if clip else None,
+                visible=several,
+            ),
+            self._player: gr.Audio(value=sound, visible=sound is not None),
+            self._speak: gr.Button(interactive=voice.trouble is None),
+            self._editing: gr.Accordion(visible=own),
+            self._name: voice.name,
+            self._language: voice.language,
+            self._notes: voice.notes,
+            self._transcript: clip.transcript.text if clip else "",
+            self._less: gr.Button(visible=several),
+            self._danger: gr.Row(visible=own),
+            self._withdraw: gr.Button(interactive=voice.consent.withdrawn_at is None),
+            self._confirm: gr.Column(visible=False),
+            self._outcome: "",
+        }
+
+    def _guarded(self, do: Callable[[], Updates]) -> Updates:
+        try:
+            return do()
+        except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
+            return {self._outcome: card(error_sentence(error), "bad")}
+
+    # Changing
+
+    def _told(self, *, go: bool = False) -> Callable[..., dict[str, Any]]:
+        return lambda selected, told: {"count": told["count"] + 1, "select": selected, "go": go}
+
+    def _after(
+        self, request: gr.Request, search: str, told: dict[str, Any], voice_id: str | None, said: str
+    ) -> Updates:
+        """The list and the rest of the page after a change."""
+        return {
+            **self.offer(request, search, voice_id),
+            self._outcome: card(said, "good"),
+            self._news: {"count": told["count"] + 1, "select": voice_id, "go": False},
+        }
+
+    def _edit(
+        self, search: str, selected: str | None, told: dict[str, Any], clip_id: str | None,
+        name: str, language: str | None, notes: str, text: str, request: gr.Request,
+    ) -> Updates:  # fmt: skip
+        def do() -> Updates:
+            library = self._services.voices(request)
+            voice = library.edit(selected or "", name=name, language=language or "", notes=notes)
+            clip = next((c for c in voice.clips if c.id == clip_id), voice.clips[0] if voice.clips else None)
+            if clip is not None and (clip.transcript.text != text.strip() or clip.needs_check):
+                said = retimed(clip.transcript, text.strip(), duration=clip.seconds)
+                voice = library.correct_transcript(voice.id, clip.id, said)
+            return self._after(request, search, told, voice.id, f"{voice.name} is changed.")
+
+        return self._guarded(do)
+
+    def _add_clip(
+        self, search: str, selected: str | None, told: dict[str, Any], kept: Any, request: gr.Request
+    ) -> Updates:
+        def do() -> Updates:
+            draft = self._drafts.of(tab_of(request, self._services.settings, kept))
+            if draft is None:
+                raise StudioError(
+                    "There is no clip in the form: record or upload another one of the same person first."
+                )
+            voice = self._services.voices(request).add_clip(selected or "", self._drafts.clip(draft))
+            return self._after(request, search, told, voice.id, f"{voice.name} has {len(voice.clips)} clips now.")
+
+        return self._guarded(do)
+
+    def _remove_clip(
+        self, search: str, selected: str | None, told: dict[str, Any], clip_id: str | None, request: gr.Request
+    ) -> Updates:
+        def do() -> Updates:
+            voice = self._services.voices(request).remove_clip(selected or "", clip_id or "")
+            return self._after(request, search, told, voice.id, f"The clip of {voice.name} is deleted.")
+
+        return self._guarded(do)
+
+    def _asks(self, wish: str) -> Callable[..., Updates]:
+        def ask(selected: str | None, request: gr.Request) -> Updates:
+            def do() -> Updates:
+                voice = self._services.voices(request).voice(selected or "")
+                question = (
+                    f"Delete {voice.name} and its {'clips' if len(voice.clips) > 1 else 'clip'} for good? Takes stay."
+                    if wish == "delete"
+                    else f"Withdraw the consent for {voice.name}? Nobody can speak with it from then on, speech that is "
+                    "being made is stopped, and its takes are marked. This cannot be undone."
+                )
+                return {
+                    self._confirm: gr.Column(visible=True),
+                    self._question: card(question, "warn"),
+                    self._wish: wish,
+                }
+
+            return self._guarded(do)
+
+        return ask
+
+    def _confirmed(
+        self, search: str, selected: str | None, told: dict[str, Any], wish: str, request: gr.Request
+    ) -> Updates:
+        def do() -> Updates:
+            library = self._services.voices(request)
+            if wish == "delete":
+                voice = library.remove(selected or "")
+                return self._after(request, search, told, None, f"{voice.name} and its files are deleted.")
+            if wish == "withdraw":
+                voice = library.withdraw_consent(selected or "")
+                return self._after(request, search, told, voice.id, f"The consent for {voice.name} is withdrawn.")
+            return {self._confirm: gr.Column(visible=False)}
+
+        return self._guarded(do)
+
+
+def _line(voice: Voice) -> str:
+    """A voice in the list: its name, and what there is to know at a glance."""
+    facts = [LANGUAGES.get(voice.language, ""), f"{voice.seconds:.0f} s"]
+    if voice.preset:
+        facts.append("comes with the studio")
+    if voice.consent.withdrawn_at is not None:
+        facts.append("consent withdrawn")
+    elif voice.trouble:
+        facts.append("file missing")
+    return f"{voice.name}\n{' · '.join(fact for fact in facts if fact)}"
+
+
+def _facts(voice: Voice, clip: VoiceClip | None) -> str:
+    consent = voice.consent
+    right = consent.shown_ground[0].upper() + consent.shown_ground[1:]
+    rows = [
+        ("Who speaks", consent.who),
+        ("By what right", f"{right}{f': {consent.statement}' if consent.statement else ''}"),
+        ("Agreed to", f"{consent.wording} ({consent.recorded_at:%d %B %Y})"),
+    ]
+    if voice.notes:
+        rows.append(("Notes", voice.notes))
+    if clip is not None:
+        by = f" (written by {clip.transcript.model})" if clip.transcript.model else ""
+        rows.append(("Says", f"{clip.transcript.text}{by}"))
+        if clip.denoised_with:
+            rows.append(("Noise removed", f"with {clip.denoised_with}"))
+    body = "".join(
+        f'<tr><th scope="row">{escape(name)}</th><td dir="auto">{escape(value)}</td></tr>' for name, value in rows
+    )
+    said = card(voice.trouble, "bad") if voice.trouble else ""
+    if clip is not None and clip.needs_check:
+        said += card("The transcript was not cut with the clip: check it word for word, and save it.", "warn")
+    remarks = _remarks(clip)
+    return f"<h4>{escape(voice.name)}</h4>{said}<table class='facts'><tbody>{body}</tbody></table>{remarks}"
+
+
+def _remarks(clip: VoiceClip | None) -> str:
+    """What the coach found wanting when the clip was saved."""
+    found = [v for v in (clip.report.get("verdicts", []) if clip else []) if v["verdict"] != "good"]
+    lines = "".join(
+        f'<li class="{v["verdict"]}"><span class="mark" aria-hidden="true">{_MARKS[v["verdict"]]}</span>'
+        f'<span class="advice">{escape(v["advice"])}</span></li>'
+        for v in found
+    )
+    return f'<ul class="verdicts">{lines}</ul>' if lines else ""
