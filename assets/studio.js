@@ -1,19 +1,86 @@
 // What the page does in the browser itself. Kept small: everything that can be done on the server is done there.
 (() => {
-  // A name for this tab and what was typed in it live in sessionStorage: they survive a reload, and end with the tab.
+  // A name for this tab, and what was typed in it, live in sessionStorage: they survive a reload and end with the tab.
   const read = (key) => { try { return JSON.parse(sessionStorage.getItem("studio." + key)); } catch { return null; } };
-  const write = (key, value) => { try { sessionStorage.setItem("studio." + key, JSON.stringify(value)); } catch { /* full or forbidden: nothing is remembered */ } };
-  if (!read("tab")) write("tab", Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, "0")).join(""));
-  let recording = false;
+  const write = (key, value) => {
+    try { sessionStorage.setItem("studio." + key, JSON.stringify(value)); } catch { /* full or forbidden: nothing is kept */ }
+  };
+  const bytes = new Uint8Array(16);
+  if (!read("tab")) write("tab", Array.from(crypto.getRandomValues(bytes), (b) => b.toString(16).padStart(2, "0")).join(""));
+  const tab = read("tab");
+
+  window.studio = {
+    remember: (key, ...values) => write(key, values),
+    // Everything that this tab remembers, for the server to fill the page with.
+    recall: () => ({ tab, speak: read("speak"), voices: read("voices"), interrupted: interrupted }),
+  };
+
+  // A recording is kept second by second in the browser's own database while it is made. If the page goes away in the
+  // middle, the next one hands what there is to the upload box, as if it had been a file.
   const interrupted = read("recording") === true;
   write("recording", false);
-  window.studio = {
-    remember: (key, ...values) => { write(key, values); },
-    forget: (key) => { sessionStorage.removeItem("studio." + key); },
-    // Everything this tab remembers, for the server to fill the page with.
-    recall: () => ({ tab: read("tab"), speak: read("speak"), voices: read("voices"), interrupted }),
-    recording: (on) => { recording = on; write("recording", on); },
+  let recording = false;
+  const database = () => new Promise((resolve, reject) => {
+    const opening = indexedDB.open("studio", 1);
+    opening.onupgradeneeded = () => opening.result.createObjectStore("recordings");
+    opening.onsuccess = () => resolve(opening.result);
+    opening.onerror = () => reject(opening.error);
+  });
+  const stored = async (mode, act) => {
+    const opened = await database();
+    try {
+      return await new Promise((resolve, reject) => {
+        const asked = act(opened.transaction("recordings", mode).objectStore("recordings"));
+        asked.onsuccess = () => resolve(asked.result);
+        asked.onerror = () => reject(asked.error);
+      });
+    } finally {
+      opened.close();
+    }
   };
-  // Leaving the page would end a recording that nobody has heard yet.
+  const keep = (blob) => stored("readwrite", (shelf) => shelf.put(blob, tab)).catch(() => {});
+  const drop = () => stored("readwrite", (shelf) => shelf.delete(tab)).catch(() => {});
+
+  const Recorder = window.MediaRecorder;
+  if (Recorder) {
+    window.MediaRecorder = class extends Recorder {
+      constructor(stream, options) {
+        super(stream, options);
+        const pieces = [];
+        this.addEventListener("start", () => { recording = true; write("recording", true); });
+        this.addEventListener("dataavailable", (event) => {
+          pieces.push(event.data);
+          if (recording) keep(new Blob(pieces, { type: this.mimeType }));
+        });
+        this.addEventListener("stop", () => { recording = false; write("recording", false); drop(); });
+      }
+      start(slice) { super.start(slice ?? 1000); }
+    };
+  }
   window.addEventListener("beforeunload", (event) => { if (recording) { event.preventDefault(); event.returnValue = ""; } });
+
+  const appears = (selector, seconds) => new Promise((resolve) => {
+    const until = Date.now() + seconds * 1000;
+    const look = () => {
+      const found = document.querySelector(selector);
+      if (found || Date.now() > until) resolve(found); else setTimeout(look, 200);
+    };
+    look();
+  });
+  const rescue = async () => {
+    const blob = await stored("readonly", (shelf) => shelf.get(tab)).catch(() => null);
+    await drop();
+    if (!blob || !blob.size) return;
+    const chooser = await appears("#clip button[aria-label='Upload file']", 3600);
+    if (!chooser) return;
+    chooser.click();
+    const input = await appears("#clip input[type=file]", 20);
+    if (!input) return;
+    const files = new DataTransfer();
+    // The box takes what a browser calls audio; a bare container type without its codecs is enough for that.
+    files.items.add(new File([blob], "rescued recording.webm", { type: blob.type.split(";")[0].replace("video/", "audio/") }));
+    input.files = files.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  };
+  if (interrupted) rescue();
 })();

@@ -34,6 +34,7 @@ class ClipQuality:
         clipped: share (0–1) of samples on flat tops.
         lufs: integrated loudness in LUFS; None for silence, so that it is a number wherever it is one.
         bandwidth_hz: up to which frequency speech is heard, in Hz.
+        masked: whether steady noise hides what may lie above that.
         reverberation: estimated RT60 in seconds.
     """
 
@@ -46,6 +47,7 @@ class ClipQuality:
     clipped: float
     lufs: float | None
     bandwidth_hz: float | None
+    masked: bool
     reverberation: float | None
 
 
@@ -61,16 +63,18 @@ def measured(waveform: Waveform, speech: Sequence[Span]) -> ClipQuality:
     """
     powers = frame_powers(waveform)
     lead, trail = edge_silence(waveform, speech)
+    bandwidth = effective_bandwidth(waveform, speech)
     return ClipQuality(
         duration=waveform.duration,
-        speech_seconds=total_seconds(speech),
+        speech_seconds=float(total_seconds(speech)),
         lead_seconds=lead,
         trail_seconds=trail,
         snr_db=signal_to_noise_db(speech, powers),
         steady=steady_share(powers),
         clipped=clipped_share(waveform),
         lufs=speech_lufs(waveform, speech),
-        bandwidth_hz=effective_bandwidth(waveform, speech),
+        bandwidth_hz=bandwidth.hz if bandwidth else None,
+        masked=bandwidth is not None and bandwidth.masked,
         reverberation=reverberation_seconds(waveform, speech),
     )
 

@@ -17,10 +17,11 @@ _EDGES_HZ = np.array([250, 400, 600, 800, 1000, 1300, 1600, 2000, 2500, 3200, 40
 _MOST_SECONDS = 60.0
 _TAIL_SECONDS = 0.4
 _PERCENTILE = 3.0
-_FLOOR = 1e-9  # What 16 bits hold at least; a slope into digital silence would be endless.
+# Mean square. Less than 16 bits can hold is digital silence: a cut or a gate, which falls faster than any room.
+_DIGITAL_SILENCE = 1e-10
 # What planted rooms of 0.3–1.2 s read, see `python -m tools.coach_figures`: dry speech itself falls no faster than
-# an offset of 0.17 s allows, and the fluctuation of a tail makes some stretches steeper than the room.
-_OFFSET_SECONDS, _SCALE = 0.17, 1.6
+# an offset of 0.2 s allows, and the fluctuation of a tail makes some stretches steeper than the room.
+_OFFSET_SECONDS, _SCALE = 0.20, 1.6
 
 
 def reverberation_seconds(waveform: Waveform, speech: Sequence[Span]) -> float | None:
@@ -62,8 +63,10 @@ def _slopes(waveform: Waveform, speech: Sequence[Span]) -> np.ndarray:
             continue
         frames = np.lib.stride_tricks.sliding_window_view(piece, size)[::hop]
         spectrum = np.square(np.abs(np.fft.rfft(frames * window, axis=1)))
-        levels = 10.0 * np.log10(np.add.reduceat(spectrum, edges, axis=1)[:, :-1] + _FLOOR)
-        slopes.append(np.stack([np.convolve(band, fit, "valid") for band in levels.T], axis=1))
+        levels = 10.0 * np.log10(np.add.reduceat(spectrum, edges, axis=1)[:, :-1] + 1e-12)
+        cut_off = np.mean(np.square(frames), axis=1) < _DIGITAL_SILENCE
+        whole = np.convolve(cut_off, np.ones(length), "valid") < 0.5
+        slopes.append(np.stack([np.convolve(band, fit, "valid")[whole] for band in levels.T], axis=1))
     return np.concatenate(slopes)
 
 

@@ -19,18 +19,17 @@ def frame_powers(waveform: Waveform) -> np.ndarray:
     Returns:
         float64, shape ``(num_frames,)``; a rest shorter than a frame at the end is left out.
     """
-    size = frame_size(waveform.sample_rate)
-    count = waveform.num_samples // size
-    frames = waveform.samples[: count * size].reshape(count, size)
+    length = FRAME_SECONDS * waveform.sample_rate
+    size = max(int(length), 1)
+    count = int(waveform.num_samples / length)
+    # Each frame starts at its own time: where 20 ms are no whole number of samples, 20 minutes must not drift by seconds.
+    starts = np.round(np.arange(count) * length).astype(np.int64)
+    starts = np.minimum(starts, waveform.num_samples - size)
     powers = np.empty(count)
     for first in range(0, count, _BLOCK_FRAMES):
-        powers[first : first + _BLOCK_FRAMES] = np.var(frames[first : first + _BLOCK_FRAMES], axis=1, dtype=np.float64)
+        frames = waveform.samples[starts[first : first + _BLOCK_FRAMES, np.newaxis] + np.arange(size)]
+        powers[first : first + _BLOCK_FRAMES] = np.var(frames, axis=1, dtype=np.float64)
     return powers
-
-
-def frame_size(sample_rate: int) -> int:
-    """Samples in a frame."""
-    return max(round(FRAME_SECONDS * sample_rate), 1)
 
 
 def frames_in(spans: Iterable[Span], count: int, *, grow: float = 0.0) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,7 +21,14 @@ _RANGE_DB = 50.0
 _MOTION_DB = 9.0
 
 
-def effective_bandwidth(waveform: Waveform, speech: Sequence[Span]) -> float | None:
+class Bandwidth(NamedTuple):
+    """Up to which frequency in Hz speech is heard, and whether steady noise hides what may be above."""
+
+    hz: float
+    masked: bool
+
+
+def effective_bandwidth(waveform: Waveform, speech: Sequence[Span]) -> Bandwidth | None:
     """Return the frequency in Hz up to which the clip carries speech, in steps of 250 Hz.
 
     The rate of a file says nothing: a telephone call in a file of 48 kHz ends at 3.4 kHz. Speech is divided into
@@ -29,17 +37,23 @@ def effective_bandwidth(waveform: Waveform, speech: Sequence[Span]) -> float | N
     not. The bandwidth is the upper edge of the highest band that counts, with most of those below it.
 
     Returns:
-        Hz, at most half the rate; None with less than 0.3 s of speech.
+        Hz, at most half the rate, and ``masked`` where most bands above it are loud enough but never change; None with
+        less than 0.3 s of speech.
     """
     levels = band_levels(waveform, speech)
     if levels is None or levels.shape[0] < 20:
         return None
     loud, quiet = np.percentile(levels, (95.0, 10.0), axis=0)
-    counts = (loud > loud.max() - _RANGE_DB) & (loud - quiet > _MOTION_DB)
+    strong = loud > loud.max() - _RANGE_DB
+    counts = strong & (loud - quiet > _MOTION_DB)
     # One lone band high up may be a whistle of the power supply.
     share = np.cumsum(counts) / np.arange(1, len(counts) + 1)
     highest = np.flatnonzero(counts & (share >= 0.7))
-    return float(min((highest[-1] + 1) * BAND_HZ, waveform.sample_rate / 2)) if len(highest) else None
+    if not len(highest):
+        return None
+    above = strong[highest[-1] + 1 :]
+    masked = bool(len(above) and np.mean(above) > 0.5)
+    return Bandwidth(float(min((highest[-1] + 1) * BAND_HZ, waveform.sample_rate / 2)), masked)
 
 
 def band_levels(waveform: Waveform, speech: Sequence[Span]) -> np.ndarray | None:

@@ -13,6 +13,7 @@ import numpy as np
 from sqlmodel import Session
 
 from studio.audio.files import atomic_write_bytes, refuse_unwritable
+from studio.audio.problems import shown_name
 from studio.audio.reading import read_audio
 from studio.audio.waveform import Waveform
 from studio.audio.writing import refuse_bad_target, write_audio
@@ -104,10 +105,11 @@ class TakeLibrary:
         What only a full disk or another program's lock shows is found when the take is kept.
         """
         self._make_folder()
+        trial = self._path("trial")
         try:
-            refuse_unwritable(self._path("trial"))
+            refuse_unwritable(trial)
         except StudioError as error:
-            raise StudioError(str(error).replace(f"trial{_SUFFIX}", "takes")) from error
+            raise StudioError(str(error).replace(shown_name(trial), "the take")) from error
         self.count()
 
     def keep(
@@ -129,7 +131,7 @@ class TakeLibrary:
             # The file before the row: a row never names a file that was not written.
             write_audio(speech.waveform, path)
         except StudioError as error:
-            raise StudioError(str(error).replace(path.name, "the take")) from error
+            raise StudioError(str(error).replace(shown_name(path), "the take")) from error
         try:
             with self._store.writing() as session:
                 # Asked under the write lock, which a withdrawal needs as well: it comes before and nothing is kept, or

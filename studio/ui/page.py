@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from studio.engine.host import EngineHost
 from studio.errors import StudioError
 from studio.settings import Settings, on_space
 from studio.takes.transit import clear_old
@@ -84,57 +83,12 @@ def _free_port(host: str) -> int:
 
 def build_page(settings: Settings) -> Any:
     """The ``gr.Blocks`` of the studio, not yet launched. Loads no model."""
-    _prepare_environment(settings)
-    import gradio as gr
-
-    from studio.system.report import ATTRIBUTION
+    _prepare_environment(settings)  # before Gradio is imported, which reads it then
+    from studio.ui.layout import lay_out
     from studio.ui.services import Services
-    from studio.ui.shown import host_banner
-    from studio.ui.tabs.speak import create_speak_tab
-    from studio.ui.tabs.system import create_system_tab
-    from studio.ui.tabs.voices import create_voices_tab
-    from studio.ui.walk import Walk
 
     services = Services.from_settings(settings)
-    with gr.Blocks(title="Higgs Voice Studio", delete_cache=(3600, 86_400), analytics_enabled=False) as page:
-        gr.HTML(
-            '<header class="masthead"><h1>Higgs Voice Studio</h1>'
-            "<p>Clone a voice from a few seconds of speech, with Higgs Audio v2.</p></header>",
-            padding=False,
-        )
-        banner = gr.HTML(elem_id="banner", padding=False)
-        # What this tab of the browser remembers: typed values, and a name that survives a reload.
-        remembered = gr.JSON(visible=False)
-        walk = Walk(services)
-        with gr.Tabs(selected="speak") as tabs:
-            with gr.Tab("Voices", id="voices"):
-                voices = create_voices_tab(services, remembered)
-            with gr.Tab("Speak", id="speak"):
-                speak = create_speak_tab(services, remembered)
-            with gr.Tab("System", id="system") as system_tab:
-                create_system_tab(system_tab, services)
-        gr.HTML(f'<footer class="licences">{ATTRIBUTION}. Built with Meta Llama 3.</footer>', padding=False)
-        shown = gr.State("")
-        timer = gr.Timer(2.0)
-
-        def look(last: str) -> tuple[Any, Any]:
-            now = host_banner(services.host.status)
-            return (gr.skip(), gr.skip()) if now == last else (now, now)
-
-        def after_news(told: dict[str, Any], request: gr.Request) -> tuple[Any, ...]:
-            there = gr.Tabs(selected="speak") if told["go"] else gr.skip()
-            return there, *speak.offer(request, told["select"])
-
-        private: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        timer.tick(look, shown, [banner, shown], queue=False, **private)
-        # The first visitor's arrival loads the checkpoint, while they read and type.
-        page.load(lambda: _warm_up(services.host), None, None, queue=False, **private)
-        recalled = page.load(None, None, remembered, js="() => window.studio.recall()")
-        recalled.then(speak.restore, remembered, speak.restore_outputs, **private)
-        recalled.then(voices.restore, remembered, voices.restore_outputs, **private)
-        voices.news.change(voices.offer, voices.offer_inputs, voices.offer_outputs, **private)
-        voices.news.change(after_news, voices.news, [tabs, *speak.voice_updates], **private)
-        walk.wire(page, tabs, private)
+    page = lay_out(services)
     threading.Thread(target=_clear_old, args=(settings, services), daemon=True).start()
     return page.queue(default_concurrency_limit=8, max_size=64)
 
@@ -152,20 +106,6 @@ def _clear_old(settings: Settings, services: Any) -> None:
         except StudioError as error:
             log.warning("remains of voices were not cleared: %s", error)
         time.sleep(3600)
-
-
-def _warm_up(host: EngineHost) -> None:
-    if host.status.state == "empty":
-        threading.Thread(target=_load_quietly, args=(host,), daemon=True).start()
-
-
-def _load_quietly(host: EngineHost) -> None:
-    try:
-        host.engine()
-    except StudioError:
-        return  # the banner shows why, from the host's status
-    except Exception:  # a bug: the banner says that it failed, the log says how
-        log.exception("the checkpoint could not be loaded")
 
 
 def _prepare_environment(settings: Settings) -> None:

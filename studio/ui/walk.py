@@ -23,7 +23,7 @@ class Walk:
         self._services = services
         with gr.Row(visible=False, elem_id="walk", elem_classes="walk", equal_height=True) as self._row:
             self._strip = gr.HTML(padding=False)
-            self._lead = gr.Button(size="sm", elem_id="walk-go", min_width=150)
+            self._lead = gr.Button(size="sm", variant="primary", elem_id="walk-go", min_width=150)
             self._skip = gr.Button("Not now", size="sm", elem_id="walk-skip", min_width=90)
         self._step = gr.State(None)
         self._skipped = gr.State(False)

@@ -3,39 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from studio.audio.editing import trim
+from studio.audio.problems import shown_seconds
+from studio.audio.quality import measured
+from studio.audio.quality_window import LONGEST, SHORTEST, best_windows, inside
 from studio.audio.span import Span
 from studio.audio.waveform import Waveform
+from studio.listening.speakers import find_speakers
+from studio.listening.vad import find_speech
+from studio.voices.coach_rules import Grade, Verdict, judged
 
-Grade = Literal["good", "warn", "bad"]
 ITEMS = (
     "duration", "speech", "noise", "clipping", "loudness", "bandwidth", "echo", "silence", "speakers", "transcript",
 )  # fmt: skip
 """Keys of everything that is judged, in the order of a report. ``transcript`` only where one was given."""
+# What another part of the same recording can do better; a longer clip has no other room and no other microphone.
+_CURED_BY_CUTTING = {"duration", "noise", "clipping", "echo", "silence", "speakers"}
+_SHORTER_BY = 0.5  # A window that saves less is not worth a click, in seconds.
 
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the coach says about one property of a clip.
-
-    Attributes:
-        item: stable key, one of :data:`ITEMS`.
-        label: what people call it ("Background noise").
-        value: the figure in ``unit``; None where it could not be measured.
-        unit: "s", "%", "dB", "LUFS", "Hz", "x" or "" for a count.
-        shown: the figure as people read it ("31 dB").
-        verdict: "good", "warn" (usable, but a better clip makes a better voice) or "bad" (not usable as it is).
-        advice: exactly one sentence, for good ones too.
-    """
-
-    item: str
-    label: str
-    value: float | int | None
-    unit: str
-    shown: str
-    verdict: Grade
-    advice: str
+__all__ = ["ITEMS", "ClipReport", "Grade", "Verdict", "examine"]
 
 
 @dataclass(frozen=True)
@@ -62,7 +50,18 @@ class ClipReport:
     @property
     def sentence(self) -> str:
         """All of it in one sentence."""
-        raise NotImplementedError
+        bad, warned = ([verdict for verdict in self.verdicts if verdict.verdict == grade] for grade in ("bad", "warn"))
+        found = next(verdict for verdict in self.verdicts if verdict.item == "speech")
+        if not self.speech:
+            return "Nobody is heard speaking in this clip; record or choose 5–15 s of speech."
+        part = f"take the part from {self.window.start:.1f} to {self.window.end:.1f} s" if self.window else ""
+        if bad:
+            cure = part or "record it again or choose another clip"
+            return f"Not usable as it is ({_listed(bad)}); {cure}."
+        offer = f", or {part}" if part else ""
+        if warned:
+            return f"Usable, but it could be better ({_listed(warned)}){offer}."
+        return f"A good reference clip with {found.shown} of speech{offer}."
 
     def verdict(self, item: str) -> Verdict:
         """The verdict on one item.
@@ -99,5 +98,59 @@ class ClipReport:
 def examine(
     waveform: Waveform, *, transcript: str | None = None, language: str | None = None, max_seconds: float = 60.0
 ) -> ClipReport:
-    """Measure a clip and say what to do about it."""
-    raise NotImplementedError
+    """Measure a clip and say what to do about it.
+
+    Any clip gets a report, silence and a few samples as well. 20 minutes take some seconds on one core.
+
+    Args:
+        waveform: the clip, of any length.
+        transcript: what is said in it, to be compared with its length; blank counts as not known.
+        language: ISO 639-1 code of the transcript; by default the one the script suggests.
+        max_seconds: longest clip that can be a reference.
+
+    Returns:
+        Verdicts on everything, and the best window where the clip is longer than 15 s or a part of it does better
+        than the whole.
+    """
+    speech = find_speech(waveform)
+    speakers = find_speakers(waveform, speech)
+    verdicts = judged(
+        measured(waveform, speech), speakers, transcript=transcript, language=language, max_seconds=max_seconds
+    )
+    window = None
+    if waveform.duration > LONGEST or (
+        waveform.duration > SHORTEST and any(v.verdict != "good" and v.item in _CURED_BY_CUTTING for v in verdicts)
+    ):
+        window = _best_window(waveform, speech, speakers.groups if speakers else (), verdicts)
+    return ClipReport(waveform.duration, tuple(speech), verdicts, window)
+
+
+def _best_window(
+    waveform: Waveform, speech: list[Span], groups: tuple[tuple[Span, ...], ...], whole: tuple[Verdict, ...]
+) -> Span | None:
+    """The candidate with the fewest faults; from a clip that could be used whole, only one with fewer than that."""
+    candidates = best_windows(waveform, speech, groups=groups)
+    if waveform.duration <= LONGEST:
+        candidates = [window for window in candidates if window.duration < waveform.duration - _SHORTER_BY]
+    faults = [_faults(_window_verdicts(waveform, speech, window)) for window in candidates]
+    # The first of equals: candidates come best first.
+    best = min(range(len(candidates)), key=faults.__getitem__, default=None)
+    if best is None or (waveform.duration <= LONGEST and faults[best] >= _faults(whole)):
+        return None
+    return candidates[best]
+
+
+def _window_verdicts(waveform: Waveform, speech: list[Span], window: Span) -> tuple[Verdict, ...]:
+    part, spans = trim(waveform, window.start, window.end), inside(window, speech)
+    return judged(measured(part, spans), find_speakers(part, spans))
+
+
+def _faults(verdicts: tuple[Verdict, ...]) -> tuple[int, int]:
+    grades = [verdict.verdict for verdict in verdicts if verdict.item != "transcript"]
+    return grades.count("bad"), grades.count("warn")
+
+
+def _listed(verdicts: list[Verdict]) -> str:
+    """ "background noise and echo": labels inside a sentence."""
+    names = [verdict.label.lower() for verdict in verdicts]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

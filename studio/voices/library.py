@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from studio.audio.reading import read_audio
 from studio.audio.waveform import Waveform
@@ -54,16 +55,30 @@ class VoiceLibrary:
 
     def voice(self, name_or_id: str) -> Voice:
         """One voice. Raises StudioError where there is none of that name or id."""
-        for preset in preset_voices():
-            if name_or_id == preset.id or name_key(name_or_id) == name_key(preset.name):
-                return preset
+        presets = preset_voices()
+        if preset := next((preset for preset in presets if name_or_id == preset.id), None):
+            return preset
+        wanted = name_key(name_or_id)
         with self._store.reading() as session:
             row = records.voice_by_id(session, self.owner, name_or_id) or records.voice_by_name(
-                session, self.owner, name_key(name_or_id)
+                session, self.owner, wanted
             )
-        if row is None:
-            raise StudioError(f"There is no voice '{_short(name_or_id)}' in the library: choose one of the list.")
-        return self._voice(row)
+            # Before the presets: one that comes with a later studio must not hide a voice saved under its name.
+            if row is not None:
+                return self._voice(row)
+        if preset := next((preset for preset in presets if wanted == name_key(preset.name)), None):
+            return preset
+        raise StudioError(f"There is no voice '{_short(name_or_id)}' in the library: choose one of the list.")
+
+    def changeable(self, name_or_id: str) -> Voice:
+        """One own voice. Raises StudioError where there is none, or it is a preset."""
+        return self._own(name_or_id)
+
+    def free_name(self, name: str | None) -> str:
+        """The name, tidied, of a voice about to be saved. Raises StudioError for one that is taken or none at all."""
+        tidy = checked_name(name)
+        self._refuse_taken(tidy)
+        return tidy
 
     def read_clip(self, voice: Voice, clip: VoiceClip) -> Waveform:
         """The sound of a clip. Raises StudioError where the file is gone or damaged."""
@@ -113,13 +128,14 @@ class VoiceLibrary:
             StudioError: the name is taken or none, there is no clip or an unusable one, no transcript, no consent, the
                 disk is full, or the library is locked.
         """
+        if not isinstance(consent, ConsentRecord) or consent.withdrawn_at is not None:
+            raise StudioError("This voice has no consent record: say whose voice it is before it is saved.")
         clips = list(clips)
-        name, language, notes = checked_name(name), known_language(language), _checked_notes(notes)
+        name, language, notes = self.free_name(name), known_language(language), _checked_notes(notes)
         if not clips:
             raise StudioError("There is no clip: record or upload one.")
         reports = [self._approved(clip, language) for clip in clips]
         self._refuse_too_much(sum(clip.waveform.duration for clip in clips))
-        self._refuse_taken(name)
         voice_id = new_id()
         folder = self._folder(voice_id)
         row = VoiceRow(
@@ -151,6 +167,8 @@ class VoiceLibrary:
     def add_clip(self, name_or_id: str, clip: NewClip) -> Voice:
         """Give an own voice one more clip of the same speaker. Raises StudioError as :meth:`add`."""
         voice = self._own(name_or_id)
+        if voice.consent.withdrawn_at is not None:
+            raise StudioError(f"The consent for {voice.name} was withdrawn: it takes no more clips.")
         report = self._approved(clip, voice.language)
         self._refuse_too_much(voice.seconds + clip.waveform.duration)
         folder = self._folder(voice.id)
@@ -163,6 +181,8 @@ class VoiceLibrary:
                 records.save(session, owned)
         except BaseException:
             (folder / row.file).unlink(missing_ok=True)
+            with suppress(OSError):  # empty where the voice was deleted meanwhile
+                folder.rmdir()
             raise
         return self.voice(voice.id)
 
@@ -198,16 +218,21 @@ class VoiceLibrary:
         return self.voice(voice.id)
 
     def correct_transcript(self, name_or_id: str, clip_id: str, transcript: Transcript) -> Voice:
-        """Replace what is said in a clip; it then counts as checked. Raises StudioError for an empty one."""
+        """Replace what is said in a clip; it then counts as checked, and as written by a person.
+
+        Raises:
+            StudioError: it is empty, or cannot be what is said in a clip of this length.
+        """
         voice = self._own(name_or_id)
-        _clip(voice, clip_id)
         _refuse_bad_transcript(transcript)
+        report = self._report_again(_clip(voice, clip_id), transcript, voice.language)
         with self._store.writing() as session:
             row = self._row(session, voice)
             for clip in row.clips:
                 if clip.id == clip_id:
+                    by_model = transcript.model if transcript.text.strip() == clip.transcript else None
                     clip.transcript, clip.words = transcript.text.strip(), words_as_json(transcript.words)
-                    clip.transcript_model, clip.needs_check = transcript.model or "", False
+                    clip.transcript_model, clip.needs_check, clip.report = by_model or "", False, report
             records.save(session, row)
         return self.voice(voice.id)
 
@@ -311,6 +336,21 @@ class VoiceLibrary:
             raise StudioError(report.sentence)
         return report
 
+    def _report_again(self, clip: VoiceClip, transcript: Transcript, language: str) -> dict[str, Any]:
+        """What the coach says of a saved clip with another transcript: one of its verdicts is about that."""
+        if not clip.is_there:
+            return clip.report
+        report = examine(
+            read_audio(clip.path),
+            transcript=transcript.text,
+            language=language or transcript.language,
+            max_seconds=self._settings.max_reference_seconds,
+        )
+        verdict = report.verdict("transcript")
+        if verdict.verdict == "bad":
+            raise StudioError(verdict.advice)
+        return report.as_json()
+
     def _refuse_too_much(self, seconds: float) -> None:
         limit = self._settings.max_reference_seconds
         if seconds > limit:
@@ -326,7 +366,7 @@ class VoiceLibrary:
                 raise _name_taken(name)
 
     def _refuse_preset_name(self, name: str) -> None:
-        if name_key(name) in {name_key(preset.name) for preset in preset_voices()}:
+        if name_key(name) in {name_key(known) for preset in preset_voices() for known in (preset.name, preset.id)}:
             raise StudioError(f"{name} is the name of a voice that comes with the studio: choose another.")
 
 

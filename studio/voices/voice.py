@@ -18,7 +18,7 @@ CONSENT_WORDING: dict[str, str] = {
     "licence": "This recording is under a licence that allows the voice in it to be cloned.",
 }
 """What whoever saves a voice agrees to, by ground; kept word for word with the voice."""
-_NOBODY: dict[str, str] = {"own": "whoever saved this voice", "permission": "", "licence": ""}
+_NOBODY: dict[str, str] = {"own": "the person who saved this voice", "permission": "", "licence": ""}
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,9 @@ from studio.system.report import (
     Check,
     device_summary,
     doctor,
-    folder_bytes,
     package_versions,
-    storage_summary,
 )
+from studio.system.storage import empty_code_cache, folder_bytes, storage_summary
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ from studio.takes.service import TakeService
 from studio.ui.services import Services
 from studio.ui.shown import card, error_sentence, size, table
 
-
 _AGES = [("a week", 7), ("a month", 30), ("a year", 365), ("no time at all: every take without a star", 0)]
 
 
@@ -129,7 +128,7 @@ def _unloader(service: TakeService, settings: Settings) -> Any:
 def _take_cleaner(services: Services) -> Any:
     def clean(days: int | None, request: gr.Request) -> str:
         try:
-            if days not in dict((value, name) for name, value in _AGES):
+            if days not in {value for _, value in _AGES}:
                 raise StudioError("Choose an age from the list.")
             removed = services.takes(request).clear(older_than_days=days)
             return card(f"{removed} {'take is' if removed == 1 else 'takes are'} deleted.", "good")

@@ -19,7 +19,8 @@ _SPOKEN = {"good": "good", "warn": "could be better", "bad": "not usable"}
 
 def coach_html(source: Waveform, used: Span, report: ClipReport) -> str:
     """The waveform of the whole recording with the part that is used, and the verdicts on that part."""
-    return f'<section class="coach" aria-label="The coach">{waveform_svg(source, used, report)}{verdicts_html(report)}</section>'
+    inside = f"{waveform_svg(source, used, report)}{verdicts_html(report)}"
+    return f'<section class="coach" aria-label="The coach">{inside}</section>'
 
 
 def waveform_svg(source: Waveform, used: Span, report: ClipReport) -> str:

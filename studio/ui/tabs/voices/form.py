@@ -60,32 +60,31 @@ class VoiceForm:
 def lay_out_form() -> VoiceForm:
     """Put the form on the page."""
     gr.Markdown("### 1 · Record\nFive to fifteen seconds, one person, a quiet room.", elem_classes="step")
-    with gr.Group(elem_classes="reading"):
+    language = gr.Dropdown(LANGUAGE_CHOICES, value="", label="Language of the clip", elem_id="clip-language")
+    with gr.Column(elem_classes="panel reading"):
         passage = gr.HTML(reading_html(""), elem_id="passage", padding=False)
-        with gr.Row(elem_classes="actions"):
-            language = gr.Dropdown(
-                LANGUAGE_CHOICES, value="", label="Language of the clip", elem_id="clip-language", min_width=200
-            )
-            use_passage = gr.Button("I read this text", size="sm", elem_id="use-passage", min_width=140)
+        use_passage = gr.Button("I read this text", size="sm", elem_id="use-passage", elem_classes="quiet")
     clip = gr.Audio(
         label="Your clip", sources=["microphone", "upload"], type="filepath", elem_id="clip", editable=False, buttons=[]
     )
     intake = gr.HTML(elem_id="intake", padding=False)
+    gr.Markdown("### 2 · The coach", elem_classes="step")
+    coach = gr.HTML(NO_CLIP, elem_id="coach", padding=False)
     with gr.Column(visible=False, elem_id="draft") as details:
-        gr.Markdown("### 2 · The coach", elem_classes="step")
-        coach = gr.HTML(NO_CLIP, elem_id="coach", padding=False)
         with gr.Row(elem_classes="actions"):
             window = gr.Button("Take the best part", visible=False, elem_id="take-window", variant="primary", size="sm")
             whole = gr.Button("Use the whole clip", visible=False, elem_id="take-whole", size="sm")
             clean = gr.Button("Remove noise", elem_id="remove-noise", size="sm")
         before = gr.Audio(label="Before: as recorded", interactive=False, visible=False, elem_id="before", buttons=[])
-        used = gr.Audio(label="What the voice is made from", interactive=False, elem_id="used", buttons=[])
+        used = gr.Audio(
+            label="What the voice is made from", interactive=False, visible=False, elem_id="used", buttons=[]
+        )
         with gr.Accordion("Cut by seconds", open=False, elem_id="cut"), gr.Row(equal_height=True):
             start = gr.Textbox(label="From second", max_length=12, elem_id="cut-start", min_width=90)
             end = gr.Textbox(label="To second", max_length=12, elem_id="cut-end", min_width=90)
             cut = gr.Button("Cut", elem_id="cut-now", min_width=80)
     gr.Markdown(
-        "### 2 · What is said in it\nWord for word: the model reads clip and text together.",
+        "### 3 · What is said in it\nWord for word: the model reads clip and text together.",
         elem_classes="step",
         elem_id="transcript-step",
     )
@@ -94,7 +93,7 @@ def lay_out_form() -> VoiceForm:
     )
     transcribe = gr.Button("Write it for me", elem_id="transcribe", size="sm", elem_classes="quiet")
     heard = gr.HTML(elem_id="heard", padding=False)
-    gr.Markdown("### 3 · Whose voice it is", elem_classes="step")
+    gr.Markdown("### 4 · Whose voice it is", elem_classes="step")
     ground = gr.Radio(
         label="By what right may it be cloned?",
         choices=[(wording[0].upper() + wording[1:], value) for value, wording in CONSENT_GROUNDS.items()],
@@ -104,7 +103,7 @@ def lay_out_form() -> VoiceForm:
     wording = gr.HTML(elem_id="wording", padding=False)
     who = gr.Textbox(label="Who speaks?", visible=False, max_length=200, elem_id="who")
     note = gr.Textbox(label=NOTE_LABELS["permission"], visible=False, max_length=1000, elem_id="consent-note")
-    gr.Markdown("### 4 · Name it and keep it", elem_classes="step")
+    gr.Markdown("### 5 · Name it and keep it", elem_classes="step")
     name = gr.Textbox(label="Name of the voice", placeholder="Anna", max_length=400, elem_id="voice-name")
     notes = gr.Textbox(label="Notes (may stay empty)", max_length=4000, elem_id="voice-notes")
     with gr.Row(elem_classes="actions"):

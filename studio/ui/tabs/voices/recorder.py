@@ -58,11 +58,9 @@ class Recorder:
     def _wire(self) -> None:
         form, context = self._form, [self._form.language, self._form.transcript, self._remembered]
         clip_outputs = form.of_clip
-        form.clip.start_recording(None, None, None, js="() => { window.studio.recording(true); }")
-        stopped = "(...values) => { window.studio.recording(false); return values; }"
-        form.clip.stop_recording(self._recorded, [form.clip, *context], clip_outputs, js=stopped, **_BUSY)
+        form.clip.stop_recording(self._recorded, [form.clip, *context], clip_outputs, **_BUSY)
         form.clip.upload(self._uploaded, [form.clip, *context], clip_outputs, **_BUSY)
-        form.clip.clear(self._cleared, self._remembered, clip_outputs, js=stopped, **_PRIVATE)
+        form.clip.clear(self._cleared, self._remembered, clip_outputs, **_PRIVATE)
         for button, change in (
             (form.window, self._take_window),
             (form.whole, lambda draft, _: self._drafts.cut(draft, None)),
@@ -105,7 +103,8 @@ class Recorder:
         heard, needs_check = draft.transcript()
         best = report.window and Span(report.window.start + now.start, report.window.end + now.start)
         offer = f"Take the best part: {best.start:.1f} to {best.end:.1f} s" if best else ""
-        final = "After: what the voice is made from" if draft.clean else "What the voice is made from"
+        final = draft.waveform()
+        label = "After: what the voice is made from" if draft.clean else "What the voice is made from"
         return {
             form.details: gr.Column(visible=True),
             form.coach: coach_html(draft.source(), now, report),
@@ -115,7 +114,8 @@ class Recorder:
             form.start: f"{now.start:.2f}",
             form.end: f"{now.end:.2f}",
             form.before: gr.Audio(value=playable(draft.before()) if draft.clean else None, visible=draft.clean),
-            form.used: gr.Audio(value=playable(draft.waveform()), label=final),
+            # Untouched it is the clip above, which has a player already.
+            form.used: gr.Audio(value=playable(final), label=label, visible=draft.clean or draft.cut is not None),
             form.transcript: heard.text,
             form.heard: transcript_note(heard.model, needs_check),
             form.intake: "",
@@ -128,7 +128,7 @@ class Recorder:
             form.details: gr.Column(visible=False),
             form.coach: NO_CLIP,
             form.before: gr.Audio(value=None, visible=False),
-            form.used: gr.Audio(value=None),
+            form.used: gr.Audio(value=None, visible=False),
             form.heard: "",
             form.intake: said,
         }
@@ -284,6 +284,8 @@ class Recorder:
                 draft = self._with_text(draft, text or draft.transcript()[0].text, spoken)
                 updates = self._shown(draft, spoken)
                 updates[form.intake] = card("Your clip from before is still here; it is not saved yet.")
+                # The box above is empty after a reload, so this is the player.
+                updates[form.used] = gr.Audio(value=playable(draft.waveform()), visible=True)
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
             updates[form.intake] = card(error_sentence(error), "bad")
         if isinstance(kept, dict) and kept.get("interrupted") is True:

@@ -1,0 +1,49 @@
+"""What the command line prints: a document or lines on stdout, notices on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+
+
+def print_result(document: Any, as_json: bool, text: str) -> None:
+    """The one answer of a command, as a document or in words."""
+    # ASCII, so that the document survives whatever encoding the pipe has; \\u escapes are the same JSON.
+    sys.stdout.write((json.dumps(document, indent=2) if as_json else text) + "\n")
+
+
+def say(sentence: str) -> None:
+    """Progress for a person who waits; kept from logs and pipes, where stderr is for errors."""
+    if sys.stderr.isatty():
+        sys.stderr.write(sentence + "\n")
+
+
+def notice(sentence: str) -> None:
+    """What must be known of a result, in logs too: a line on stderr."""
+    sys.stderr.write(" ".join(sentence.split()) + "\n")
+
+
+def columns(rows: Iterable[Sequence[str]]) -> str:
+    """Rows as lines, with as much space in each column as its longest entry needs."""
+    table = [[" ".join(cell.split()) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table
+    )
+
+
+def shortened(text: str, length: int) -> str:
+    """The text on one line of at most ``length`` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= length else f"{line[: length - 1].rstrip()}…"
+
+
+def short_id(identifier: str) -> str:
+    """As much of an id as a person needs to tell it from others."""
+    return identifier[:8]

@@ -1,0 +1,92 @@
+"""What is on the page: header, first steps, tabs, and what passes between the tabs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+import gradio as gr
+
+from studio.engine.host import EngineHost
+from studio.errors import StudioError
+from studio.system.report import ATTRIBUTION
+from studio.ui.services import Services
+from studio.ui.shown import host_banner
+from studio.ui.tabs.speak import create_speak_tab
+from studio.ui.tabs.system import create_system_tab
+from studio.ui.tabs.voices import create_voices_tab
+from studio.ui.walk import Walk
+
+log = logging.getLogger(__name__)
+_PRIVATE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+
+def lay_out(services: Services) -> gr.Blocks:
+    """The whole page, wired and not yet launched."""
+    with gr.Blocks(title="Higgs Voice Studio", delete_cache=(3600, 86_400), analytics_enabled=False) as page:
+        gr.HTML(
+            '<header class="masthead"><h1>Higgs Voice Studio</h1>'
+            "<p>Clone a voice from a few seconds of speech, with Higgs Audio v2.</p></header>",
+            padding=False,
+        )
+        banner = gr.HTML(elem_id="banner", padding=False)
+        # What this tab of the browser remembers: typed values, and a name that survives a reload.
+        remembered = gr.JSON(visible=False)
+        walk = Walk(services)
+        with gr.Tabs(selected="speak") as tabs:
+            with gr.Tab("Voices", id="voices"):
+                voices = create_voices_tab(services, remembered)
+            with gr.Tab("Speak", id="speak"):
+                speak = create_speak_tab(services, remembered)
+            with gr.Tab("System", id="system") as system_tab:
+                create_system_tab(system_tab, services)
+        gr.HTML(f'<footer class="licences">{ATTRIBUTION}. Built with Meta Llama 3.</footer>', padding=False)
+
+        _show_host(services, banner)
+        # The first visitor's arrival loads the checkpoint, while they read and type.
+        page.load(lambda: _warm_up(services.host), None, None, queue=False, **_PRIVATE)
+        recalled = page.load(None, None, remembered, js="() => window.studio.recall()")
+        recalled.then(speak.restore, remembered, speak.restore_outputs, **_PRIVATE)
+        recalled.then(voices.restore, remembered, voices.restore_outputs, **_PRIVATE)
+        recalled.then(_where_it_was, remembered, tabs, queue=False, **_PRIVATE)
+
+        def after_news(told: dict[str, Any], request: gr.Request) -> tuple[Any, ...]:
+            there = gr.Tabs(selected="speak") if told["go"] else gr.skip()
+            return there, *speak.offer(request, told["select"])
+
+        voices.news.change(voices.offer, voices.offer_inputs, voices.offer_outputs, **_PRIVATE)
+        voices.news.change(after_news, voices.news, [tabs, *speak.voice_updates], **_PRIVATE)
+        walk.wire(page, tabs, _PRIVATE)
+    return page
+
+
+def _show_host(services: Services, banner: gr.HTML) -> None:
+    """The state of the checkpoint, redrawn only when it is another one."""
+    shown, timer = gr.State(""), gr.Timer(2.0)
+
+    def look(last: str) -> tuple[Any, Any]:
+        now = host_banner(services.host.status)
+        return (gr.skip(), gr.skip()) if now == last else (now, now)
+
+    timer.tick(look, shown, [banner, shown], queue=False, **_PRIVATE)
+
+
+def _where_it_was(kept: Any) -> Any:
+    """A recording that a reload cut off is brought back where it was made: the visitor is taken there."""
+    interrupted = isinstance(kept, dict) and kept.get("interrupted") is True
+    return gr.Tabs(selected="voices") if interrupted else gr.skip()
+
+
+def _warm_up(host: EngineHost) -> None:
+    if host.status.state == "empty":
+        threading.Thread(target=_load_quietly, args=(host,), daemon=True).start()
+
+
+def _load_quietly(host: EngineHost) -> None:
+    try:
+        host.engine()
+    except StudioError:
+        return  # the banner shows why, from the host's status
+    except Exception:  # a bug: the banner says that it failed, the log says how
+        log.exception("the checkpoint could not be loaded")

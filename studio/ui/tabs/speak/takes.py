@@ -1,0 +1,272 @@
+"""The right side of *Speak*: every take, and what can be done with one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from studio.audio.writing import AUDIO_FORMATS
+from studio.takes.take import Take
+from studio.takes.transit import safe_stem
+from studio.ui.services import Services
+from studio.ui.shown import card, error_sentence
+from studio.ui.tabs.speak.staging import Staging
+from studio.voices.languages import LANGUAGES
+
+PAGE = 8
+_LIST_JS = (Path(__file__).parents[4] / "assets" / "takes.js").read_text(encoding="utf-8")
+# Times are stored in UTC and shown in the visitor's own time.
+_TIMES_JS = """
+const local = () => element.querySelectorAll("time").forEach((time) => {
+  time.textContent = new Date(time.dateTime).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+});
+local();
+watch("value", local);
+"""
+_NONE = "No takes yet: what you speak is kept here."
+_NONE_FOUND = "No take fits: search for something else, or look at all of them."
+_PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+
+
+@dataclass(frozen=True)
+class TakesView:
+    """The components that the rest of the tab needs.
+
+    Attributes:
+        shown: state, the id of the take in the panel.
+        made: state, changes whenever the list has become another.
+        again: the button "Use these settings again".
+    """
+
+    shown: gr.State
+    made: gr.State
+    again: gr.Button
+
+
+def create_takes(services: Services, staging: Staging) -> TakesView:
+    """Lay the takes out and wire them."""
+    shown, made, pages = gr.State(None), gr.State(""), gr.State(1)
+    with gr.Column(visible=False, elem_id="take-panel", elem_classes="take-panel") as panel:
+        heading = gr.HTML(padding=False, js_on_load=_TIMES_JS, elem_id="take-heading")
+        player = gr.Audio(
+            label="Your take", show_label=False, interactive=False, elem_id="result", buttons=[], type="filepath"
+        )
+        with gr.Row(elem_id="downloads", elem_classes="compact"):
+            downloads = {
+                suffix: gr.DownloadButton(
+                    f"{kind.label}", size="sm", elem_id=f"download-{suffix[1:]}", interactive=False, min_width=60
+                )
+                for suffix, kind in AUDIO_FORMATS.items()
+            }
+        with gr.Row(elem_classes="compact"):
+            again = gr.Button("Use these settings again", size="sm", elem_id="take-again", min_width=180, scale=2)
+            star = gr.Button("Star", size="sm", elem_id="take-star", min_width=80)
+            delete = gr.Button("Delete", size="sm", elem_id="take-delete", min_width=80)
+        trouble = gr.HTML(padding=False, elem_id="take-trouble")
+        with gr.Accordion("How it was made", open=False, elem_id="take-facts"):
+            facts = gr.HTML(padding=False)
+    with gr.Row(elem_classes="take-search"):
+        search = gr.Textbox(
+            label="Search takes", placeholder="Words or a voice", max_length=200, elem_id="take-search", scale=3,
+            min_width=140,
+        )  # fmt: skip
+        starred = gr.Checkbox(label="Starred only", elem_id="take-starred", container=False, min_width=110, scale=1)
+    listed = gr.HTML(
+        value={"takes": [], "chosen": None, "none": _NONE},  # type: ignore[arg-type]  our own script reads it
+        html_template="",
+        js_on_load=_LIST_JS,
+        apply_default_css=False,
+        padding=False,
+        elem_id="takes",
+    )
+    more = gr.Button("Show more", size="sm", visible=False, elem_id="take-more", elem_classes="quiet")
+
+    asked = gr.State(False)  # whether the next press on Delete deletes
+    panel_outputs = [panel, heading, player, *downloads.values(), star, delete, trouble, facts, asked]
+    nothing = [gr.skip()] * len(panel_outputs)
+
+    def look(words: str, only_starred: bool, num_pages: int, take_id: str | None, request: gr.Request) -> tuple:
+        library, limit = services.takes(request), PAGE * num_pages
+        try:
+            found = library.takes(words, starred=only_starred, limit=limit + 1)
+        except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
+            return _listing([], None, error_sentence(error)), gr.Button(visible=False)
+        none = _NONE_FOUND if words or only_starred else _NONE
+        return _listing(found[:limit], take_id, none), gr.Button(visible=len(found) > limit)
+
+    def look_anew(words: str, only_starred: bool, take_id: str | None, request: gr.Request) -> tuple:
+        return *look(words, only_starred, 1, take_id, request), 1
+
+    def show(take_id: str | None, request: gr.Request) -> list[Any]:
+        """The take in the panel: its WAV at once, the other formats in the next event."""
+        if take_id is None:
+            return [gr.Column(visible=False), *nothing[1:-1], False]
+        library = services.takes(request)
+        try:
+            take = library.take(take_id)
+        except Exception as error:  # noqa: BLE001
+            return [gr.Column(visible=False), *nothing[1:-1], _say(error, False)]
+        said, wav = "", None
+        try:
+            wav = staging.copy(take.id, _file_name(take, ".wav"), lambda path: library.export(take, path))
+        except Exception as error:  # noqa: BLE001
+            said = card(error_sentence(error), "bad")
+        return [
+            gr.Column(visible=True),
+            _heading(take),
+            gr.Audio(value=wav, visible=wav is not None),
+            gr.DownloadButton(value=wav, interactive=wav is not None),
+            *[gr.DownloadButton(interactive=False)] * (len(downloads) - 1),
+            _star_button(take),
+            gr.Button("Delete", variant="secondary"),
+            said or _withdrawn(take),
+            _facts(take),
+            False,
+        ]
+
+    def fetch(take_id: str | None, request: gr.Request) -> list[Any]:
+        """The other formats of the take in the panel."""
+        updates: list[Any] = []
+        library = services.takes(request)
+        for suffix in list(downloads)[1:]:
+            try:
+                take = library.take(take_id or "")
+                copy = staging.copy(
+                    take.id, _file_name(take, suffix), lambda path, take=take: library.export(take, path)
+                )
+                updates.append(gr.DownloadButton(value=copy, interactive=True))
+            except Exception as error:  # noqa: BLE001
+                error_sentence(error)  # a bug goes to the log; the panel has said what is wrong with the take
+                updates.append(gr.DownloadButton(interactive=False))
+        return updates
+
+    def choose(event: gr.EventData, request: gr.Request) -> Any:
+        take_id = getattr(event, "id", None)
+        try:
+            return services.takes(request).take(take_id if isinstance(take_id, str) else "").id
+        except Exception as error:  # noqa: BLE001
+            return _say(error, None)
+
+    def toggle_star(take_id: str | None, request: gr.Request) -> tuple[Any, Any]:
+        try:
+            library = services.takes(request)
+            take = library.star(take_id or "", not library.take(take_id or "").starred)
+            return _star_button(take), f"star {take.id} {take.starred}"
+        except Exception as error:  # noqa: BLE001
+            return _say(error, gr.skip()), gr.skip()
+
+    def remove(take_id: str | None, sure: bool, request: gr.Request) -> tuple[Any, ...]:
+        if not sure:
+            return gr.skip(), gr.Button("Press again to delete", variant="stop"), True, gr.skip()
+        try:
+            services.takes(request).delete(take_id or "")
+        except Exception as error:  # noqa: BLE001
+            return _say(error, gr.skip()), gr.Button("Delete", variant="secondary"), False, gr.skip()
+        staging.forget(take_id or "")
+        return None, gr.Button("Delete", variant="secondary"), False, f"deleted {take_id}"
+
+    list_inputs, list_outputs = [search, starred, pages, shown], [listed, more]
+    # Typing asks again once the answer is there; what is asked first is the first page.
+    for changed in (search.input, starred.input):
+        changed(
+            look_anew,
+            [search, starred, shown],
+            [*list_outputs, pages],
+            trigger_mode="always_last",
+            **_PRIVATE,
+        )
+    more.click(lambda n: n + 1, pages, pages, **_PRIVATE).then(look, list_inputs, list_outputs, **_PRIVATE)
+    gr.on([made.change, shown.change], look, list_inputs, list_outputs, trigger_mode="always_last", **_PRIVATE)
+    listed.select(choose, None, shown, **_PRIVATE)
+    shown.change(show, shown, panel_outputs, **_PRIVATE).then(fetch, shown, list(downloads.values())[1:], **_PRIVATE)
+    star.click(toggle_star, shown, [star, made], **_PRIVATE)
+    delete.click(remove, [shown, asked], [shown, delete, asked, made], **_PRIVATE)
+    return TakesView(shown, made, again)
+
+
+def _say(error: Exception, value: Any) -> Any:
+    """Say in a corner what went wrong, and give back ``value``."""
+    gr.Warning(escape(error_sentence(error)))
+    return value
+
+
+def _listing(takes: list[Take], chosen: str | None, none: str) -> dict[str, Any]:
+    return {"takes": [_row(take) for take in takes], "chosen": chosen, "none": none}
+
+
+def _row(take: Take) -> dict[str, Any]:
+    mark = "Consent withdrawn" if take.consent_withdrawn_at else "" if take.is_there else "Sound file is gone"
+    return {
+        "id": take.id,
+        "title": take.title,
+        "detail": f"{_voices(take)} · {take.seconds:.1f} s",
+        "when": take.created_at.isoformat(timespec="seconds"),
+        "starred": take.starred,
+        "mark": mark,
+    }
+
+
+def _voices(take: Take) -> str:
+    """Who speaks in it."""
+    names = [voice.name for voice in take.voices] + list(take.settings.get("descriptions") or ())
+    if not names:
+        return "The model's own voice"
+    return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:2])} and {len(names) - 2} more"
+
+
+def _heading(take: Take) -> str:
+    return (
+        f'<h3 class="take-name" dir="auto">{escape(take.title)}</h3><p class="take-detail">{escape(_voices(take))} · '
+        f"{take.seconds:.1f} s · {_time(take)}</p>"
+    )
+
+
+def _time(take: Take) -> str:
+    moment = take.created_at
+    return f'<time datetime="{moment.isoformat(timespec="seconds")}">{moment:%Y-%m-%d %H:%M} UTC</time>'
+
+
+def _withdrawn(take: Take) -> str:
+    return card(take.can_repeat, "warn") if take.consent_withdrawn_at and take.can_repeat else ""
+
+
+def _facts(take: Take) -> str:
+    settings = take.settings
+    descriptions = settings.get("descriptions") or {}
+    rows = [
+        ("Text", take.text),
+        *[(f"Voice of {voice.speaker}" if voice.speaker else "Voice", voice.name) for voice in take.voices],
+        *[(f"Voice of {name}", f"picked by the model, {words}") for name, words in descriptions.items()],
+        *([] if take.voices or descriptions else [("Voice", "picked by the model")]),
+        ("Checkpoint", take.checkpoint + (f" with {take.adapter}" if take.adapter else "")),
+        ("Seed", str(take.seed)),
+        ("Temperature", _figure(settings.get("temperature"))),
+        ("Top-p", _figure(settings.get("top_p"))),
+        ("Top-k", _figure(settings.get("top_k"))),
+        ("Repetition", f"{_figure(settings.get('ras_max_repeats'))} in {_figure(settings.get('ras_window'))}"),
+        ("Scene", settings.get("scene") or "none"),
+        ("Language", LANGUAGES.get(settings.get("language") or "", "found from the script")),
+        ("Duration", f"{take.seconds:.2f} s at {take.sample_rate / 1000:g} kHz"),
+        ("Computing", f"{take.elapsed:.1f} s (RTF {take.rtf:.2f})"),
+        *([("Shortcomings", " ".join(take.shortcomings))] if take.shortcomings else []),
+    ]
+    body = "".join(
+        f"<tr><th scope='row'>{escape(name)}</th><td dir='auto'>{escape(str(value))}</td></tr>" for name, value in rows
+    )
+    return f"<table class='facts'><tbody>{body}</tbody></table>"
+
+
+def _figure(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else "–"
+
+
+def _star_button(take: Take) -> Any:
+    return gr.Button("★ Starred" if take.starred else "☆ Star")
+
+
+def _file_name(take: Take, suffix: str) -> str:
+    return f"{safe_stem(take.title)[:32].rstrip('-_')}-{take.seed}{suffix}"
