@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -110,7 +111,7 @@ def _phrases(speech: Sequence[Span], powers: np.ndarray, duration: float) -> lis
     """The spans, long ones divided, each with at most 0.15 s of the pause on either side."""
     spans = [part for span in speech for part in _divided(span, powers)]
     # Half of a narrow pause belongs to each side, so that windows never begin in the end of another word.
-    gaps = [later.start - earlier.end for earlier, later in zip(spans, spans[1:], strict=False)]
+    gaps = [later.start - earlier.end for earlier, later in pairwise(spans)]
     before = [spans[0].start, *(gap / 2 for gap in gaps)]
     after = [*(gap / 2 for gap in gaps), max(duration - spans[-1].end, 0.0)]
     return [

@@ -103,18 +103,17 @@ def _embedded_windows(waveform: Waveform, speech: Sequence[Span]) -> tuple[list[
     import torch
     from resemblyzer.audio import wav_to_mel_spectrogram
 
-    chosen = _windows(speech)
     moments: list[Span] = []
     mels: list[np.ndarray] = []
-    for parts in chosen:
-        samples = np.concatenate([_at_rate(waveform, part) for part in parts])
-        level = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if len(samples) else 0.0
-        if level <= 0.0:
-            continue
-        # Each window at the same level: a quiet answer of the same person must not look like another one.
-        mel = wav_to_mel_spectrogram((samples * (_LEVEL / level)).astype(np.float32))
+    gains: dict[int, float] = {}
+    for parts in _windows(speech):
+        for index, _ in parts:
+            if index not in gains:
+                gains[index] = _gain(waveform, speech[index])
+        samples = np.concatenate([_at_rate(waveform, part) * gains[index] for index, part in parts])
+        mel = wav_to_mel_spectrogram(samples.astype(np.float32))
         mels.append(mel[: round(WINDOW_SECONDS * 100)])
-        moments.append(Span(parts[0].start, parts[-1].end))
+        moments.append(Span(parts[0][1].start, parts[-1][1].end))
     if not mels:
         return moments, np.empty((0, 256), dtype=np.float32)
     embeddings = []
@@ -124,8 +123,16 @@ def _embedded_windows(waveform: Waveform, speech: Sequence[Span]) -> tuple[list[
     return moments, np.nan_to_num(np.concatenate(embeddings))
 
 
-def _windows(speech: Sequence[Span]) -> list[list[Span]]:
-    """Windows of 1.6 s of speech each, every 0.4 s: the stretches a window is made of, short pauses left out."""
+def _gain(waveform: Waveform, span: Span) -> float:
+    """What brings a stretch of speech to the encoder's level: a quiet answer must not look like another person's."""
+    first, last = (round(time * waveform.sample_rate) for time in span)
+    part = waveform.samples[first:last]
+    level = float(np.sqrt(np.mean(np.square(part, dtype=np.float64)))) if len(part) else 0.0
+    return _LEVEL / level if level > 0.0 else 0.0
+
+
+def _windows(speech: Sequence[Span]) -> list[list[tuple[int, Span]]]:
+    """Windows of 1.6 s of speech each, every 0.4 s, without the pauses: stretches, each with the index of its span."""
     starts = np.cumsum([0.0, *(span.duration for span in speech)])
     total = float(starts[-1])
     count = int((total - WINDOW_SECONDS) / _HOP_SECONDS) + 1
@@ -141,7 +148,7 @@ def _windows(speech: Sequence[Span]) -> list[list[Span]]:
         while missing > 1e-6 and index < len(speech):
             start = speech[index].start + offset
             end = min(start + missing, speech[index].end)
-            parts.append(Span(start, end))
+            parts.append((index, Span(start, end)))
             missing, offset, index = missing - (end - start), 0.0, index + 1
         windows.append(parts)
     return windows

@@ -111,8 +111,8 @@ class Generations:
             self._forget_stopped()
             self._tidy()
             present = [self._speaking] if self._speaking is not None else []
-            found = [*self._ended, *present, *self._waiting]
-        return [generation for generation in reversed(found) if generation.owner == owner]
+            found = [each for each in (*self._ended, *present, *self._waiting) if each.owner == owner]
+        return sorted(found, key=lambda each: (each.created_at, each.number), reverse=True)
 
     def _ahead(self, generation: Generation) -> int:
         with self._changed:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
 from studio.audio.editing import trim
-from studio.audio.problems import shown_seconds
 from studio.audio.quality import measured
 from studio.audio.quality_window import LONGEST, SHORTEST, best_windows, inside
 from studio.audio.span import Span
@@ -20,7 +20,7 @@ ITEMS = (
 )  # fmt: skip
 """Keys of everything that is judged, in the order of a report. ``transcript`` only where one was given."""
 # What another part of the same recording can do better; a longer clip has no other room and no other microphone.
-_CURED_BY_CUTTING = {"duration", "noise", "clipping", "echo", "silence", "speakers"}
+_CURED_BY_CUTTING = {"noise", "clipping", "silence", "speakers"}
 _SHORTER_BY = 0.5  # A window that saves less is not worth a click, in seconds.
 
 __all__ = ["ITEMS", "ClipReport", "Grade", "Verdict", "examine"]
@@ -118,9 +118,7 @@ def examine(
         measured(waveform, speech), speakers, transcript=transcript, language=language, max_seconds=max_seconds
     )
     window = None
-    if waveform.duration > LONGEST or (
-        waveform.duration > SHORTEST and any(v.verdict != "good" and v.item in _CURED_BY_CUTTING for v in verdicts)
-    ):
+    if waveform.duration > LONGEST or (waveform.duration > SHORTEST and _faults(verdicts, _CURED_BY_CUTTING) > (0, 0)):
         window = _best_window(waveform, speech, speakers.groups if speakers else (), verdicts)
     return ClipReport(waveform.duration, tuple(speech), verdicts, window)
 
@@ -129,13 +127,14 @@ def _best_window(
     waveform: Waveform, speech: list[Span], groups: tuple[tuple[Span, ...], ...], whole: tuple[Verdict, ...]
 ) -> Span | None:
     """The candidate with the fewest faults; from a clip that could be used whole, only one with fewer than that."""
-    candidates = best_windows(waveform, speech, groups=groups)
+    candidates, counted = best_windows(waveform, speech, groups=groups), ITEMS
     if waveform.duration <= LONGEST:
         candidates = [window for window in candidates if window.duration < waveform.duration - _SHORTER_BY]
-    faults = [_faults(_window_verdicts(waveform, speech, window)) for window in candidates]
+        counted = _CURED_BY_CUTTING
+    faults = [_faults(_window_verdicts(waveform, speech, window), counted) for window in candidates]
     # The first of equals: candidates come best first.
     best = min(range(len(candidates)), key=faults.__getitem__, default=None)
-    if best is None or (waveform.duration <= LONGEST and faults[best] >= _faults(whole)):
+    if best is None or (waveform.duration <= LONGEST and faults[best] >= _faults(whole, counted)):
         return None
     return candidates[best]
 
@@ -145,8 +144,9 @@ def _window_verdicts(waveform: Waveform, speech: list[Span], window: Span) -> tu
     return judged(measured(part, spans), find_speakers(part, spans))
 
 
-def _faults(verdicts: tuple[Verdict, ...]) -> tuple[int, int]:
-    grades = [verdict.verdict for verdict in verdicts if verdict.item != "transcript"]
+def _faults(verdicts: tuple[Verdict, ...], items: Container[str]) -> tuple[int, int]:
+    """How many of these items are bad, and how many are not quite good."""
+    grades = [verdict.verdict for verdict in verdicts if verdict.item in items]
     return grades.count("bad"), grades.count("warn")
 
 

@@ -18,10 +18,11 @@ Grade = Literal["good", "warn", "bad"]
 SHORTEST_SECONDS, SHORT_SECONDS, LONG_SECONDS = 1.0, 5.0, 30.0
 LITTLE_SPEECH_SECONDS = 3.0
 NOISY_DB, VERY_NOISY_DB = 18.0, 12.0
+CROWDED_DB = 10.0  # Not even a strong echo reads less: rooms that are heard as much as the speaker read 11–14 dB.
 CLIPPED_SHARE, VERY_CLIPPED_SHARE = 2e-4, 1e-2
 FAINT_LUFS, QUIET_LUFS, LOUD_LUFS = -50.0, -38.0, -9.0
 NARROW_HZ, TELEPHONE_HZ = 7000.0, 5000.0
-ECHO_SECONDS, STRONG_ECHO_SECONDS = 0.6, 0.95
+ECHO_SECONDS, STRONG_ECHO_SECONDS = 0.5, 0.95
 EDGE_SECONDS = 1.0
 STEADY_SHARE = 0.15
 # Speech over the expected time of its text; studio.engine.length: the slowest of 350 recordings takes 1.7.
@@ -123,10 +124,11 @@ def _noise(quality: ClipQuality) -> Verdict:
     grade: Grade = "good"
     advice = "Quiet enough."
     # An echo fills the pauses as noise does. It has a verdict of its own, and removing noise does not cure it.
-    if snr < NOISY_DB and _echo_grade(quality) in ("warn", "bad"):
-        grade, advice = "warn", "Something fills the pauses, the echo of the room or other voices: record in a quiet room."
-    elif snr < VERY_NOISY_DB:
+    echo = _echo_grade(quality)
+    if snr < VERY_NOISY_DB and not (echo == "bad" and snr >= CROWDED_DB):
         grade, advice = "bad", "Record in a quieter place or remove the noise: it would become part of the voice."
+    elif snr < NOISY_DB and echo in ("warn", "bad"):
+        grade, advice = "warn", "Something fills the pauses, the echo of the room or other voices: record in a quiet room."
     elif snr < NOISY_DB:
         grade, advice = "warn", "Record closer to the microphone, in a quieter place, or remove the noise."
     return Verdict("noise", "Background noise", round(snr, 1), "dB", f"{snr:.0f} dB", grade, advice)
@@ -174,7 +176,10 @@ def _bandwidth(quality: ClipQuality) -> Verdict:
     if bandwidth < TELEPHONE_HZ:
         grade, advice = "bad", "Record with a microphone instead: this sounds like a telephone, and so would the voice."
     elif bandwidth < NARROW_HZ:
-        grade, advice = "warn", "Find a better source if you can: the high part of the voice is missing, it sounds dull."
+        grade, advice = (
+            "warn",
+            "Find a better source if you can: the high part of the voice is missing, it sounds dull.",
+        )
     shown = f"{bandwidth / 1000:.3g} kHz"
     return Verdict("bandwidth", label, round(bandwidth), "Hz", shown, grade, advice)
 
@@ -208,7 +213,9 @@ def _silence(quality: ClipQuality) -> Verdict:
     lead, trail = quality.lead_seconds, quality.trail_seconds
     label = "Silence at the ends"
     if quality.speech_seconds == 0.0:
-        return Verdict("silence", label, round(lead, 2), "s", "all of it", "bad", "There is nothing but silence or noise.")
+        return Verdict(
+            "silence", label, round(lead, 2), "s", "all of it", "bad", "There is nothing but silence or noise."
+        )
     where = {
         (True, False): "beginning",
         (False, True): "end",

@@ -39,5 +39,5 @@ def _voice(entry: dict[str, str]) -> Voice:
         wording=CONSENT_WORDING[entry["ground"]],
         recorded_at=_SINCE,
     )
-    notes = f"{entry['description']} {entry['provenance']}"
+    notes = f"{entry['description'].rstrip('.')}. {entry['provenance']}"
     return Voice(entry["id"], entry["name"], entry["language"], notes, (clip,), consent, _SINCE, preset=True)

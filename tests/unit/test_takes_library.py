@@ -218,7 +218,7 @@ look()
     lines = done.stdout.splitlines()
     assert len(lines) == 5, done.stderr
     assert lines[0] == "The disk or quota is full, so the take was not saved; free some space and try again."
-    assert "The disk or quota is full" in lines[2]
+    assert "disk or quota is full" in lines[2]
     assert lines[1] == lines[3] == "['the first'] 1"
     assert lines[4] == "['the third', 'the first'] 2"
 

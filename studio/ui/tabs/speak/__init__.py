@@ -19,11 +19,10 @@ from studio.ui.tabs.speak.choices import (
     MODEL_PICKS,
     SAMPLE_TEXT,
     SCENES,
-    dialogue_choices,
     voice_card,
     voice_choices,
 )
-from studio.ui.tabs.speak.dialogue import create_dialogue, offer_in_dialogue
+from studio.ui.tabs.speak.dialogue import create_dialogue, offer_in_dialogue, props_of, shown_if
 from studio.ui.tabs.speak.following import Follower, busy, found, hidden_live, outcome, progress
 from studio.ui.tabs.speak.form import DIALOGUE, ONE_VOICE, Form, limits, lines_of
 from studio.ui.tabs.speak.staging import Staging
@@ -33,9 +32,10 @@ from studio.voices.languages import LANGUAGES
 from studio.voices.presets import preset_voices
 from studio.voices.voice import Voice
 
-_PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+# Through the queue: only there does Gradio tell a page that a state has changed.
+_PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": None}
 # Raw values: the form checks every one itself and answers with sentences, where Gradio would answer with a notice.
-_RAW: dict[str, Any] = {**_PRIVATE, "preprocess": False, "queue": False}
+_RAW: dict[str, Any] = {**_PRIVATE, "preprocess": False}
 _MAX_FOLLOWERS = 16
 
 
@@ -85,10 +85,9 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
                 )  # fmt: skip
                 text = gr.Textbox(
                     label="What should the voice say?", placeholder="Type in any language the model knows, long or short.",
-                    lines=5, max_lines=14, elem_id="text",
+                    lines=4, max_lines=14, elem_id="text",
                 )  # fmt: skip
-            with gr.Column(visible=False, elem_classes="tight") as lines:
-                dialogue = create_dialogue(presets)
+            dialogue = create_dialogue(presets)
             expected = gr.HTML(_expected(defaults, services), padding=False, elem_id="expected")
             scene = gr.Textbox(
                 label="Scene", value=defaults.scene, lines=1, max_lines=3, elem_id="scene", max_length=1000,
@@ -113,13 +112,12 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
 
     fields: list[Any] = [mode, voice, text, dialogue, scene, *settings_inputs]
     # What follows from the fields and is not typed.
-    faces = [one_voice, lines, about, heard, expected]
+    faces = [one_voice, about, heard, expected]
 
     def face(form: Form, voices: list[Voice]) -> list[Any]:
         chosen = next((each for each in voices if each.id == form.voice), None)
         return [
             gr.Column(visible=form.mode == ONE_VOICE),
-            gr.Column(visible=form.mode == DIALOGUE),
             voice_card(chosen),
             _clip_of(chosen, staging),
             _expected(form, services),
@@ -132,7 +130,7 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
             values[0],
             gr.Dropdown(choices=voice_choices(voices), value=form.voice),
             values[2],
-            gr.HTML(value=values[3], voices=dialogue_choices(voices)),
+            gr.HTML(value=values[3], visible=shown_if(form.mode == DIALOGUE), **props_of(voices)),
             *values[4:],
             *face(form, voices),
         ]
@@ -149,7 +147,7 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
             )
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
             return gr.skip(), *busy(False), card(error_sentence(error), "bad"), hidden_live()
-        return tuple(each.id for each in asked), *busy(True), progress(asked[0]), hidden_live()
+        return tuple(each.id for each in asked), *busy(True), progress(asked[0], services.host), hidden_live()
 
     def stop_now(ids: Any, request: gr.Request) -> tuple[Any, ...]:
         generations = found(services, request, ids)
@@ -176,16 +174,16 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
     def choose_mode(values: dict[Any, Any], request: gr.Request) -> tuple[Any, ...]:
         """Switch; a script that was typed or pasted as text is taken over line by line."""
         form = Form.of([values[field] for field in fields])
-        script: Any = gr.skip()
+        lines: dict[str, Any] = {}
         if form.mode == DIALOGUE and not any(line["text"].strip() for line in form.dialogue):
             try:
                 taken = lines_of(form.text, services.voices(request))
             except StudioError:
                 taken = ()
-            script = list(taken) if taken else script
-            form = Form.of([*form.values[:3], taken or form.dialogue, *form.values[4:]])
-        one, several = gr.Column(visible=form.mode == ONE_VOICE), gr.Column(visible=form.mode == DIALOGUE)
-        return one, several, _expected(form, services), script
+            if taken:
+                form, lines = replace(form, dialogue=taken), {"value": list(taken)}
+        editor = gr.HTML(visible=shown_if(form.mode == DIALOGUE), **lines)
+        return gr.Column(visible=form.mode == ONE_VOICE), editor, _expected(form, services)
 
     def use_again(take_id: str | None, request: gr.Request) -> list[Any]:
         try:
@@ -213,7 +211,7 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
             gone = bool(chosen) and chosen not in news["ids"]
             return [gr.Dropdown(value=MODEL_PICKS) if gone else gr.skip(), *[gr.skip()] * 4]
         sample = gr.skip() if isinstance(typed, str) and typed.strip() else SAMPLE_TEXT
-        return [gr.skip(), sample, ONE_VOICE, gr.Column(visible=True), gr.Column(visible=False)]
+        return [gr.skip(), sample, ONE_VOICE, gr.Column(visible=True), gr.HTML(visible=shown_if(False))]
 
     def restore(known: Any, request: gr.Request) -> list[Any]:
         untouched = [gr.skip()] * (len(fields) + len(faces))
@@ -221,6 +219,8 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
             owner, tab = services.owner(request), tab_of(request, services.settings, known)
             voices = services.voices(request).voices()
             form = Form.remembered(known.get("speak") if isinstance(known, dict) else None)
+            if form is None and presets and not services.takes(request).count():
+                form = Form(voice=presets[0].id, text=SAMPLE_TEXT)  # a first visit: everything is there to press Speak
             if form is not None:
                 filled = fill(_with_voices_there(form, voices)[0], voices)
             else:
@@ -232,7 +232,14 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
         news = f"loaded {request.session_hash}"
         running = [each for each in reversed(latest) if not each.ended]
         if running:
-            return [*filled, progress(running[0]), *busy(True), tuple(each.id for each in running), gr.skip(), news]
+            return [
+                *filled,
+                progress(running[0], services.host),
+                *busy(True),
+                tuple(each.id for each in running),
+                gr.skip(),
+                news,
+            ]
         take = latest[0].take if latest else None
         said = outcome(latest[:1]) if latest and latest[0].state in ("done", "failed") else gr.skip()
         return [*filled, said, *busy(False), gr.skip(), take.id if take else gr.skip(), news]
@@ -240,23 +247,22 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
     begun = [watched, speak, stop, status, live]
     speak.click(submit, {*fields, remembered}, begun, **_RAW)
     followed = watched.change(
-        Follower(services),
+        Follower(services).follow,
         watched,
         [status, live, speak, stop, takes.made, takes.shown],
-        concurrency_limit=_MAX_FOLLOWERS,
         trigger_mode="multiple",
-        **_PRIVATE,
+        **{**_PRIVATE, "concurrency_limit": _MAX_FOLLOWERS},
     )
-    followed.failure(failed, None, [speak, stop, status], queue=False, **_PRIVATE)
-    stop.click(stop_now, watched, [speak, stop, status, live], queue=False, **_PRIVATE)
-    live.stop(hidden_live, None, live, queue=False, **_PRIVATE)  # heard to its end
+    followed.failure(failed, None, [speak, stop, status], **_PRIVATE)
+    stop.click(stop_now, watched, [speak, stop, status, live], **_PRIVATE)
+    live.stop(hidden_live, None, live, **_PRIVATE)  # heard to its end
 
-    counted = [text.input, dialogue.input, *(each.change for each in settings_inputs[-2:])]
+    counted = [text.change, dialogue.input, *(each.change for each in settings_inputs[-2:])]
     gr.on(counted, count, set(fields), expected, trigger_mode="always_last", **_RAW)
-    mode.input(choose_mode, set(fields), [one_voice, lines, expected, dialogue], **_RAW)
+    mode.input(choose_mode, set(fields), [one_voice, dialogue, expected], **_RAW)
     voice.change(choose_voice, voice, [about, heard], trigger_mode="always_last", **_RAW)
-    offered.change(settle, [offered, voice, text], [voice, text, mode, one_voice, lines], **_RAW)
-    again = takes.again.click(use_again, takes.shown, [*fields, *faces, status], queue=False, **_PRIVATE)
+    offered.change(settle, [offered, voice, text], [voice, text, mode, one_voice, dialogue], **_RAW)
+    again = takes.again.click(use_again, takes.shown, [*fields, *faces, status], **_PRIVATE)
     again.then(
         None, None, None, js="() => document.getElementById('mode')?.scrollIntoView({block: 'center'})", **_PRIVATE
     )

@@ -50,10 +50,7 @@ def voice_card(voice: Voice | None) -> str:
     language = LANGUAGES.get(voice.language, "")
     clips = f"{voice.seconds:.0f} s of speech" + (f" in {len(voice.clips)} clips" if len(voice.clips) > 1 else "")
     facts = " · ".join(escape(fact) for fact in (language, clips) if fact)
-    about = f"{voice.consent.who}: {voice.consent.shown_ground}"
-    if voice.consent.statement:
-        about += f" ({voice.consent.statement})"
-    parts = [f"<strong>{facts}</strong>", f'<span dir="auto">{escape(_capital(about))}.</span>']
+    parts = [f"<strong>{facts}.</strong>", f'<span dir="auto">{escape(_right(voice))}</span>']
     if advice := _advice(voice):
         parts.append(f'<span class="voice-advice">{escape(advice)}</span>')
     return f'<p class="voice-about">{" ".join(parts)}</p>'
@@ -72,5 +69,11 @@ def _advice(voice: Voice) -> str:
     return next((advice for advice in found if advice), "")
 
 
-def _capital(sentence: str) -> str:
-    return sentence[:1].upper() + sentence[1:]
+def _right(voice: Voice) -> str:
+    """Whose voice it is and by what right it is used."""
+    consent = voice.consent
+    if voice.preset:
+        return f"{consent.statement}."
+    if consent.ground == "own":
+        return f"{consent.who[:1].upper()}{consent.who[1:]}: their own voice."
+    return f"{consent.who}: {consent.shown_ground} ({consent.statement})."

@@ -6,6 +6,7 @@ gr.Dialogue of Gradio 6 cannot move lines, labels nothing for screen readers, an
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -26,11 +27,21 @@ def create_dialogue(voices: list[Voice]) -> gr.HTML:
         apply_default_css=False,
         padding=False,
         elem_id="dialogue",
-        voices=dialogue_choices(voices),
-        max_lines=MAX_LINES,
+        visible=shown_if(False),
+        **props_of(voices),
     )
+
+
+def shown_if(shown: bool) -> Any:
+    """The editor's ``visible``. It is never taken off the page: Gradio 6.31 forgets a component's own properties then."""
+    return shown or "hidden"
 
 
 def offer_in_dialogue(voices: list[Voice]) -> gr.HTML:
     """An update that offers these voices and leaves the lines alone."""
-    return gr.HTML(voices=dialogue_choices(voices))
+    return gr.HTML(**props_of(voices))
+
+
+def props_of(voices: list[Voice]) -> dict[str, Any]:
+    """What the script needs besides the value: always all of it, for an update replaces the whole."""
+    return {"voices": dialogue_choices(voices), "max_lines": MAX_LINES}

@@ -12,6 +12,7 @@ import numpy as np
 
 from studio.audio.waveform import Waveform
 from studio.audio.writing import encode_audio
+from studio.engine.host import EngineHost
 from studio.takes.generation import Generation
 from studio.ui.services import Services
 from studio.ui.shown import card, error_sentence
@@ -45,23 +46,23 @@ class Follower:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    def __call__(self, ids: Any, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+    def follow(self, ids: Any, request: gr.Request) -> Iterator[tuple[Any, ...]]:
         """Follow the generations of these ids until all have ended."""
         skip = gr.skip()
-        generations = found(self._services, request, ids)
+        generations, host = found(self._services, request, ids), self._services.host
         if not generations:
             yield skip, skip, *busy(False), skip, skip
             return
         try:
             heard = False
             for generation in generations:
-                for update in _updates(generation):
+                for update in _updates(generation, host):
                     if isinstance(update, np.ndarray):
                         if not heard:  # the player has to be on the page before it can be fed
                             heard = True
-                            yield progress(generation), gr.Audio(visible=True), skip, skip, skip, skip
+                            yield progress(generation, host), gr.Audio(visible=True), skip, skip, skip, skip
                         wav = encode_audio(Waveform(update, generation.sample_rate), "wav")
-                        yield progress(generation), wav, skip, skip, skip, skip
+                        yield progress(generation, host), wav, skip, skip, skip, skip
                     else:
                         yield update, skip, skip, skip, skip, skip
                 if generation.take is not None:
@@ -72,7 +73,7 @@ class Follower:
             yield card(error_sentence(error), "bad"), hidden_live(), *busy(False), skip, skip
 
 
-def _updates(generation: Generation) -> Iterator[np.ndarray | str]:
+def _updates(generation: Generation, host: EngineHost) -> Iterator[np.ndarray | str]:
     """Sound as it comes, and between it what to say where that has changed."""
     start, said, ended = 0, "", False
     while not ended:
@@ -80,20 +81,21 @@ def _updates(generation: Generation) -> Iterator[np.ndarray | str]:
         start += len(pieces)
         if pieces:
             yield np.concatenate(pieces)
-        elif not ended and (now := progress(generation)) != said:
+        elif not ended and (now := progress(generation, host)) != said:
             said = now
             yield now
 
 
-def progress(generation: Generation) -> str:
+def progress(generation: Generation, host: EngineHost) -> str:
     """How far it is. What stands in the live region changes with the state only: a screen reader must not count along."""
     which = f"Take {generation.number} of {generation.of} · " if generation.of > 1 else ""
     bar = ""
     if generation.state == "queued":
         head, ahead = "Waiting", generation.ahead
-        detail = f"{ahead} before you" if ahead else "your turn is next"
+        detail = f"{ahead} before you" if ahead else "it is your turn next"
     elif not generation.generated_seconds:
-        head, detail = "Preparing", f"{math.floor(generation.elapsed)} s elapsed"
+        what = "the model is being loaded · " if host.status.state == "loading" else ""
+        head, detail = "Preparing", f"{what}{math.floor(generation.elapsed)} s elapsed"
     else:
         done, expected = generation.generated_seconds, generation.expected_seconds
         head = "Speaking"

@@ -29,7 +29,8 @@ watch("value", local);
 """
 _NONE = "No takes yet: what you speak is kept here."
 _NONE_FOUND = "No take fits: search for something else, or look at all of them."
-_PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+# Through the queue: only there does Gradio tell a page that a state has changed.
+_PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": None}
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,13 @@ def create_takes(services: Services, staging: Staging) -> TakesView:
         with gr.Row(elem_id="downloads", elem_classes="compact"):
             downloads = {
                 suffix: gr.DownloadButton(
-                    f"{kind.label}", size="sm", elem_id=f"download-{suffix[1:]}", interactive=False, min_width=60
+                    f"Download {suffix[1:].upper()}",
+                    size="sm",
+                    elem_id=f"download-{suffix[1:]}",
+                    interactive=False,
+                    min_width=60,
                 )
-                for suffix, kind in AUDIO_FORMATS.items()
+                for suffix in AUDIO_FORMATS
             }
         with gr.Row(elem_classes="compact"):
             again = gr.Button("Use these settings again", size="sm", elem_id="take-again", min_width=180, scale=2)
@@ -69,12 +74,12 @@ def create_takes(services: Services, staging: Staging) -> TakesView:
         trouble = gr.HTML(padding=False, elem_id="take-trouble")
         with gr.Accordion("How it was made", open=False, elem_id="take-facts"):
             facts = gr.HTML(padding=False)
-    with gr.Row(elem_classes="take-search"):
+    with gr.Row(visible=False, elem_classes="take-search") as finding:
         search = gr.Textbox(
-            label="Search takes", placeholder="Words or a voice", max_length=200, elem_id="take-search", scale=3,
-            min_width=140,
+            label="Search takes", placeholder="Search takes by words or voice", max_length=200, elem_id="take-search",
+            scale=3, min_width=140, container=False,
         )  # fmt: skip
-        starred = gr.Checkbox(label="Starred only", elem_id="take-starred", container=False, min_width=110, scale=1)
+        starred = gr.Checkbox(label="Starred only", elem_id="take-starred", container=False, min_width=120, scale=1)
     listed = gr.HTML(
         value={"takes": [], "chosen": None, "none": _NONE},  # type: ignore[arg-type]  our own script reads it
         html_template="",
@@ -89,16 +94,17 @@ def create_takes(services: Services, staging: Staging) -> TakesView:
     panel_outputs = [panel, heading, player, *downloads.values(), star, delete, trouble, facts, asked]
     nothing = [gr.skip()] * len(panel_outputs)
 
-    def look(words: str, only_starred: bool, num_pages: int, take_id: str | None, request: gr.Request) -> tuple:
-        library, limit = services.takes(request), PAGE * num_pages
+    def look(words: str | None, only_starred: bool, num_pages: int, take_id: str | None, request: gr.Request) -> tuple:
+        library, limit, words = services.takes(request), PAGE * num_pages, words or ""
         try:
             found = library.takes(words, starred=only_starred, limit=limit + 1)
+            any_take = bool(found) or library.count() > 0
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
-            return _listing([], None, error_sentence(error)), gr.Button(visible=False)
-        none = _NONE_FOUND if words or only_starred else _NONE
-        return _listing(found[:limit], take_id, none), gr.Button(visible=len(found) > limit)
+            return _listing([], None, error_sentence(error)), gr.Button(visible=False), gr.skip()
+        none = _NONE_FOUND if any_take else _NONE
+        return _listing(found[:limit], take_id, none), gr.Button(visible=len(found) > limit), gr.Row(visible=any_take)
 
-    def look_anew(words: str, only_starred: bool, take_id: str | None, request: gr.Request) -> tuple:
+    def look_anew(words: str | None, only_starred: bool, take_id: str | None, request: gr.Request) -> tuple:
         return *look(words, only_starred, 1, take_id, request), 1
 
     def show(take_id: str | None, request: gr.Request) -> list[Any]:
@@ -169,7 +175,7 @@ def create_takes(services: Services, staging: Staging) -> TakesView:
         staging.forget(take_id or "")
         return None, gr.Button("Delete", variant="secondary"), False, f"deleted {take_id}"
 
-    list_inputs, list_outputs = [search, starred, pages, shown], [listed, more]
+    list_inputs, list_outputs = [search, starred, pages, shown], [listed, more, finding]
     # Typing asks again once the answer is there; what is asked first is the first page.
     for changed in (search.input, starred.input):
         changed(

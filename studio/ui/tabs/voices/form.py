@@ -61,7 +61,7 @@ def lay_out_form() -> VoiceForm:
     """Put the form on the page."""
     gr.Markdown("### 1 · Record\nFive to fifteen seconds, one person, a quiet room.", elem_classes="step")
     language = gr.Dropdown(LANGUAGE_CHOICES, value="", label="Language of the clip", elem_id="clip-language")
-    with gr.Column(elem_classes="panel reading"):
+    with gr.Column(elem_id="reading"):
         passage = gr.HTML(reading_html(""), elem_id="passage", padding=False)
         use_passage = gr.Button("I read this text", size="sm", elem_id="use-passage", elem_classes="quiet")
     clip = gr.Audio(

@@ -44,7 +44,7 @@ class Shelf:
         )  # fmt: skip
         self._list = gr.Radio(label="Voices", choices=[], elem_id="voice-list", elem_classes="card-list")
         self._empty = gr.HTML(elem_id="voice-list-empty", padding=False)
-        with gr.Column(visible=False, elem_id="voice-panel", elem_classes="panel") as self._panel:
+        with gr.Column(visible=False, elem_id="voice-panel") as self._panel:
             self._facts = gr.HTML(elem_id="voice-facts", padding=False)
             self._clip = gr.Radio(label="Clips", choices=[], visible=False, elem_id="voice-clip")
             self._player = gr.Audio(label="Clip", interactive=False, elem_id="voice-player", buttons=[])
@@ -62,7 +62,7 @@ class Shelf:
             with gr.Row(elem_classes="actions", visible=False) as self._danger:
                 self._withdraw = gr.Button("Withdraw consent", size="sm", elem_id="withdraw-consent")
                 self._delete = gr.Button("Delete", size="sm", variant="stop", elem_id="delete-voice")
-            with gr.Column(visible=False, elem_id="confirm", elem_classes="confirm") as self._confirm:
+            with gr.Column(visible=False, elem_id="confirm") as self._confirm:
                 self._question = gr.HTML(elem_id="confirm-question", padding=False)
                 with gr.Row(elem_classes="actions"):
                     self._yes = gr.Button("Yes", size="sm", variant="stop", elem_id="confirm-yes")
