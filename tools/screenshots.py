@@ -1,4 +1,4 @@
-"""Take the pictures of docs/images from the running app: a real clip, a real take, on the tiny checkpoint.
+"""Take the pictures of docs/images from the running app: a real clip, real voices and takes, on the tiny checkpoint.
 
 python -m tools.screenshots [--folder docs/images]
 """
@@ -10,41 +10,74 @@ import json
 import tempfile
 from pathlib import Path
 
+import numpy as np
+import soundfile
 from playwright.sync_api import Page, sync_playwright
 
 import studio.engine  # noqa: F401  the guard comes before transformers
 from studio.engine.tiny import build_tiny_checkpoint
 from tests.ui.conftest import CHROMIUM, FLAGS, ROOT, Studio
 
-CLIP = "kathleen_a0003.flac"
+DATA = ROOT / "tests" / "data"
 TEXT = "The sun rises in the east and sets in the west; people have seen it for thousands of years."
-PICTURES = {
-    "speak-light": (1280, "light", "Speak"),
-    "speak-dark": (1280, "dark", "Speak"),
-    "speak-phone-light": (390, "light", "Speak"),
-    "speak-phone-dark": (390, "dark", "Speak"),
-    "system-light": (1280, "light", "System"),
-    "system-dark": (1280, "dark", "System"),
-    "system-phone-light": (390, "light", "System"),
-    "system-phone-dark": (390, "dark", "System"),
-}
+WIDTHS = {"": 1280, "-phone": 390}
+SCHEMES = ("light", "dark")
+TABS = ("voices", "speak", "dialogue", "system")
 
 
-def make_a_take(page: Page) -> None:
-    """Fill the form in and wait for the take and for the end of its live playback."""
-    data = ROOT / "tests" / "data"
+def write_clip(path: Path) -> str:
+    """A clip of two utterances with a pause, and what is said in it."""
+    said = json.loads((DATA / "kathleen.json").read_text(encoding="utf-8"))
+    names = list(said)[:2]
+    pieces = [soundfile.read(DATA / name, dtype="float32") for name in names]
+    rate = pieces[0][1]
+    soundfile.write(path, np.concatenate([pieces[0][0], np.zeros(rate // 2, np.float32), pieces[1][0]]), rate)
+    return " ".join(said[name] for name in names)
+
+
+def upload(page: Page, clip: Path) -> None:
+    """Give the form a clip and wait for the coach."""
     page.locator("#clip button[aria-label='Upload file']").click()
-    page.locator("#clip input[type=file]").set_input_files(data / CLIP)
-    page.locator("#clip button[aria-label='Clear']").wait_for()
-    page.locator("#transcript textarea").fill(json.loads((data / "kathleen.json").read_text())[CLIP])
-    page.get_by_text("A licence allows it").click()
-    page.locator("#consent-note textarea, #consent-note input").first.fill("CC0 1.0, rhasspy/dataset-voice-kathleen")
-    page.locator("#text textarea").fill(TEXT)
-    page.locator("#speak").click()
-    page.locator("#status").get_by_text("take is ready").wait_for()
-    page.locator("#live").wait_for(state="hidden")
+    page.locator("#clip input[type=file]").set_input_files(clip)
+    page.locator("#coach .verdicts").wait_for()
+
+
+def fill_library(page: Page, clip: Path, said: str) -> None:
+    """Save a voice and let it speak twice, as somebody does on the first day."""
+    page.get_by_role("tab", name="Voices").click()
+    upload(page, clip)
+    page.locator("#transcript textarea").fill(said)
+    page.locator("#voice-name input, #voice-name textarea").first.fill("Anna")
+    page.locator("#consent").get_by_text("A licence allows it").click()
+    page.locator("#consent-note input, #consent-note textarea").first.fill("CC0 1.0, rhasspy/dataset-voice-kathleen")
+    page.locator("#save-voice").click()
+    page.locator("#speak-with-it").click()
+    for text in (TEXT, "صباح الخير، كيف حالك اليوم؟"):
+        page.locator("#text textarea").fill(text)
+        page.locator("#speak").click()
+        page.wait_for_function("/take is ready/.test(document.querySelector('#status').innerText)")
+        page.wait_for_timeout(3000)
+
+
+def show(page: Page, tab: str, clip: Path, said: str) -> None:
+    """Bring a tab into the state its picture is taken in."""
+    name = {"dialogue": "Speak"}.get(tab, tab.capitalize())
+    page.get_by_role("tab", name=name).click()
+    if tab == "voices":
+        upload(page, clip)
+        page.locator("#transcript textarea").fill(said)
+        page.locator("#voice-list").get_by_text("Anna").click()
+        page.locator("#voice-facts").get_by_text("Who speaks").wait_for()
+    elif tab == "speak":
+        page.locator("#takes label").first.click()
+        page.locator("#result").wait_for()
+    elif tab == "dialogue":
+        page.locator("#mode").get_by_text("Dialogue").click()
+        page.locator("#dialogue").wait_for()
+    else:
+        page.locator("#machine-facts").get_by_text("Free on disk").wait_for()
     page.mouse.move(0, 0)
-    page.wait_for_timeout(500)
+    page.wait_for_timeout(2000)
 
 
 def main() -> None:
@@ -54,23 +87,29 @@ def main() -> None:
     folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary, sync_playwright() as playwright:
-        checkpoint = build_tiny_checkpoint(Path(temporary) / "checkpoints" / "tiny-random")
-        app = Studio(Path(temporary) / "home", checkpoint)
+        clip = Path(temporary) / "anna.flac"
+        said = write_clip(clip)
+        app = Studio(Path(temporary) / "home", build_tiny_checkpoint(Path(temporary) / "checkpoints" / "tiny-random"))
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         try:
-            for name, (width, scheme, tab) in PICTURES.items():
-                context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
-                page = context.new_page()
-                page.goto(app.url)
-                page.locator("#banner").get_by_text("noise").wait_for()
-                if tab == "Speak":
-                    make_a_take(page)
-                else:
-                    page.get_by_role("tab", name=tab).click()
-                    page.locator("#machine-facts").get_by_text("Free on disk").wait_for()
-                    page.wait_for_timeout(500)
-                page.screenshot(path=folder / f"{name}.png", full_page=True)
-                context.close()
+            first = browser.new_page(viewport={"width": 1280, "height": 900})
+            first.goto(app.url)
+            first.locator("#walk").wait_for()
+            first.locator("#banner").get_by_text("noise").wait_for()
+            first.wait_for_timeout(1000)
+            first.screenshot(path=folder / "first-visit.png", full_page=True)
+            fill_library(first, clip, said)
+            first.close()
+            for tab in TABS:
+                for kind, width in WIDTHS.items():
+                    for scheme in SCHEMES:
+                        context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+                        page = context.new_page()
+                        page.goto(app.url)
+                        page.locator("#banner").get_by_text("noise").wait_for()
+                        show(page, tab, clip, said)
+                        page.screenshot(path=folder / f"{tab}{kind}-{scheme}.png", full_page=True)
+                        context.close()
         finally:
             browser.close()
             app.stop()

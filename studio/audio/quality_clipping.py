@@ -18,8 +18,8 @@ _BINS = 40
 # the ceiling and then resampled or coded as MP3 1.9–3.9 (docs/coach.md).
 _PILE = 1.6
 _FEW_SAMPLES = 10.0
-_FINE_BINS = 1000
-_LOWEST = 0.1  # Of the extreme; what lies below is no ceiling, or the extreme is a click.
+_FINE_BINS = 4000
+_LOWEST = 0.02  # Of the extreme; what lies below is no ceiling.
 _OVERSHOOT = 1e-4  # A filter makes a few samples of a cut top higher than the ceiling; so many are left aside.
 
 
@@ -65,11 +65,15 @@ def _piled_up_share(waveform: Waveform) -> float:
         for _, block in _blocks(waveform.samples):
             # Few samples are high, and only they are sorted into bins: all of 20 minutes would take seconds.
             high = side * block[side * block > _LOWEST * extreme]
-            fine += np.bincount((high * (_FINE_BINS / extreme)).astype(np.int64), minlength=_FINE_BINS + 1)[: _FINE_BINS + 1]
+            fine += np.bincount((high * (_FINE_BINS / extreme)).astype(np.int64), minlength=_FINE_BINS + 1)[
+                : _FINE_BINS + 1
+            ]
         above = np.cumsum(fine[::-1])[::-1]
-        top = int(np.flatnonzero(above > _OVERSHOOT * waveform.num_samples)[-1]) + 1
-        edges = np.linspace(0, top, _BINS + 1).round().astype(int)
-        counts = np.diff(np.append(0.0, np.cumsum(fine))[edges])
+        top = int(np.count_nonzero(above > _OVERSHOOT * waveform.num_samples))
+        if top < _FINE_BINS / 10:
+            continue  # A click is more than ten times as high as the voice, which is then too coarsely measured.
+        edges = np.arange(_BINS + 1) * -(-top // _BINS)  # Bins of one width: another width would look like a pile.
+        counts = np.diff(np.append(0.0, np.cumsum(fine))[np.minimum(edges, _FINE_BINS + 1)])
         places = np.arange(_BINS // 2, _BINS - 1)
         here, below = counts[places] + counts[places + 1], counts[places - 4] + counts[places - 3]
         piles = here / (below + _FEW_SAMPLES)

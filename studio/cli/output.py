@@ -29,6 +29,13 @@ def notice(sentence: str) -> None:
     sys.stderr.write(" ".join(sentence.split()) + "\n")
 
 
+def agreed(question: str) -> bool:
+    """Ask a person at the terminal; anything but yes is no. On stderr throughout, because stdout is for the answer."""
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def columns(rows: Iterable[Sequence[str]]) -> str:
     """Rows as lines, with as much space in each column as its longest entry needs."""
     table = [[" ".join(cell.split()) for cell in row] for row in rows]

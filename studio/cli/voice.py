@@ -19,7 +19,7 @@ from studio.cli.clips import (
     new_clip,
     read_part,
 )
-from studio.cli.output import Json, notice, print_result
+from studio.cli.output import Json, agreed, notice, print_result
 from studio.cli.voice_shown import check_lines, voice_lines, voice_table
 from studio.errors import StudioError
 from studio.settings import get_settings
@@ -195,8 +195,8 @@ def remove(
     library = _library()
     voice = library.changeable(name)
     # Only a person at a terminal can answer; a script means what it says.
-    if not yes and sys.stdin.isatty():
-        typer.confirm(f"Delete {voice.name} and its {len(voice.clips)} clips?", abort=True, err=True)
+    if not yes and sys.stdin.isatty() and not agreed(f"Delete {voice.name} with its clips?"):
+        raise StudioError(f"{voice.name} was not deleted.")
     library.remove(voice.id)
     print_result({"removed": True, "id": voice.id, "name": voice.name}, as_json, f"{voice.name} was deleted.")
 

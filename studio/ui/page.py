@@ -95,16 +95,18 @@ def build_page(settings: Settings) -> Any:
 
 def _clear_old(settings: Settings, services: Any) -> None:
     """Every hour: what is in transit or was never saved goes after a day, and what killed processes left behind."""
-    from studio.voices.library import clear_remains
+    from studio.takes.library import clear_remains as clear_takes
+    from studio.voices.library import clear_remains as clear_voices
 
     while True:
         clear_old(settings.page_cache_folder)
         clear_old(settings.drafts_folder)
         try:
-            if settings.voices_folder.is_dir():
-                clear_remains(settings, services.store)
+            if settings.store_file.exists():
+                clear_voices(settings, services.store)
+                clear_takes(settings, services.store)
         except StudioError as error:
-            log.warning("remains of voices were not cleared: %s", error)
+            log.warning("remains were not cleared: %s", error)
         time.sleep(3600)
 
 

@@ -35,12 +35,14 @@ class ClipReport:
         speech: where somebody speaks, in seconds, in order.
         verdicts: one for each item, in the order of :data:`ITEMS`.
         window: the best 5–15 s, from pause to pause; None where the whole clip does as well, or nothing is usable.
+        window_ok: whether the window could be used, if there is one; a recording may be noisy from end to end.
     """
 
     duration: float
     speech: tuple[Span, ...]
     verdicts: tuple[Verdict, ...]
     window: Span | None = None
+    window_ok: bool = True
 
     @property
     def ok(self) -> bool:
@@ -56,7 +58,8 @@ class ClipReport:
             return "Nobody is heard speaking in this clip; record or choose 5–15 s of speech."
         part = f"take the part from {self.window.start:.1f} to {self.window.end:.1f} s" if self.window else ""
         if bad:
-            cure = part or "record it again or choose another clip"
+            again = "check its text" if {verdict.item for verdict in bad} == {"transcript"} else "record it again"
+            cure = part if part and self.window_ok else f"{again} or choose another clip"
             return f"Not usable as it is ({_listed(bad)}); {cure}."
         offer = f", or {part}" if part else ""
         if warned:
@@ -117,26 +120,30 @@ def examine(
     verdicts = judged(
         measured(waveform, speech), speakers, transcript=transcript, language=language, max_seconds=max_seconds
     )
-    window = None
+    window, window_ok = None, True
     if waveform.duration > LONGEST or (waveform.duration > SHORTEST and _faults(verdicts, _CURED_BY_CUTTING) > (0, 0)):
-        window = _best_window(waveform, speech, speakers.groups if speakers else (), verdicts)
-    return ClipReport(waveform.duration, tuple(speech), verdicts, window)
+        window, window_ok = _best_window(waveform, speech, speakers.groups if speakers else (), verdicts)
+    return ClipReport(waveform.duration, tuple(speech), verdicts, window, window_ok)
 
 
 def _best_window(
     waveform: Waveform, speech: list[Span], groups: tuple[tuple[Span, ...], ...], whole: tuple[Verdict, ...]
-) -> Span | None:
-    """The candidate with the fewest faults; from a clip that could be used whole, only one with fewer than that."""
+) -> tuple[Span | None, bool]:
+    """The candidate with the fewest faults, and whether none of them is bad.
+
+    From a clip that is no longer than a window, only one with fewer faults than the whole.
+    """
     candidates, counted = best_windows(waveform, speech, groups=groups), ITEMS
     if waveform.duration <= LONGEST:
         candidates = [window for window in candidates if window.duration < waveform.duration - _SHORTER_BY]
         counted = _CURED_BY_CUTTING
-    faults = [_faults(_window_verdicts(waveform, speech, window), counted) for window in candidates]
+    verdicts = [_window_verdicts(waveform, speech, window) for window in candidates]
+    faults = [_faults(found, counted) for found in verdicts]
     # The first of equals: candidates come best first.
     best = min(range(len(candidates)), key=faults.__getitem__, default=None)
     if best is None or (waveform.duration <= LONGEST and faults[best] >= _faults(whole, counted)):
-        return None
-    return candidates[best]
+        return None, True
+    return candidates[best], _faults(verdicts[best], ITEMS)[0] == 0
 
 
 def _window_verdicts(waveform: Waveform, speech: list[Span], window: Span) -> tuple[Verdict, ...]:

@@ -128,7 +128,10 @@ def _noise(quality: ClipQuality) -> Verdict:
     if snr < VERY_NOISY_DB and not (echo == "bad" and snr >= CROWDED_DB):
         grade, advice = "bad", "Record in a quieter place or remove the noise: it would become part of the voice."
     elif snr < NOISY_DB and echo in ("warn", "bad"):
-        grade, advice = "warn", "Something fills the pauses, the echo of the room or other voices: record in a quiet room."
+        grade, advice = (
+            "warn",
+            "Something fills the pauses, the echo of the room or other voices: record in a quiet room.",
+        )
     elif snr < NOISY_DB:
         grade, advice = "warn", "Record closer to the microphone, in a quieter place, or remove the noise."
     return Verdict("noise", "Background noise", round(snr, 1), "dB", f"{snr:.0f} dB", grade, advice)
@@ -206,7 +209,8 @@ def _echo(quality: ClipQuality) -> Verdict:
         "warn": "Record closer to the microphone, in a room with carpet, curtains or clothes.",
         "bad": "Record in another room or much closer to the microphone: the echo would become part of the voice.",
     }[grade]
-    return Verdict("echo", "Echo", round(seconds, 2), "s", f"about {seconds:.1f} s", grade, advice)
+    shown = f"about {seconds:.1f} s" if seconds >= 0.2 else "under 0.2 s"
+    return Verdict("echo", "Echo", round(seconds, 2), "s", shown, grade, advice)
 
 
 def _silence(quality: ClipQuality) -> Verdict:

@@ -10,7 +10,6 @@ from typing import Any
 
 from studio.audio.reading import read_audio
 from studio.audio.waveform import Waveform
-from studio.audio.writing import write_audio
 from studio.engine.prompt import refuse_control_tokens
 from studio.engine.reference import Consent, Reference, require_transcript
 from studio.errors import StudioError
@@ -19,15 +18,15 @@ from studio.settings import Settings
 from studio.store import takes as take_records
 from studio.store import voices as records
 from studio.store.store import Store
-from studio.store.tables import ClipRow, VoiceRow, new_id, now
+from studio.store.tables import VoiceRow, new_id, now
 from studio.voices.coach import ClipReport, examine
 from studio.voices.languages import known_language
 from studio.voices.naming import checked_name, name_key
 from studio.voices.presets import preset_voices
-from studio.voices.voice import ConsentRecord, NewClip, Voice, VoiceClip, words_as_json, words_from_json
+from studio.voices.rows import voice_of, written_clip
+from studio.voices.voice import ConsentRecord, NewClip, Voice, VoiceClip, words_as_json
 
 MAX_NOTES_CHARS = 2000
-_CLIP_SUFFIX = ".flac"
 
 
 class VoiceLibrary:
@@ -153,7 +152,7 @@ class VoiceLibrary:
         )
         try:
             # Files before rows: a row never names a file that was not written.
-            row.clips = [self._written(folder, clip, report) for clip, report in zip(clips, reports, strict=True)]
+            row.clips = [written_clip(folder, clip, report) for clip, report in zip(clips, reports, strict=True)]
             for position, clip_row in enumerate(row.clips):
                 clip_row.position = position
             with self._store.writing() as session:
@@ -172,7 +171,7 @@ class VoiceLibrary:
         report = self._approved(clip, voice.language)
         self._refuse_too_much(voice.seconds + clip.waveform.duration)
         folder = self._folder(voice.id)
-        row = self._written(folder, clip, report)
+        row = written_clip(folder, clip, report)
         try:
             with self._store.writing() as session:
                 owned = self._row(session, voice)
@@ -260,30 +259,7 @@ class VoiceLibrary:
         return self._settings.voices_folder / voice_id
 
     def _voice(self, row: VoiceRow) -> Voice:
-        consent = ConsentRecord(
-            row.who,
-            row.consent_ground,
-            row.consent_statement,
-            row.consent_wording,
-            row.consent_recorded_at,
-            row.consent_withdrawn_at,
-        )
-        clips = tuple(
-            VoiceClip(
-                clip.id,
-                self._folder(row.id) / clip.file,
-                clip.seconds,
-                clip.sample_rate,
-                Transcript(
-                    clip.transcript, row.language or None, words_from_json(clip.words), clip.transcript_model or None
-                ),
-                clip.needs_check,
-                clip.report,
-                clip.denoised_with,
-            )
-            for clip in row.clips
-        )
-        return Voice(row.id, row.name, row.language, row.notes, clips, consent, row.created_at)
+        return voice_of(row, self._folder(row.id))
 
     def _own(self, name_or_id: str, why: str = "it cannot be changed") -> Voice:
         voice = self.voice(name_or_id)
@@ -296,32 +272,6 @@ class VoiceLibrary:
         if row is None:
             raise StudioError(f"{voice.name} was deleted in the meantime: reload the library.")
         return row
-
-    def _written(self, folder: Path, clip: NewClip, report: ClipReport) -> ClipRow:
-        """The row of a clip whose file has been written."""
-        clip_id = new_id()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StudioError(
-                f"The voice cannot be saved ({error.strerror}): free some space, or mend the permissions of the studio's "
-                "folder, and try again."
-            ) from error
-        write_audio(clip.waveform, folder / f"{clip_id}{_CLIP_SUFFIX}")
-        return ClipRow(
-            id=clip_id,
-            voice_id="",
-            position=0,
-            file=f"{clip_id}{_CLIP_SUFFIX}",
-            seconds=clip.waveform.duration,
-            sample_rate=clip.waveform.sample_rate,
-            transcript=clip.transcript.text.strip(),
-            words=words_as_json(clip.transcript.words),
-            transcript_model=clip.transcript.model or "",
-            needs_check=clip.needs_check,
-            report=report.as_json(),
-            denoised_with=clip.denoised_with,
-        )
 
     def _approved(self, clip: NewClip, language: str) -> ClipReport:
         """What the coach says of a clip that may be saved."""

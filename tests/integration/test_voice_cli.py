@@ -4,8 +4,6 @@ import json
 import os
 import pty
 import re
-import subprocess
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,38 +13,17 @@ import numpy as np
 import pytest
 import soundfile
 
-ROOT = Path(__file__).parents[2]
+from tests.integration.in_turn import HEAVY, ROOT, Result, assert_refused, document, run, run_in_turn
+
 PRESETS = {entry["name"]: entry for entry in json.loads((ROOT / "assets/voices/voices.json").read_text("utf-8"))}
-Result = subprocess.CompletedProcess[str]
 
 
-def run(home: Path, *arguments: str | Path, **environment: str) -> Result:
-    """``python -m studio voice …`` with a home of its own, as a script would run it."""
-    return subprocess.run(
-        [sys.executable, "-m", "studio", "voice", *map(str, arguments)],
-        env=os.environ | {"STUDIO_HOME": str(home)} | environment,
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+def run_voice(home: Path, *arguments: str | Path) -> Result:
+    return run(home, "voice", *arguments)
 
 
-def run_all(home: Path, commands: Sequence[Sequence[str | Path]]) -> list[Result]:
-    """Several commands, two at a time."""
-    with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(lambda command: run(home, *command), commands))
-
-
-def document(result: Result, *, said: str = "") -> dict[str, Any]:
-    """The one JSON document on stdout; on stderr what matches ``said`` and nothing else."""
-    assert result.returncode == 0, result.stderr
-    assert re.fullmatch(said, result.stderr), result.stderr
-    return json.loads(result.stdout)
-
-
-def assert_refused(result: Result, says: str) -> None:
-    assert (result.returncode, result.stdout) == (1, ""), result.stdout
-    assert result.stderr.count("\n") == 1, result.stderr
-    assert result.stderr.endswith(".\n")
-    assert says in result.stderr
+def run_all(home: Path, commands: Sequence[Sequence[str | Path]], **environment: str) -> list[Result]:
+    return run_in_turn(home, [["voice", *command] for command in commands], **environment).results
 
 
 def verdicts(said: dict[str, Any]) -> dict[str, str]:
@@ -55,7 +32,7 @@ def verdicts(said: dict[str, Any]) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def good() -> tuple[Path, str]:
-    """A good clip of 9 s under a name with a space and an emoji? No: where it lies in the repository."""
+    """A clip of 9 s that the coach has nothing against, and what is said in it."""
     entry = PRESETS["Kathleen"]
     return ROOT / "assets" / "voices" / entry["file"], entry["transcript"]
 
@@ -72,22 +49,25 @@ def long(kathleen: dict[Path, str], tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="module")
 def saved(good: tuple[Path, str], long: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What takes seconds, two at a time and all in one fresh home: its folder, and the results by name."""
+    """What takes seconds, in two processes at once on one fresh home: its folder, and the results by name."""
     home = tmp_path_factory.mktemp("voices") / "a home"
     permission = ["--speaker-consent", "permission", "--consent-note", "Anna, by letter", "--speaker", "Anna Smith"]
     commands: dict[str, list[str | Path]] = {
         "check, long": ["check", long[0], "--json", "--trim-start", "2"],
+        "add, best window": [
+            "add", "Bea", long[0], "--transcript", long[1], "--speaker-consent", "own", "--best-window", "--json",
+        ],
         "add": [
             "add", "Anna", good[0], "--transcript", "They were following the shore of a lake.", *permission,
             "--language", "en", "--notes", "warm", "--trim-end", "2.9", "--denoise", "--json",
         ],
-        "add, best window": [
-            "add", "Bea", long[0], "--transcript", long[1], "--speaker-consent", "own", "--best-window", "--json",
-        ],
         "check": ["check", good[0], "--transcript", good[1], "--language", "en"],
         "add, too long": ["add", "Cleo", long[0], "--transcript", long[1], "--speaker-consent", "own"],
     }  # fmt: skip
-    return home, dict(zip(commands, run_all(home, list(commands.values())), strict=True))
+    names = list(commands)
+    with ThreadPoolExecutor(2) as pool:
+        parts = [pool.submit(run_all, home, [commands[name] for name in part]) for part in (names[:2], names[2:])]
+        return home, dict(zip(names, [result for part in parts for result in part.result()], strict=True))
 
 
 def test_a_good_clip_is_told_in_words(saved: Any) -> None:
@@ -168,31 +148,29 @@ def test_voices_are_listed_shown_and_searched(saved: Any) -> None:
 
 
 def test_a_fresh_home_has_the_voices_that_come_with_the_studio_at_once(tmp_path: Path) -> None:
-    code = "import sys; sys.argv[1:] = ['voice', 'list', '--json']; from studio.cli import main\n"
-    code += "try: main()\nfinally: print(*sys.modules, file=sys.stderr)"
-    result = subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | {"STUDIO_HOME": str(tmp_path / "home")}, cwd=ROOT,
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    assert [voice["name"] for voice in json.loads(result.stdout)["voices"]] == list(PRESETS)
-    assert not {"torch", "transformers", "gradio", "librosa"} & set(result.stderr.split())
+    (listed,), modules = run_in_turn(tmp_path / "home", [["voice", "list", "--json"]])
+    assert [voice["name"] for voice in document(listed)["voices"]] == list(PRESETS)
+    assert not HEAVY & modules
 
 
 def test_a_voice_is_changed_step_by_step(saved: Any, good: tuple[Path, str]) -> None:
     home = saved[0]
-    edited = document(run(home, "edit", "ANNA", "--name", "Anna B", "--notes", "", "--json"))
-    assert (edited["name"], edited["notes"], edited["language"]) == ("Anna B", "", "en")
-    added, corrected = run_all(
+    first = json.loads(saved[1]["add"].stdout)["clips"][0]["id"]
+    edited, added, corrected, which = run_all(
         home,
         [
+            ["edit", "ANNA", "--name", "Anna B", "--notes", "", "--json"],
             ["add-clip", "Anna B", good[0], "--transcript", good[1], "--json"],
-            ["transcript", "Anna B", "They were following the shores of a lake.", "--clip", edited["clips"][0]["id"]],
+            ["transcript", "anna b", "They were following the shores of a lake.", "--clip", first],
+            ["transcript", "Anna B", "Which?"],
         ],
     )
+    said = document(edited)
+    assert (said["name"], said["notes"], said["language"]) == ("Anna B", "", "en")
     assert [clip["seconds"] for clip in document(added)["clips"]] == [2.9, pytest.approx(9.1, abs=0.1)]
     assert "shores of a lake" in corrected.stdout
     assert corrected.stderr == ""
-    assert_refused(run(home, "transcript", "anna b", "Which?"), "has 2 clips: say which of its clips, with --clip")
+    assert_refused(which, "has 2 clips: say which of its clips, with --clip")
 
 
 def test_what_is_wrong_is_said_in_one_line_and_nothing_is_saved(saved: Any, good: tuple[Path, str]) -> None:
@@ -221,10 +199,10 @@ def test_what_is_wrong_is_said_in_one_line_and_nothing_is_saved(saved: Any, good
         (["add-clip", "Kathleen", clip, "--transcript", text], "comes with the studio"),
         (["sing"], "--help"),
     ]  # fmt: skip
-    before = document(run(home, "list", "--json"))
+    before = document(run_voice(home, "list", "--json"))
     for result, (_, says) in zip(run_all(home, [command for command, _ in cases]), cases, strict=True):
         assert_refused(result, says)
-    assert document(run(home, "list", "--json")) == before
+    assert document(run_voice(home, "list", "--json")) == before
 
 
 def test_a_person_at_a_terminal_is_asked_before_a_voice_is_removed_and_a_script_is_not(saved: Any) -> None:
@@ -234,24 +212,21 @@ def test_a_person_at_a_terminal_is_asked_before_a_voice_is_removed_and_a_script_
         ours, theirs = pty.openpty()
         os.write(ours, answer.encode())
         try:
-            return subprocess.run(
-                [sys.executable, "-m", "studio", "voice", "remove", *arguments],
-                env=os.environ | {"STUDIO_HOME": str(home)}, stdin=theirs, capture_output=True, text=True, timeout=60,
-            )  # fmt: skip
+            return run(home, "voice", "remove", *arguments, stdin=theirs)
         finally:
             os.close(ours)
             os.close(theirs)
 
-    withdrawn = document(run(home, "withdraw-consent", "bea", "--json"))
+    withdrawn = document(run_voice(home, "withdraw-consent", "bea", "--json"))
     assert (withdrawn["usable"], withdrawn["trouble"]) == (
         False,
         "The consent for Bea was withdrawn: choose another voice.",
     )
     refused = at_terminal("Bea", answer="n\n")
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr.endswith("Stopped.\n")
+    assert refused.stderr == "Delete Bea with its clips? [y/N] Bea was not deleted.\n"
     assert (home / "voices" / withdrawn["id"]).is_dir()
-    removed = document(run(home, "remove", "Bea", "--json"))
+    removed = document(run_voice(home, "remove", "Bea", "--json"))
     assert removed == {"removed": True, "id": withdrawn["id"], "name": "Bea"}
     assert not (home / "voices" / withdrawn["id"]).exists()
     gone = at_terminal("Bea", "--yes", answer="")
@@ -261,11 +236,19 @@ def test_a_person_at_a_terminal_is_asked_before_a_voice_is_removed_and_a_script_
 def test_a_model_writes_down_what_is_said_in_the_part_that_is_used(
     asr_model: Path, good: tuple[Path, str], tmp_path: Path
 ) -> None:
-    result = run(
-        tmp_path, "add", "Elsa", good[0], "--transcribe", "--trim-end", "2.9", "--speaker-consent", "licence",
-        "--consent-note", "CC0 1.0", "--json", STUDIO_ASR_MODEL=str(asr_model),
+    corrected_text = "They were following the shores of a lake."
+    added, corrected = run_all(
+        tmp_path,
+        [
+            [
+                "add", "Elsa", good[0], "--transcribe", "--trim-end", "2.9", "--speaker-consent", "licence",
+                "--consent-note", "CC0 1.0", "--json",
+            ],
+            ["transcript", "Elsa", corrected_text, "--json"],
+        ],
+        STUDIO_ASR_MODEL=str(asr_model),
     )  # fmt: skip
-    said = document(result)
+    said = document(added)
     (clip,) = said["clips"]
     assert said["language"] == "en"
     assert "shore of a lake" in clip["transcript"]
@@ -273,8 +256,7 @@ def test_a_model_writes_down_what_is_said_in_the_part_that_is_used(
     assert clip["transcript_model"]
     assert all(0 <= start <= end <= 2.9 for _, start, end in clip["words"])
     # A correction keeps the times of the words that stay.
-    text = clip["transcript"].replace("shore", "shores")
-    corrected = document(run(tmp_path, "transcript", "Elsa", text, "--json"))["clips"][0]
-    assert [word[0] for word in corrected["words"]] == text.split()
-    assert corrected["words"][-1][1:] == clip["words"][-1][1:]
-    assert corrected["transcript_model"] is None
+    (changed,) = document(corrected)["clips"]
+    assert [word[0] for word in changed["words"]] == corrected_text.split()
+    assert changed["words"][0][1:] == clip["words"][0][1:]
+    assert changed["transcript_model"] is None

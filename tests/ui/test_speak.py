@@ -1,9 +1,8 @@
-"""The main job in a browser: record, say what was said and whose voice it is, type a text, listen, download."""
+"""*Speak* in a browser: choose a voice, type, listen while it is made, keep takes, come back to them."""
 
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import soundfile
 
 STATUS = "#status"
 SENTENCE = "Hello there, how are you today?"
+LONG_TEXT = " ".join(["The quick brown fox jumps over the lazy dog."] * 60)
 
 
 def speak(page: Any, text: str) -> None:
@@ -28,74 +28,126 @@ def wait_for_status(page: Any, pattern: str) -> str:
     return page.locator(STATUS).inner_text()
 
 
-def set_seed(page: Any, seed: int) -> None:
-    page.get_by_text("Advanced", exact=True).click()
-    page.locator("#seed textarea, #seed input").first.fill(str(seed))
+def present_take(page: Any) -> str:
+    """The id of the take in the panel; "" where there is none."""
+    return page.evaluate("document.querySelector('#take-heading [data-take]')?.dataset.take ?? ''")
+
+
+def next_take(page: Any, before: str) -> str:
+    """Wait until another take than ``before`` is ready and in the panel; what the status says."""
+    page.wait_for_function(
+        """before => {
+            const shown = document.querySelector('#take-heading [data-take]')?.dataset.take ?? '';
+            return shown && shown !== before && /ready/.test(document.querySelector('#status').innerText);
+        }""",
+        arg=before,
+    )
+    return page.locator(STATUS).inner_text()
+
+
+def speak_and_wait(page: Any, text: str) -> str:
+    before = present_take(page)
+    speak(page, text)
+    return next_take(page, before)
+
+
+def set_seed(page: Any, seed: int | str) -> None:
+    field = page.locator("#seed textarea, #seed input").first
+    if not field.is_visible():
+        page.get_by_text("Advanced", exact=True).click()
+    field.fill(str(seed))
+
+
+def choose_voice(page: Any, name: str) -> None:
+    page.locator("#voice-picker input").click()
+    page.locator("#voice-picker [role=option]").get_by_text(name).first.click()
+
+
+def choose_dialogue(page: Any) -> None:
+    page.locator("#mode").get_by_text("Dialogue").click()
+    page.locator("#dialogue textarea").first.wait_for()
 
 
 def download(page: Any, suffix: str) -> Path:
-    button = page.locator(f"#download-{suffix}")
-    button.wait_for(state="visible")
+    page.locator(f"#download-{suffix}:not([disabled])").wait_for(state="visible")
     with page.expect_download() as event:
-        button.click()
+        page.locator(f"#download-{suffix}").click()
     assert event.value.suggested_filename.endswith(f".{suffix}")
     return Path(event.value.path())
 
 
-def seconds_said(status: str) -> float:
-    found = re.search(r"Duration\s*([\d.]+) s", status)
+def listed(page: Any) -> list[str]:
+    return page.locator("#takes .take").all_inner_texts()
+
+
+def wait_for_list(page: Any, number: int) -> None:
+    page.wait_for_function("n => document.querySelectorAll('#takes .take').length === n", arg=number)
+
+
+def fact(status: str, name: str) -> str:
+    found = re.search(rf"{name}\s*([\d.]+)", status)
     assert found, status
-    return float(found[1])
+    return found[1]
 
 
-def test_a_recorded_voice_speaks_and_its_wav_has_the_right_rate_and_duration(
-    studio: Any, open_page: Any, microphone: tuple[Path, str]
-) -> None:
-    page = open_page(studio.url)
-    page.locator("#clip .record-button").first.click()
-    time.sleep(2.5)  # this long somebody speaks into the microphone
-    page.locator("#clip .stop-button").first.click()
-    page.locator("#clip .play-pause-button").first.wait_for()
-    page.locator("#transcript textarea").fill(microphone[1])
-    page.get_by_text("My own voice").click()
-    set_seed(page, 5)
-    speak(page, SENTENCE)
+@pytest.fixture(scope="module")
+def own_studio(start_studio: Any) -> Any:
+    """Visitors are strangers here, so that each page begins without takes."""
+    return start_studio(STUDIO_HOST="0.0.0.0")  # noqa: S104
 
-    status = wait_for_status(page, "take is ready")
+
+@pytest.fixture
+def page(own_studio: Any, open_page: Any) -> Any:
+    return open_page(own_studio.url.replace("0.0.0.0", "127.0.0.1"))
+
+
+# Speaking
+
+
+def test_a_first_visitor_presses_speak_and_hears_a_voice(page: Any) -> None:
+    page.wait_for_function("document.querySelector('#text textarea').value.length > 10")
+    assert "Kathleen" in page.locator("#voice-picker input").input_value()
+    assert "CC0" in page.locator("#voice-about").inner_text()
+    assert "No takes yet" in page.locator("#takes").inner_text()
+    page.locator("#speak").click()
+    status = next_take(page, "")
     info = soundfile.info(download(page, "wav"))
     assert (info.samplerate, info.channels, info.subtype) == (24_000, 1, "PCM_16")
-    assert info.duration == pytest.approx(seconds_said(status), abs=0.006)
-    assert "Seed 5" in status.replace("\n", " ")
-    # The reference really was the microphone's clip: its codes were kept, and without it the take is another one.
-    assert len(list(studio.home.rglob("cache/codes/**/*.npy"))) == 1
-    with_reference, _ = soundfile.read(download(page, "wav"))
-    page.locator("#clip button[aria-label='Clear']").click()
-    page.locator("#transcript textarea").fill("")
-    speak(page, SENTENCE)
-    wait_for_status(page, "Preparing|Speaking")
-    wait_for_status(page, "take is ready")
-    without_reference, _ = soundfile.read(download(page, "wav"))
-    assert not np.array_equal(with_reference, without_reference)
+    assert info.duration == pytest.approx(float(fact(status, "Duration")), abs=0.006)
+    wait_for_list(page, 1)
+    assert "Kathleen" in listed(page)[0]
 
 
-def test_speech_is_heard_while_it_is_made(studio: Any, open_page: Any) -> None:
-    page = open_page(studio.url)
+def test_speech_is_heard_while_it_is_made_and_stop_keeps_nothing(page: Any) -> None:
     set_seed(page, 1)
-    speak(page, SENTENCE + " " + " ".join(["The quick brown fox jumps over the lazy dog."] * 30))
-    wait_for_status(page, "Speaking")
+    speak(page, LONG_TEXT)
+    said = wait_for_status(page, "Speaking")
+    assert re.search(r"[\d.]+ s of about \d+ s · \d+ s elapsed", said), said
     # The live player has begun to play although the take is not finished.
     page.wait_for_function("(document.querySelector('#live audio')?.currentTime ?? 0) > 0.1")
-    assert "take is ready" not in page.locator(STATUS).inner_text()
+    assert "ready" not in page.locator(STATUS).inner_text()
     page.locator("#stop").click()
-    wait_for_status(page, "Stopped")
+    wait_for_status(page, "Stopped; nothing was kept")
     page.locator("#speak").get_by_text("Speak", exact=True).wait_for()
+    page.locator("#live").wait_for(state="hidden")
+    assert listed(page) == []
 
 
-def test_flac_and_mp3_hold_the_same_take(studio: Any, open_page: Any) -> None:
-    page = open_page(studio.url)
+def test_the_seconds_to_expect_are_told_while_typing(page: Any) -> None:
+    page.wait_for_function("document.querySelector('#text textarea').value.length > 10")
+    seconds = []
+    for text in ("Hi.", SENTENCE, " ".join([SENTENCE] * 4)):
+        page.locator("#text textarea").fill(text)
+        page.wait_for_timeout(700)
+        seconds.append(int(re.search(r"about (\d+) s", page.locator("#expected").inner_text())[1]))  # type: ignore[index]
+    assert seconds == sorted(set(seconds))
+    page.locator("#text textarea").fill("word " * 4000)
+    page.locator("#expected").get_by_text("the limit is").wait_for()
+
+
+def test_flac_and_mp3_hold_the_same_take(page: Any) -> None:
     set_seed(page, 3)
-    speak(page, SENTENCE)
-    wait_for_status(page, "take is ready")
+    speak_and_wait(page, SENTENCE)
     wav, rate = soundfile.read(download(page, "wav"))
     flac, flac_rate = soundfile.read(download(page, "flac"))
     mp3, mp3_rate = soundfile.read(download(page, "mp3"))
@@ -104,200 +156,240 @@ def test_flac_and_mp3_hold_the_same_take(studio: Any, open_page: Any) -> None:
     assert len(mp3) == pytest.approx(len(wav), abs=0.1 * rate)
 
 
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
+def test_what_cannot_be_spoken_is_refused_in_one_sentence_and_the_studio_goes_on(page: Any) -> None:
+    for text, sentence in (
         ("", "There is no text"),
         ("?!… —", "There is nothing to say"),
         ("word " * 4000, "the limit is"),
         ("Hello <|eot_id|> there", "control token"),
-    ],
-)
-def test_a_text_that_cannot_be_spoken_is_refused_in_one_sentence(
-    studio: Any, open_page: Any, text: str, sentence: str
-) -> None:
-    page = open_page(studio.url)
-    speak(page, text)
-    assert sentence in wait_for_status(page, "Not possible")
-    speak(page, SENTENCE)  # and the studio goes on
-    wait_for_status(page, "take is ready")
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "sentence"),
-    [
-        ("empty.wav", b"", "empty"),
-        ("text.wav", b"this is not a recording\n" * 50, "text"),
-        ("cut.flac", None, "cut short|damaged"),
-    ],
-)
-def test_a_bad_upload_is_refused_in_one_sentence(
-    studio: Any,
-    open_page: Any,
-    kathleen: dict[Path, str],
-    tmp_path: Path,
-    name: str,
-    content: bytes | None,
-    sentence: str,
-) -> None:
-    page = open_page(studio.url)
-    path = tmp_path / name
-    path.write_bytes(next(iter(kathleen)).read_bytes()[:30_000] if content is None else content)
-    upload(page, path)
-    page.locator("#transcript textarea").fill("Something.")
-    page.get_by_text("My own voice").click()
-    speak(page, SENTENCE)
-    status = wait_for_status(page, "Not possible")
-    assert re.search(sentence, status), status
-    assert "Traceback" not in page.content()
-
-
-def upload(page: Any, path: Path) -> None:
-    page.locator("#clip button[aria-label='Upload file']").click()
-    page.locator("#clip input[type=file]").set_input_files(path)
-    page.locator("#clip button[aria-label='Clear']").wait_for()
-
-
-def test_an_emoji_in_the_file_name_and_arabic_text_work(
-    studio: Any, open_page: Any, kathleen: dict[Path, str], tmp_path: Path
-) -> None:
-    clip, transcript = next(iter(kathleen.items()))
-    path = tmp_path / "my voice 🎤.flac"
-    path.write_bytes(clip.read_bytes())
-    page = open_page(studio.url)
-    upload(page, path)
-    page.locator("#transcript textarea").fill(transcript)
-    page.get_by_text("A licence allows it").click()
-    page.locator("#consent-note textarea, #consent-note input").first.fill("CC0, rhasspy/dataset-voice-kathleen")
-    speak(page, "صباح الخير، كيف حالك اليوم؟")
-    # Right-to-left text starts at the right.
-    box = page.locator("#text textarea")
-    assert box.evaluate("element => getComputedStyle(element).unicodeBidi") == "plaintext"
-    wait_for_status(page, "take is ready")
-
-
-def test_a_voice_is_not_cloned_without_consent_or_transcript(
-    studio: Any, open_page: Any, kathleen: dict[Path, str]
-) -> None:
-    clip, transcript = next(iter(kathleen.items()))
-    page = open_page(studio.url)
-    upload(page, clip)
-    speak(page, SENTENCE)
-    assert "whose voice" in wait_for_status(page, "Not possible")
-    page.get_by_text("The speaker gave permission").click()
-    speak(page, SENTENCE)
-    assert "consent note" in wait_for_status(page, "consent note")
-    page.get_by_text("My own voice").click()
-    speak(page, SENTENCE)
-    assert "transcript" in wait_for_status(page, "transcript")
-    page.locator("#transcript textarea").fill(transcript)
-    speak(page, SENTENCE)
-    wait_for_status(page, "take is ready")
-
-
-def test_two_visitors_speak_at_once_and_each_gets_their_own(studio: Any, open_page: Any) -> None:
-    pages = [open_page(studio.url), open_page(studio.url)]
-    alone = []
-    for page, seed in zip(pages, (11, 12), strict=True):
+    ):
+        speak(page, text)
+        wait_for_status(page, sentence)
+        assert "Not possible" in page.locator(STATUS).inner_text()
+    for seed in ("-5", "99999999999", "1.5", "seven"):
         set_seed(page, seed)
         speak(page, SENTENCE)
-        wait_for_status(page, "take is ready")
-        alone.append(soundfile.read(download(page, "wav"))[0])
-    assert not np.array_equal(*alone)
-    for page in pages:
-        speak(page, SENTENCE)
-    for page, earlier in zip(pages, alone, strict=True):
-        wait_for_status(page, "take is ready")
-        assert np.array_equal(soundfile.read(download(page, "wav"))[0], earlier)
+        wait_for_status(page, f"seed.*{re.escape(seed)}")
+    set_seed(page, "")
+    page.locator("#temperature input[type=number]").fill("99")
+    page.locator("#speak").click()
+    wait_for_status(page, "Temperature must be a number|ready")  # Gradio takes the nearest value by itself
+    page.locator("#temperature input[type=number]").fill("0.3")
+    assert "Traceback" not in page.content()
+    speak_and_wait(page, SENTENCE)
 
 
-def test_a_reload_in_the_middle_leaves_a_studio_that_goes_on(studio: Any, open_page: Any) -> None:
-    page = open_page(studio.url)
-    speak(page, " ".join(["The quick brown fox jumps over the lazy dog."] * 40))
+def test_the_seed_is_new_each_time_unless_it_is_given(page: Any) -> None:
+    page.get_by_text("Advanced", exact=True).click()
+    seeds = [fact(speak_and_wait(page, SENTENCE), "Seed") for _ in range(2)]
+    assert seeds[0] != seeds[1]
+    set_seed(page, 11)
+    sounds = []
+    for _ in range(2):
+        assert fact(speak_and_wait(page, SENTENCE), "Seed") == "11"
+        sounds.append(soundfile.read(download(page, "wav"))[0])
+    assert np.array_equal(*sounds)
+
+
+def test_arabic_starts_at_the_right_and_is_spoken(page: Any) -> None:
+    speak(page, "صباح الخير، كيف حالك اليوم؟")
+    box = page.locator("#text textarea")
+    assert box.evaluate("element => getComputedStyle(element).unicodeBidi") == "plaintext"
+    next_take(page, "")
+    choose_dialogue(page)
+    line = page.locator("#dialogue textarea").first
+    line.fill("שלום, מה שלומך?")
+    assert line.evaluate("element => getComputedStyle(element).direction") == "rtl"
+
+
+def test_several_takes_at_once_have_seeds_of_their_own(page: Any) -> None:
+    page.get_by_text("Advanced", exact=True).click()
+    page.locator("#variations input[type=number]").fill("3")
+    page.locator("#variations input[type=number]").press("Tab")
+    page.locator("#expected").get_by_text("3 takes").wait_for()
+    speak(page, SENTENCE)
+    wait_for_status(page, "3 takes are ready")
+    wait_for_list(page, 3)
+    seeds = set()
+    page.get_by_text("How it was made").click()
+    for row in range(3):
+        before = present_take(page)
+        if not page.locator("#takes .take input").nth(row).is_checked():
+            page.locator("#takes .take").nth(row).click()
+            page.wait_for_function(
+                "before => document.querySelector('#take-heading [data-take]').dataset.take !== before", arg=before
+            )
+        seeds.add(page.locator("#take-facts tr", has_text="Seed").inner_text())
+    assert len(seeds) == 3
+
+
+# Dialogue
+
+
+def test_a_dialogue_is_written_line_by_line_with_the_keyboard_and_spoken(page: Any) -> None:
+    choose_dialogue(page)
+    page.get_by_label("Voice of line 1").select_option(label="Kathleen")
+    page.get_by_label("Text of line 1").focus()
+    page.keyboard.type("Hi Ben!")
+    page.keyboard.press("Enter")
+    page.keyboard.type("Hello.")
+    page.keyboard.press("Enter")  # a third line; whoever spoke before the last one speaks next
+    page.keyboard.type("How was it?")
+    voice = page.get_by_label("Voice of line 3")
+    assert voice.evaluate("select => select.selectedOptions[0].label") == "Kathleen"
+    page.get_by_role("button", name="Move line 3 up").press("Enter")
+    assert page.get_by_label("Text of line 2").input_value() == "How was it?"
+    page.get_by_role("button", name="Move line 2 down").click()
+    page.get_by_role("button", name="Add a line").click()
+    page.get_by_role("button", name="Remove line 4").click()
+    page.locator("#expected").get_by_text("about").wait_for()
+    page.locator("#speak").click()
+    next_take(page, "")
+    page.get_by_text("How it was made").click()
+    facts = page.locator("#take-facts").inner_text()
+    assert "[Kathleen] Hi Ben! [Man] Hello. [Kathleen] How was it?" in " ".join(facts.split())
+    assert re.search(r"Voice of Man\s+picked by the model, masculine", facts)
+
+
+def test_a_dialogue_has_a_limit_and_says_which_line_has_no_voice(page: Any) -> None:
+    choose_dialogue(page)
+    page.locator("#speak").click()
+    wait_for_status(page, "There is no text")
+    add = page.locator("#dialogue .dialogue-add")
+    while add.is_enabled():
+        add.click()
+    assert "20 lines" in add.inner_text()
+    assert page.locator("#dialogue li").count() == 20
+
+
+def test_a_script_typed_as_text_becomes_lines(page: Any) -> None:
+    page.locator("#text textarea").fill("[Clara] Good morning.\n[Somebody] And to you.")
+    choose_dialogue(page)
+    page.wait_for_function("document.querySelector('#dialogue textarea').value === 'Good morning.'")
+    labels = page.locator("#dialogue select").evaluate_all("all => all.map(each => each.selectedOptions[0].label)")
+    assert labels == ["Clara", "A woman"]
+
+
+# Takes
+
+
+def test_takes_are_searched_starred_deleted_and_used_again(page: Any) -> None:
+    set_seed(page, 21)
+    choose_voice(page, "Clara")
+    speak_and_wait(page, "One about apples.")
+    first = soundfile.read(download(page, "wav"))[0]
+    set_seed(page, 22)
+    choose_voice(page, "Let the model")
+    speak_and_wait(page, "Another about pears.")
+    wait_for_list(page, 2)
+
+    page.locator("#take-search input, #take-search textarea").first.fill("APPLES")
+    wait_for_list(page, 1)
+    page.locator("#takes .take").click()
+    page.locator("#take-heading").get_by_text("One about apples.").wait_for()
+    page.locator("#take-star").click()
+    page.locator("#take-star").get_by_text("Starred").wait_for()
+    page.locator("#take-search input, #take-search textarea").first.fill("")
+    wait_for_list(page, 2)
+    page.get_by_label("Starred only").check()
+    wait_for_list(page, 1)
+    page.get_by_label("Starred only").uncheck()
+    wait_for_list(page, 2)
+
+    before = present_take(page)
+    page.locator("#take-again").click()
+    wait_for_status(page, "settings of the take")
+    assert page.locator("#text textarea").input_value() == "One about apples."
+    assert page.locator("#seed textarea, #seed input").first.input_value() == "21"
+    assert "Clara" in page.locator("#voice-picker input").input_value()
+    page.locator("#speak").click()
+    next_take(page, before)
+    assert np.array_equal(soundfile.read(download(page, "wav"))[0], first)
+    wait_for_list(page, 3)
+
+    page.locator("#take-delete").click()
+    page.locator("#take-delete").get_by_text("Press again").wait_for()
+    wait_for_list(page, 3)
+    page.locator("#take-delete").click()
+    wait_for_list(page, 2)
+    page.locator("#take-panel").wait_for(state="hidden")
+
+
+def test_what_is_typed_and_kept_survives_a_reload(page: Any) -> None:
+    speak_and_wait(page, SENTENCE)
+    page.locator("#text textarea").fill("Not spoken yet")
+    choose_dialogue(page)
+    page.get_by_label("Text of line 1").fill("Nor this")
+    page.wait_for_timeout(500)
+    page.reload()
+    page.get_by_label("Text of line 1").wait_for()
+    page.wait_for_function("document.querySelector('#dialogue textarea').value === 'Nor this'")
+    wait_for_list(page, 1)
+    page.locator("#mode").get_by_text("One voice").click()
+    page.wait_for_function("document.querySelector('#text textarea')?.value === 'Not spoken yet'")
+
+
+def test_a_reload_in_the_middle_is_followed_to_the_end_and_the_take_is_there(page: Any) -> None:
+    speak(page, " ".join([SENTENCE] * 12))
     wait_for_status(page, "Speaking")
     page.reload()
-    page.wait_for_selector("#speak")
-    speak(page, SENTENCE)
-    wait_for_status(page, "take is ready")
+    wait_for_status(page, "Preparing|Speaking")
+    assert page.locator("#stop").is_enabled()
+    next_take(page, "")
+    wait_for_list(page, 1)
+    page.locator("#speak").get_by_text("Speak", exact=True).wait_for()
 
 
-LONG_TEXT = " ".join(["The quick brown fox jumps over the lazy dog."] * 60)
+# Several pages
 
 
-def test_stop_works_for_a_request_that_still_waits_its_turn(studio: Any, open_page: Any) -> None:
-    first, second = open_page(studio.url), open_page(studio.url)
+def test_strangers_see_nothing_of_each_other_and_wait_for_their_turn(own_studio: Any, open_page: Any) -> None:
+    url = own_studio.url.replace("0.0.0.0", "127.0.0.1")
+    first, second = open_page(url), open_page(url)
     speak(first, LONG_TEXT)
     wait_for_status(first, "Speaking")
     speak(second, SENTENCE)
     wait_for_status(second, "Waiting")
     second.locator("#stop").click()
     wait_for_status(second, "Stopped")
-    second.locator("#speak").get_by_text("Speak", exact=True).wait_for()
+    speak(second, "Only mine.")
+    wait_for_status(second, "1 before you")
     first.locator("#stop").click()
     wait_for_status(first, "Stopped")
-    first.wait_for_timeout(1500)  # its turn would have come by now
-    assert "Stopped" in second.locator(STATUS).inner_text()
-    speak(second, SENTENCE)
-    wait_for_status(second, "take is ready")
+    next_take(second, "")
+    first.reload()
+    first.wait_for_function("document.querySelector('#takes')?.innerText.includes('No takes yet')")
+    assert "Only mine" not in first.content()
+    # A take of somebody else is not found, whatever the browser asks for.
+    stolen = present_take(second)
+    shown = first.evaluate(
+        """async id => { const list = document.querySelector('#takes .take-list'); return list.innerText + id }""", stolen
+    )
+    assert stolen in shown
+
+
+def test_two_tabs_of_one_browser_share_the_takes_and_follow_their_own(own_studio: Any, page: Any) -> None:
+    other = page.context.new_page()
+    other.set_default_timeout(60_000)
+    other.goto(page.url)
+    other.wait_for_selector("#speak")
+    speak(page, " ".join([SENTENCE] * 8))
+    speak(other, "The second tab.")
+    next_take(page, "")
+    next_take(other, "")
+    assert "The second tab" in other.locator("#take-heading").inner_text()
+    assert "Hello there" in page.locator("#take-heading").inner_text()
+    other.reload()
+    wait_for_list(other, 2)
 
 
 def test_a_full_disk_is_said_in_a_sentence_and_the_studio_goes_on(start_studio: Any, open_page: Any) -> None:
-    studio = start_studio(max_file_bytes=300_000)  # six seconds of WAV
+    studio = start_studio(max_file_bytes=300_000)
     page = open_page(studio.url)
     set_seed(page, 2)
+    choose_voice(page, "Let the model")
     speak(page, " ".join([SENTENCE] * 30))
-    assert "full" in wait_for_status(page, "Not possible")
-    assert list(studio.home.rglob("take-*")) == []
-    speak(page, "Hi.")
-    wait_for_status(page, "take is ready")
-
-
-def test_opening_advanced_does_not_pin_the_seed(studio: Any, open_page: Any) -> None:
-    page = open_page(studio.url)
-    page.get_by_text("Advanced", exact=True).click()
-    seeds = []
-    for _ in range(2):
-        speak(page, SENTENCE)
-        wait_for_status(page, "Waiting|Preparing|Speaking")
-        seeds.append(re.search(r"Seed\s*(\d+)", wait_for_status(page, "take is ready")))
-    assert all(seeds)
-    assert seeds[0][1] != seeds[1][1]
-
-
-@pytest.mark.parametrize("seed", ["-5", "99999999999", "1.5", "seven"])
-def test_a_seed_that_is_none_is_refused_in_a_sentence_and_the_page_goes_on(
-    studio: Any, open_page: Any, seed: str
-) -> None:
-    page = open_page(studio.url)
-    page.get_by_text("Advanced", exact=True).click()
-    page.locator("#seed textarea, #seed input").first.fill(seed)
-    speak(page, SENTENCE)
-    assert "seed" in wait_for_status(page, "Not possible")
-    page.locator("#seed textarea, #seed input").first.fill("4")
-    speak(page, SENTENCE)
-    wait_for_status(page, "take is ready")
-
-
-def test_a_value_that_the_slider_refuses_does_not_lock_the_buttons(studio: Any, open_page: Any) -> None:
-    page = open_page(studio.url)
-    page.get_by_text("Advanced", exact=True).click()
-    page.locator("#temperature input[type=number]").fill("99")
-    speak(page, SENTENCE)
-    wait_for_status(page, "Not possible|take is ready")  # Gradio refuses it, or takes the nearest value
-    page.locator("#speak").get_by_text("Speak", exact=True).wait_for()
-
-
-def test_a_dialogue_with_one_clip_says_what_can_be_done_on_the_page(
-    studio: Any, open_page: Any, kathleen: dict[Path, str]
-) -> None:
-    clip, transcript = next(iter(kathleen.items()))
-    page = open_page(studio.url)
-    upload(page, clip)
-    page.locator("#transcript textarea").fill(transcript)
-    page.get_by_text("My own voice").click()
-    speak(page, "[Anna] Hi there.\n[Ben] Hello Anna.")
-    assert "remove the clip" in wait_for_status(page, "Not possible")
-    page.locator("#clip button[aria-label='Clear']").click()
-    page.locator("#transcript textarea").fill("")
-    speak(page, "[Anna] Hi there.\n[Ben] Hello Anna.")
-    wait_for_status(page, "take is ready")
+    wait_for_status(page, "full|space")
+    assert "Not possible" in page.locator(STATUS).inner_text()
+    assert list(studio.home.glob("takes/*")) == []
+    speak_and_wait(page, "Hi.")

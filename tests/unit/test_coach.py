@@ -199,6 +199,14 @@ def test_a_text_without_words_and_one_left_blank(clip):
         examine(clip, transcript="  ").verdict("transcript")
 
 
+def test_no_part_is_recommended_where_every_part_is_bad(clip, text):
+    report = examine(joined([telephone(clip)] * 2, 0.4))
+    assert report.window is not None
+    assert not report.window_ok
+    assert "record it again" in report.sentence
+    assert "check its text" in examine(clip, transcript=text * 9).sentence
+
+
 def test_the_report_as_json(clean):
     document = json.loads(json.dumps(clean.as_json(), allow_nan=False))
     assert set(document) == {"ok", "duration", "sentence", "verdicts", "window", "speech"}

@@ -98,8 +98,9 @@ def test_clipping_is_found_after_resampling_and_mp3(clip, tmp_path):
         assert clipped_share(later) > 0.01
 
 
-def test_one_full_scale_click_is_no_clipping(clip):
-    samples = clip.samples.copy()
+@pytest.mark.parametrize("gain", [0.0, 0.01, 0.2, 1.0])
+def test_one_full_scale_click_is_no_clipping(clip, gain):
+    samples = np.float32(gain) * clip.samples
     samples[1000] = 1.0
     assert clipped_share(Waveform(samples, RATE)) == 0.0
 

@@ -351,7 +351,7 @@ def test_a_clip_that_is_gone_from_the_disk_is_said_and_can_be_mended(
 
 FAILURES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "while the second clip is written": lambda patch: patch.setattr(
-        "studio.voices.library.write_audio", _fails_the_second_time()
+        "studio.voices.rows.write_audio", _fails_the_second_time()
     ),
     "while the rows are saved": lambda patch: patch.setattr("studio.voices.library.records.save", _fails),
 }
@@ -406,7 +406,7 @@ def disk_that_holds(limit: int) -> Iterator[None]:
 def test_a_full_disk_leaves_nothing_half_written(
     library: VoiceLibrary, settings: Settings, clips: list[NewClip], hit_by: str
 ) -> None:
-    limit, says = 16_384, "The disk or quota is full"
+    limit, says = 16_384, "The disk or quota is full, so the clip was not saved"
     if hit_by == "the store":  # which is then larger than the clip
         limit, says = 200_000, "library studio.db cannot be written, perhaps because the disk or quota is full"
         row = TakeRow(owner="x", text="x" * 400_000, checkpoint="", seed=1, seconds=1, sample_rate=1, elapsed=1)

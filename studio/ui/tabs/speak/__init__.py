@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from studio.errors import StudioError
+from studio.takes.generation import Generation
 from studio.takes.generations import MAX_VARIATIONS
 from studio.ui.services import Services
 from studio.ui.shown import card, error_sentence
@@ -25,7 +26,7 @@ from studio.ui.tabs.speak.choices import (
 from studio.ui.tabs.speak.dialogue import create_dialogue, offer_in_dialogue, props_of, shown_if
 from studio.ui.tabs.speak.following import Follower, busy, found, hidden_live, outcome, progress
 from studio.ui.tabs.speak.form import DIALOGUE, ONE_VOICE, Form, limits, lines_of
-from studio.ui.tabs.speak.staging import Staging
+from studio.ui.tabs.speak.staging import Staging, write_copy
 from studio.ui.tabs.speak.takes import create_takes
 from studio.ui.visitors import tab_of
 from studio.voices.languages import LANGUAGES
@@ -37,6 +38,7 @@ _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidde
 # Raw values: the form checks every one itself and answers with sentences, where Gradio would answer with a notice.
 _RAW: dict[str, Any] = {**_PRIVATE, "preprocess": False}
 _MAX_FOLLOWERS = 16
+_NEWS_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,9 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
     staging = Staging(services.settings.page_cache_folder)
     # Ids of the generations that this page follows, and what was last offered: both on the server, for this page only.
     watched, offered = gr.State(()), gr.State(None)
-    defaults, presets = Form(), list(preset_voices())
+    presets = list(preset_voices())
+    # A voice and a line are there already: on a first visit it is enough to press Speak.
+    defaults = Form(voice=presets[0].id if presets else MODEL_PICKS, text=SAMPLE_TEXT)
     with gr.Row(equal_height=False, elem_classes="speak-columns"):
         with gr.Column(scale=6, min_width=320, elem_classes="speak-form"):
             mode = gr.Radio(
@@ -77,7 +81,7 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
                 voice = gr.Dropdown(
                     label="Voice", choices=voice_choices(presets), value=defaults.voice, elem_id="voice-picker",
                 )  # fmt: skip
-                about = gr.HTML(voice_card(None), padding=False, elem_id="voice-about")
+                about = gr.HTML(voice_card(presets[0] if presets else None), padding=False, elem_id="voice-about")
                 heard = gr.Audio(
                     label="This voice", show_label=False, container=False, visible=False, interactive=False, buttons=[],
                     elem_id="voice-clip", type="filepath",
@@ -85,7 +89,7 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
                 )  # fmt: skip
                 text = gr.Textbox(
                     label="What should the voice say?", placeholder="Type in any language the model knows, long or short.",
-                    lines=4, max_lines=14, elem_id="text",
+                    lines=4, max_lines=14, elem_id="text", value=defaults.text,
                 )  # fmt: skip
             dialogue = create_dialogue(presets)
             expected = gr.HTML(_expected(defaults, services), padding=False, elem_id="expected")
@@ -214,18 +218,17 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
         return [gr.skip(), sample, ONE_VOICE, gr.Column(visible=True), gr.HTML(visible=shown_if(False))]
 
     def restore(known: Any, request: gr.Request) -> list[Any]:
-        untouched = [gr.skip()] * (len(fields) + len(faces))
+        untouched: list[Any] = [gr.skip()] * (len(fields) + len(faces))
         try:
             owner, tab = services.owner(request), tab_of(request, services.settings, known)
             voices = services.voices(request).voices()
             form = Form.remembered(known.get("speak") if isinstance(known, dict) else None)
-            if form is None and presets and not services.takes(request).count():
-                form = Form(voice=presets[0].id, text=SAMPLE_TEXT)  # a first visit: everything is there to press Speak
             if form is not None:
                 filled = fill(_with_voices_there(form, voices)[0], voices)
             else:
                 filled = untouched
                 filled[1], filled[3] = gr.Dropdown(choices=voice_choices(voices)), offer_in_dialogue(voices)
+                filled[len(fields) + faces.index(heard)] = _clip_of(presets[0] if presets else None, staging)
             latest = services.generations.of(owner, tab)
         except Exception as error:  # noqa: BLE001
             return [*untouched, card(error_sentence(error), "bad"), *busy(False), *[gr.skip()] * 3]
@@ -318,6 +321,12 @@ def _with_voices_there(form: Form, voices: list[Voice]) -> tuple[Form, bool]:
     return replace(form, voice=voice, dialogue=there), gone
 
 
+def _is_news(generation: Generation) -> bool:
+    """Whether it ended while the page was reloaded, or shortly before."""
+    recent = generation.ended_at is not None and time.monotonic() - generation.ended_at < _NEWS_SECONDS
+    return recent and generation.state in ("done", "failed")
+
+
 def _clip_of(voice: Voice | None, staging: Staging) -> Any:
     """The player with a voice's first clip."""
     if voice is None or voice.trouble:
@@ -325,7 +334,7 @@ def _clip_of(voice: Voice | None, staging: Staging) -> Any:
     clip = voice.clips[0]
     try:
         copied = staging.copy(
-            f"{voice.id} {clip.id}", f"voice{clip.path.suffix}", lambda path: shutil.copyfile(clip.path, path)
+            f"{voice.id} {clip.id}", f"voice{clip.path.suffix}", lambda path: write_copy(clip.path, path)
         )
     except StudioError:
         return gr.Audio(value=None, visible=False)  # the card has said what is wrong with the voice, speaking will

@@ -52,10 +52,10 @@ class Form:
         Numbers are checked in :meth:`request`, so that a slip of the finger is said and not silently changed.
         """
         given = dict(zip(cls.__dataclass_fields__, values, strict=False))
-        form = cls(**{name: _text(value) for name, value in given.items() if name in _TEXTS and value is not None})
-        form = replace(form, dialogue=_lines(given.get("dialogue")))
-        numbers = {name: value for name, value in given.items() if name in _NUMBERS and value is not None}
-        form = replace(form, **numbers)
+        checked: dict[str, Any] = {"dialogue": _lines(given.get("dialogue"))}
+        checked |= {name: _text(value) for name, value in given.items() if name in _TEXTS and value is not None}
+        checked |= {name: value for name, value in given.items() if name in _NUMBERS and value is not None}
+        form = cls(**checked)
         return replace(
             form,
             mode=form.mode if form.mode in (ONE_VOICE, DIALOGUE) else ONE_VOICE,

@@ -69,3 +69,8 @@ class Staging:
             while len(self._folders) > _MAX_STAGED:
                 self._folders.popitem(last=False)  # the file itself goes with age: somebody may be listening
             return self._folders[key]
+
+
+def write_copy(source: Path, target: Path) -> None:
+    """Copy a file as it is."""
+    shutil.copyfile(source, target)

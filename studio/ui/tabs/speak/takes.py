@@ -56,7 +56,7 @@ def create_takes(services: Services, staging: Staging) -> TakesView:
         player = gr.Audio(
             label="Your take", show_label=False, interactive=False, elem_id="result", buttons=[], type="filepath"
         )
-        with gr.Row(elem_id="downloads", elem_classes="compact"):
+        with gr.Row(elem_id="downloads", elem_classes="take-buttons"):
             downloads = {
                 suffix: gr.DownloadButton(
                     f"Download {suffix[1:].upper()}",
@@ -67,7 +67,7 @@ def create_takes(services: Services, staging: Staging) -> TakesView:
                 )
                 for suffix in AUDIO_FORMATS
             }
-        with gr.Row(elem_classes="compact"):
+        with gr.Row(elem_classes="take-buttons"):
             again = gr.Button("Use these settings again", size="sm", elem_id="take-again", min_width=180, scale=2)
             star = gr.Button("Star", size="sm", elem_id="take-star", min_width=80)
             delete = gr.Button("Delete", size="sm", elem_id="take-delete", min_width=80)
@@ -226,7 +226,7 @@ def _voices(take: Take) -> str:
 
 def _heading(take: Take) -> str:
     return (
-        f'<h3 class="take-name" dir="auto">{escape(take.title)}</h3><p class="take-detail">{escape(_voices(take))} · '
+        f'<h3 class="take-name" dir="auto" data-take="{escape(take.id)}">{escape(take.title)}</h3><p class="take-detail">{escape(_voices(take))} · '
         f"{take.seconds:.1f} s · {_time(take)}</p>"
     )
 

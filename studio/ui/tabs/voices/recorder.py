@@ -91,7 +91,7 @@ class Recorder:
         form.discard.click(self._start_over, self._remembered, everything, **_PRIVATE)
         form.speak_now.click(
             lambda voice, told: {"count": told["count"] + 1, "select": voice, "go": True},
-            [self._saved, self._news], self._news, queue=False, **_PRIVATE,
+            [self._saved, self._news], self._news, **_PRIVATE,
         )  # fmt: skip
 
     # Showing
@@ -165,9 +165,11 @@ class Recorder:
             earlier = self._drafts.of(tab)
             draft = self._drafts.begin(tab, Path(path), Path(path).name)
             # Somebody who records again reads the same text again; another file says something else.
-            if keeps_text or earlier is None:
+            keeps_text = keeps_text or earlier is None
+            if keeps_text:
                 draft = self._with_text(draft, text, spoken)
-            return self._shown(draft, spoken)
+            # Not written back where it stays: somebody may be typing it while the coach listens.
+            return self._shown(draft, spoken) | ({self._form.transcript: gr.skip()} if keeps_text else {})
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
             return self._nothing(card(error_sentence(error), "bad"))
 

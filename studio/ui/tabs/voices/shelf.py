@@ -84,7 +84,8 @@ class Shelf:
         self.search.input(self._searched, chosen, outputs, trigger_mode="always_last", **_PRIVATE)
         self._list.input(self._chosen, self._list, outputs, **_PRIVATE)
         self._clip.input(self._clip_chosen, [self._list, self._clip], outputs, **_PRIVATE)
-        self._speak.click(self._told(go=True), [self._list, self._news], self._news, queue=False, **_PRIVATE)
+        # Through the queue: a state that changes outside of it triggers nothing.
+        self._speak.click(self._told(go=True), [self._list, self._news], self._news, **_PRIVATE)
         with_news = [*outputs, self._news]
         edited = [self._name, self._language, self._notes, self._transcript]
         self._save.click(self._edit, [*chosen, self._news, self._clip, *edited], with_news, **_PRIVATE)

@@ -1,0 +1,91 @@
+"""The command line in real processes: one command each, or several in turn, because most of the time goes into starting."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).parents[2]
+Result = subprocess.CompletedProcess[str]
+
+FIRST_ID = "{first id}"
+"""In the arguments of a command: the id in the document that the first one printed."""
+_IN_TURN = """
+import contextlib, io, json, sys
+from studio.cli import main
+results = []
+for arguments in json.loads(sys.argv.pop()):
+    if results and any("{first id}" in part for part in arguments):
+        first = json.loads(results[0][1])["id"]
+        arguments = [part.replace("{first id}", first) for part in arguments]
+    sys.argv[1:] = arguments
+    out, error = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+    results.append((code, out.getvalue(), error.getvalue()))
+json.dump([results, sorted(sys.modules)], sys.stdout)
+"""
+HEAVY = {"torch", "transformers", "gradio", "librosa"}
+"""Modules that a command without a model does without."""
+
+
+class InTurn(NamedTuple):
+    """What several commands gave, and the modules that they needed together."""
+
+    results: list[Result]
+    modules: set[str]
+
+
+def run(home: Path, *arguments: str | Path, **options: Any) -> Result:
+    """``python -m studio …`` with this home, as a script would run it."""
+    return subprocess.run(
+        [sys.executable, "-m", "studio", *map(str, arguments)],
+        **{"stdin": subprocess.DEVNULL, "env": os.environ | {"STUDIO_HOME": str(home)}, **options},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+
+
+def run_in_turn(home: Path, commands: Sequence[Sequence[str | Path]], **environment: str) -> InTurn:
+    """Several commands with this home, one after the other in one process."""
+    arguments = json.dumps([[str(part) for part in command] for command in commands])
+    done = subprocess.run(
+        [sys.executable, "-c", _IN_TURN, arguments],
+        env=os.environ | {"STUDIO_HOME": str(home)} | environment,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stderr
+    results, modules = json.loads(done.stdout)
+    completed = [
+        subprocess.CompletedProcess(command, *result) for command, result in zip(commands, results, strict=True)
+    ]
+    return InTurn(completed, set(modules))
+
+
+def document(result: Result, *, said: str = "") -> dict[str, Any]:
+    """The one JSON document on stdout; all of stderr matches ``said``."""
+    assert result.returncode == 0, result.stderr
+    assert re.fullmatch(said, result.stderr), result.stderr
+    return json.loads(result.stdout)
+
+
+def assert_refused(result: Result, says: str) -> None:
+    """Nothing on stdout, and one line on stderr that has ``says`` in it."""
+    assert (result.returncode, result.stdout) == (1, ""), result.stdout
+    assert result.stderr.count("\n") == 1, result.stderr
+    assert result.stderr.endswith(".\n")
+    assert says in result.stderr
