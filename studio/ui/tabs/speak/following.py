@@ -67,10 +67,17 @@ class Follower:
                         yield update, skip, skip, skip, skip, skip
                 if generation.take is not None:
                     yield skip, skip, skip, skip, generation.id, generation.take.id
+            if self._superseded(generations):
+                return  # Stop and Speak were pressed meanwhile: the page shows what is newer
             live = skip if heard and not _stopped(generations) else hidden_live()
             yield outcome(generations), live, *busy(False), generations[-1].id, skip
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
             yield card(error_sentence(error), "bad"), hidden_live(), *busy(False), skip, skip
+
+    def _superseded(self, generations: Sequence[Generation]) -> bool:
+        """Whether the tab has asked for something newer."""
+        mine = generations[-1]
+        return mine not in self._services.generations.of(mine.owner, mine.tab)[: len(generations)]
 
 
 def _updates(generation: Generation, host: EngineHost) -> Iterator[np.ndarray | str]:

@@ -18,6 +18,7 @@ from studio.takes.take import Take
 from studio.ui.tabs.speak.choices import DESCRIBED, MODEL_PICKS
 from studio.voices.languages import LANGUAGES
 from studio.voices.library import VoiceLibrary
+from studio.voices.voice import Voice
 
 ONE_VOICE, DIALOGUE = "one", "dialogue"
 MAX_LINES = 20
@@ -92,6 +93,13 @@ class Form:
         )
         lines = _script_of(take)
         return replace(form, mode=DIALOGUE, dialogue=lines, text="", voice=MODEL_PICKS) if lines else form
+
+    def with_voices_of(self, voices: Sequence[Voice]) -> tuple[Form, bool]:
+        """The form without voices that are not among these, and whether it had any."""
+        ids = {MODEL_PICKS, *DESCRIBED, *(each.id for each in voices)}
+        lines = tuple(line if line["voice"] in ids else {**line, "voice": ""} for line in self.dialogue)
+        form = replace(self, voice=self.voice if self.voice in ids else MODEL_PICKS, dialogue=lines)
+        return form, form != self
 
     @property
     def values(self) -> list[Any]:

@@ -177,7 +177,7 @@ def create_takes(services: Services, staging: Staging) -> TakesView:
 
     list_inputs, list_outputs = [search, starred, pages, shown], [listed, more, finding]
     # Typing asks again once the answer is there; what is asked first is the first page.
-    for changed in (search.input, starred.input):
+    for changed in (search.change, starred.change):
         changed(
             look_anew,
             [search, starred, shown],

@@ -101,7 +101,8 @@ class Recorder:
         form, now = self._form, draft.used
         report = self._drafts.report(draft, spoken)
         heard, needs_check = draft.transcript()
-        best = report.window and Span(report.window.start + now.start, report.window.end + now.start)
+        best = report.window if report.window_ok else None
+        best = best and Span(best.start + now.start, best.end + now.start)
         offer = f"Take the best part: {best.start:.1f} to {best.end:.1f} s" if best else ""
         final = draft.waveform()
         label = "After: what the voice is made from" if draft.clean else "What the voice is made from"
