@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from studio.audio.reading import read_audio
 from studio.engine.host import EngineHost
 from studio.errors import StudioError
 from studio.system.report import ATTRIBUTION
@@ -17,6 +18,8 @@ from studio.ui.tabs.speak import create_speak_tab
 from studio.ui.tabs.system import create_system_tab
 from studio.ui.tabs.voices import create_voices_tab
 from studio.ui.walk import Walk
+from studio.voices.coach import examine
+from studio.voices.presets import preset_voices
 
 log = logging.getLogger(__name__)
 _PRIVATE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -90,3 +93,14 @@ def _load_quietly(host: EngineHost) -> None:
         return  # the banner shows why, from the host's status
     except Exception:  # a bug: the banner says that it failed, the log says how
         log.exception("the checkpoint could not be loaded")
+    finally:
+        _warm_up_coach()
+
+
+def _warm_up_coach() -> None:
+    """Load the coach's models before somebody waits for them with a clip in hand."""
+    for voice in preset_voices()[:1]:
+        try:
+            examine(read_audio(voice.clips[0].path))
+        except StudioError as error:
+            log.warning("the coach was not warmed up: %s", error)

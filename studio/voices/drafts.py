@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import threading
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from studio.voices.voice import NewClip, words_as_json, words_from_json
 MAX_SOURCE_SECONDS = 3600.0
 """Longest recording of which a part may be taken: what is decoded must fit into memory."""
 _TAB = re.compile(r"[0-9a-f]{32}")
+_REMEMBERED = 32
 _SOURCE, _STATE = "source.flac", "draft.json"
 
 
@@ -62,13 +64,14 @@ class Draft:
         """The whole recording."""
         return read_audio(self.folder / _SOURCE, max_seconds=MAX_SOURCE_SECONDS)
 
-    def before(self) -> Waveform:
-        """The part that is used, as it was recorded."""
-        return trim(self.source(), self.cut.start, self.cut.end) if self.cut else self.source()
+    def before(self, source: Waveform | None = None) -> Waveform:
+        """The part that is used, as it was recorded; ``source`` spares reading the recording again."""
+        source = source or self.source()
+        return trim(source, self.cut.start, self.cut.end) if self.cut else source
 
-    def waveform(self) -> Waveform:
+    def waveform(self, source: Waveform | None = None) -> Waveform:
         """The part that is used, as it would be saved."""
-        return denoised(self.before())[0] if self.clean else self.before()
+        return denoised(self.before(source))[0] if self.clean else self.before(source)
 
     def transcript(self) -> tuple[Transcript, bool]:
         """What is said in the part that is used, and whether a person must check it."""
@@ -92,6 +95,8 @@ class Drafts:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._reports: dict[Any, ClipReport] = {}
+        self._lock = threading.Lock()
 
     def begin(self, tab: str, path: Path, name: str = "") -> Draft:
         """Take a recording in, in place of what the tab had. Raises StudioError for what cannot be read or kept."""
@@ -160,15 +165,29 @@ class Drafts:
         heard = transcriber.transcribe(draft.waveform(), language=language or None)
         return self._kept(replace(draft, heard=heard, heard_in=draft.used))
 
-    def report(self, draft: Draft, language: str = "") -> ClipReport:
-        """What the coach says about the part that is used."""
+    def report(self, draft: Draft, language: str = "", waveform: Waveform | None = None) -> ClipReport:
+        """What the coach says about the part that is used; ``waveform`` spares making it again.
+
+        The latest answers are remembered: a long recording takes seconds, and is asked about with every step.
+        """
         transcript, _ = draft.transcript()
-        return examine(
-            draft.waveform(),
-            transcript=transcript.text or None,
-            language=language or transcript.language,
-            max_seconds=self._settings.max_reference_seconds,
-        )
+        spoken = language or transcript.language
+        file = (draft.folder / _SOURCE).stat()
+        key = (file.st_ino, file.st_mtime_ns, draft.cut, draft.clean, transcript.text, spoken)
+        with self._lock:
+            known = self._reports.get(key)
+        if known is None:
+            known = examine(
+                waveform or draft.waveform(),
+                transcript=transcript.text or None,
+                language=spoken,
+                max_seconds=self._settings.max_reference_seconds,
+            )
+            with self._lock:
+                while len(self._reports) >= _REMEMBERED:
+                    self._reports.pop(next(iter(self._reports)))
+                self._reports[key] = known
+        return known
 
     def clip(self, draft: Draft) -> NewClip:
         """The clip as the library takes it."""

@@ -10,6 +10,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from studio.listening.transcript import Transcript
+from studio.settings import Settings
+from studio.store.store import Store
+from studio.voices.library import VoiceLibrary
+from studio.voices.voice import ConsentRecord, NewClip
+
 STATUS = "#status"
 SENTENCE = "Hello there, how are you today?"
 LONG_TEXT = " ".join(
@@ -95,7 +101,7 @@ def fact(status: str, name: str) -> str:
 @pytest.fixture(scope="module")
 def own_studio(start_studio: Any) -> Any:
     """Visitors are strangers here, so that each page begins without takes."""
-    return start_studio(STUDIO_HOST="0.0.0.0")  # noqa: S104
+    return start_studio(STUDIO_HOST="0.0.0.0")
 
 
 @pytest.fixture
@@ -124,7 +130,7 @@ def test_speech_is_heard_while_it_is_made_and_stop_keeps_nothing(page: Any) -> N
     set_seed(page, 1)
     speak(page, LONG_TEXT)
     said = wait_for_status(page, "Speaking")
-    assert re.search(r"[\d.]+ s of about \d+ s · \d+ s elapsed", said), said
+    assert re.search(r"[\d.]+ s of about (\d+ min )?\d+ s · \d+ s elapsed", said), said
     # The live player has begun to play although the take is not finished.
     page.wait_for_function("(document.querySelector('#live audio')?.currentTime ?? 0) > 0.1")
     assert "ready" not in page.locator(STATUS).inner_text()
@@ -340,6 +346,33 @@ def test_a_reload_in_the_middle_is_followed_to_the_end_and_the_take_is_there(pag
     page.locator("#speak").get_by_text("Speak", exact=True).wait_for()
 
 
+def test_a_saved_voice_speaks_until_its_consent_is_withdrawn(
+    studio: Any, open_page: Any, references: list[Any]
+) -> None:
+    settings = Settings(home=studio.home)
+    voices = VoiceLibrary(settings, Store(settings.store_file))
+    clip = NewClip(references[0].clip, Transcript(references[0].transcript, "en"))
+    voices.add(
+        "Nora", [clip], ConsentRecord.given("permission", who="Nora & sons", statement="by letter"), language="en"
+    )
+    page = open_page(studio.url)
+    page.wait_for_timeout(500)
+    choose_voice(page, "Nora")
+    page.locator("#voice-about").get_by_text("Nora & sons: the speaker gave permission (by letter).").wait_for()
+    page.locator("#voice-clip audio").wait_for()
+    assert str(studio.home / "voices") not in page.content()
+    speak_and_wait(page, SENTENCE)
+    voices.withdraw_consent("Nora")
+    page.locator("#speak").click()
+    wait_for_status(page, "consent for Nora was withdrawn")
+    page.reload()
+    page.locator("#takes").get_by_text("Consent withdrawn").first.wait_for()
+    page.locator("#takes .take").first.click()
+    page.locator("#take-again").click()
+    wait_for_status(page, "consent for a voice of this take")
+    voices.remove("Nora")
+
+
 # Several pages
 
 
@@ -370,11 +403,14 @@ def answer_to_choosing(page: Any, take: str) -> str:
     """What the studio answers to a page that chooses a take by its id."""
     return page.evaluate(
         """async take => {
-            const list = gradio_config.components.find(each => each.props.elem_id === 'takes').id;
-            const event = gradio_config.dependencies.find(each => each.targets.some(([id, name]) => id === list && name === 'select'));
+            const { components, dependencies } = gradio_config;
+            const list = components.find(each => each.props.elem_id === 'takes').id;
+            const chosen = each => each.targets.some(([id, name]) => id === list && name === 'select');
             const session_hash = Math.random().toString(36).slice(2);
-            await fetch('gradio_api/queue/join', { method: 'POST', headers: { 'Content-Type': 'application/json' },
-                body: JSON.stringify({ data: [], event_data: { id: take }, fn_index: event.id, trigger_id: list, session_hash }) });
+            const fn_index = dependencies.find(chosen).id;
+            const asked = { data: [], event_data: { id: take }, fn_index, trigger_id: list, session_hash };
+            const headers = { 'Content-Type': 'application/json' };
+            await fetch('gradio_api/queue/join', { method: 'POST', headers, body: JSON.stringify(asked) });
             const reader = (await fetch(`gradio_api/queue/data?session_hash=${session_hash}`)).body.getReader();
             let answer = '';
             while (!answer.includes('process_completed')) {

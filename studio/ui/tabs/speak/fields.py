@@ -14,6 +14,7 @@ from studio.ui.services import Services
 from studio.ui.shown import card, error_sentence
 from studio.ui.tabs.speak.choices import MODEL_PICKS, SAMPLE_TEXT, SCENES, voice_card, voice_choices
 from studio.ui.tabs.speak.dialogue import create_dialogue, offer_in_dialogue, props_of, shown_if
+from studio.ui.tabs.speak.following import duration
 from studio.ui.tabs.speak.form import DIALOGUE, ONE_VOICE, Form, limits, lines_of
 from studio.ui.tabs.speak.staging import Staging, write_copy
 from studio.voices.languages import LANGUAGES
@@ -133,7 +134,8 @@ class Fields:
             return gr.skip(), gr.skip(), gr.skip()
         ids = [each.id for each in voices]
         chosen = selected if selected in ids else None
-        picker = gr.Dropdown(choices=voice_choices(voices), **({"value": chosen} if chosen else {}))
+        value: dict[str, Any] = {"value": chosen} if chosen else {}  # without one, what is chosen stays
+        picker = gr.Dropdown(choices=voice_choices(voices), **value)
         news = {"ids": ids, "selected": chosen, "at": secrets.token_hex(8)}
         return picker, offer_in_dialogue(voices), news
 
@@ -200,15 +202,10 @@ class Fields:
             num_takes = form.takes
         except StudioError:
             num_takes = 1
-        said = f"about {_duration(seconds)}"
+        said = f"about {duration(seconds)}"
         if num_takes > 1:
-            said += f" · {num_takes} takes, {_duration(num_takes * seconds)} together"
+            said += f" · {num_takes} takes, {duration(num_takes * seconds)} together"
         return f'<p class="expected">{said}</p>'
-
-
-def _duration(seconds: float) -> str:
-    whole = max(1, round(seconds))
-    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
 
 
 def _advanced(defaults: Form) -> list[Any]:

@@ -106,7 +106,7 @@ def progress(generation: Generation, host: EngineHost) -> str:
     else:
         done, expected = generation.generated_seconds, generation.expected_seconds
         head = "Speaking"
-        detail = f"{done:.1f} s of about {max(expected, 1):.0f} s · {math.floor(generation.elapsed)} s elapsed"
+        detail = f"{done:.1f} s of about {duration(expected)} · {math.floor(generation.elapsed)} s elapsed"
         # Speech may take longer than expected: a full bar would look like the end.
         share = 100 * min(done / max(expected, 0.1), 0.97)
         bar = f'<progress max="100" value="{share:.0f}" aria-label="Speaking"></progress>'
@@ -114,6 +114,12 @@ def progress(generation: Generation, host: EngineHost) -> str:
         f'<div class="card info progress"><strong role="status">{head}</strong> '
         f"<span>{escape(which + detail)}</span>{bar}</div>"
     )
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people."""
+    whole = max(1, round(seconds))
+    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
 
 
 def _stopped(generations: Sequence[Generation]) -> bool:

@@ -225,9 +225,10 @@ def _voices(take: Take) -> str:
 
 
 def _heading(take: Take) -> str:
+    detail = f"{escape(_voices(take))} · {take.seconds:.1f} s · {_time(take)}"
     return (
-        f'<h3 class="take-name" dir="auto" data-take="{escape(take.id)}">{escape(take.title)}</h3><p class="take-detail">{escape(_voices(take))} · '
-        f"{take.seconds:.1f} s · {_time(take)}</p>"
+        f'<h3 class="take-name" dir="auto" data-take="{escape(take.id)}">{escape(take.title)}</h3>'
+        f'<p class="take-detail">{detail}</p>'
     )
 
 

@@ -98,25 +98,26 @@ class Recorder:
 
     def _shown(self, draft: Draft, spoken: str) -> Updates:
         """Everything that is shown of a clip."""
-        form, now = self._form, draft.used
-        report = self._drafts.report(draft, spoken)
+        form, now, source = self._form, draft.used, draft.source()
+        final = draft.waveform(source)
+        report = self._drafts.report(draft, spoken, final)
         heard, needs_check = draft.transcript()
         best = report.window if report.window_ok else None
         best = best and Span(best.start + now.start, best.end + now.start)
         offer = f"Take the best part: {best.start:.1f} to {best.end:.1f} s" if best else ""
-        final = draft.waveform()
+        changed = draft.clean or draft.cut is not None
         label = "After: what the voice is made from" if draft.clean else "What the voice is made from"
         return {
             form.details: gr.Column(visible=True),
-            form.coach: coach_html(draft.source(), now, report),
+            form.coach: coach_html(source, now, report),
             form.window: gr.Button(offer, visible=best is not None),
             form.whole: gr.Button(visible=draft.cut is not None),
             form.clean: gr.Button("Put the noise back" if draft.clean else "Remove noise"),
             form.start: f"{now.start:.2f}",
             form.end: f"{now.end:.2f}",
-            form.before: gr.Audio(value=playable(draft.before()) if draft.clean else None, visible=draft.clean),
+            form.before: gr.Audio(value=playable(draft.before(source)) if draft.clean else None, visible=draft.clean),
             # Untouched it is the clip above, which has a player already.
-            form.used: gr.Audio(value=playable(final), label=label, visible=draft.clean or draft.cut is not None),
+            form.used: gr.Audio(value=playable(final) if changed else None, label=label, visible=changed),
             form.transcript: heard.text,
             form.heard: transcript_note(heard.model, needs_check),
             form.intake: "",
