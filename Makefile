@@ -13,7 +13,7 @@ run: $(VENV)/.run
 	@$(BIN)/python app.py
 
 test: $(VENV)/.test browser check
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .

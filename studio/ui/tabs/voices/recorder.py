@@ -299,22 +299,20 @@ class Recorder:
             )
         if not updates.get(form.heard) and (reason := self._services.transcriber.missing()):
             updates[form.heard] = f'<p class="hint">{reason}</p>'
-        asked = self._ground(ground)
-        return {
-            **updates,
+        asked = ground in NOTE_LABELS
+        remembered: Updates = {
             form.language: spoken,
-            form.passage: reading_html(spoken),
+            form.passage: reading_html(spoken) if spoken else "",
             form.ground: ground,
-            form.wording: asked[form.wording],
-            form.who: gr.Textbox(value=who, visible=ground in NOTE_LABELS),
-            form.note: gr.Textbox(
-                value=note,
-                visible=ground in NOTE_LABELS,
-                label=NOTE_LABELS.get(ground or "", NOTE_LABELS["permission"]),
-            ),
+            form.wording: wording_html(ground),
+            form.who: gr.Textbox(value=who, visible=True) if asked else "",
+            form.note: gr.Textbox(value=note, visible=True, label=NOTE_LABELS[ground or ""]) if asked else "",
             form.name: name,
             form.notes: notes,
+            form.transcript: updates.get(form.transcript),
         }
+        # Nothing empty is written: somebody may already be typing there.
+        return updates | {field: value or gr.skip() for field, value in remembered.items()}
 
 
 def _kept_sentence(voice: Voice) -> str:

@@ -81,7 +81,8 @@ class Shelf:
 
     def _wire(self) -> None:
         outputs, chosen = self.outputs, [self.search, self._list]
-        self.search.input(self._searched, chosen, outputs, trigger_mode="always_last", **_PRIVATE)
+        # Not "input", which hands over what stood there before the key was pressed.
+        self.search.change(self._searched, chosen, outputs, trigger_mode="always_last", **_PRIVATE)
         self._list.input(self._chosen, self._list, outputs, **_PRIVATE)
         self._clip.input(self._clip_chosen, [self._list, self._clip], outputs, **_PRIVATE)
         # Through the queue: a state that changes outside of it triggers nothing.
