@@ -15,7 +15,7 @@ from studio.system.report import (
     doctor,
     package_versions,
 )
-from studio.system.storage import empty_code_cache, folder_bytes, storage_summary
+from studio.system.storage import folder_bytes, storage_summary
 
 
 @pytest.fixture(scope="module")
