@@ -224,7 +224,7 @@ def test_several_takes_at_once_have_seeds_of_their_own(page: Any) -> None:
             page.wait_for_function(
                 "before => document.querySelector('#take-heading [data-take]').dataset.take !== before", arg=before
             )
-        seeds.add(page.locator("#take-facts tr", has_text="Seed").inner_text())
+        seeds.add(page.locator("#take-facts").get_by_role("row", name=re.compile("^Seed")).inner_text())
     assert len(seeds) == 3
 
 

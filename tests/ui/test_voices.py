@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -390,3 +391,44 @@ def test_the_passage_becomes_the_transcript_in_the_clips_language(studio: Any, o
     page.wait_for_function("document.querySelector('#transcript textarea').value.includes('النافذة')")
     box = page.locator("#transcript textarea")
     assert box.evaluate("element => getComputedStyle(element).unicodeBidi") == "plaintext"
+
+
+def test_a_locked_library_is_said_in_a_sentence_and_the_next_press_saves(
+    start_studio: Any, open_page: Any, clip: tuple[Path, str]
+) -> None:
+    studio = start_studio()
+    page = open_page(studio.url)
+    open_voices(page)
+    upload(page, clip[0])
+    says(page, "coach", "Speech")
+    page.locator("#transcript textarea").fill(clip[1])
+    other = sqlite3.connect(studio.home / "studio.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")  # another program writes and does not finish
+    save(page, "Patience")
+    assert "in use by another program" in says(page, "voice-outcome", "Not possible")
+    assert not list(studio.home.glob("voices/*/*"))
+    other.execute("ROLLBACK")
+    other.close()
+    page.locator("#save-voice").click()
+    says(page, "voice-outcome", "Patience is in your library")
+
+
+def test_a_voice_deleted_in_one_tab_stops_speaking_in_another(
+    start_studio: Any, open_page: Any, clip: tuple[Path, str]
+) -> None:
+    studio = start_studio()
+    first, second = open_page(studio.url), open_page(studio.url)
+    saved_voice(first, *clip, "Brief")
+    first.locator("#speak-with-it").click()
+    first.locator("#text textarea").fill(" ".join(["The quick brown fox jumps over the lazy dog."] * 200))
+    first.locator("#speak").click()
+    says(first, "status", "Speaking")
+    second.reload()
+    second.wait_for_selector("#speak")
+    open_voices(second)
+    second.locator("#voice-list").get_by_text("Brief").click()
+    second.locator("#delete-voice").click()
+    second.locator("#confirm-yes").click()
+    says(second, "shelf-outcome", "are deleted")
+    assert "Brief was deleted" in says(first, "status", "Not possible")
+    assert not list((studio.home / "takes").glob("*.flac"))

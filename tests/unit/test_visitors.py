@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -67,7 +68,10 @@ def answer(path: str, cookie: str | None = None) -> dict[bytes, bytes]:
         sent.append(message)
 
     headers = [(b"cookie", f"other=1; {COOKIE}={cookie}".encode())] if cookie else []
-    asyncio.run(VisitorCookie(app)({"type": "http", "path": path, "headers": headers}, None, send))
+    # In a thread of its own: a browser's tests may have left an event loop running in this one.
+    with ThreadPoolExecutor(1) as pool:
+        scope = {"type": "http", "path": path, "headers": headers}
+        pool.submit(lambda: asyncio.run(VisitorCookie(app)(scope, None, send))).result()
     return dict(sent[0]["headers"])
 
 

@@ -80,8 +80,8 @@ def lay_out_form() -> VoiceForm:
             label="What the voice is made from", interactive=False, visible=False, elem_id="used", buttons=[]
         )
         with gr.Accordion("Cut by seconds", open=False, elem_id="cut"), gr.Row(equal_height=True):
-            start = gr.Textbox(label="From second", max_length=12, elem_id="cut-start", min_width=90)
-            end = gr.Textbox(label="To second", max_length=12, elem_id="cut-end", min_width=90)
+            start = gr.Textbox(value="", label="From second", max_length=12, elem_id="cut-start", min_width=90)
+            end = gr.Textbox(value="", label="To second", max_length=12, elem_id="cut-end", min_width=90)
             cut = gr.Button("Cut", elem_id="cut-now", min_width=80)
     gr.Markdown(
         "### 3 · What is said in it\nWord for word: the model reads clip and text together.",
@@ -89,7 +89,7 @@ def lay_out_form() -> VoiceForm:
         elem_id="transcript-step",
     )
     transcript = gr.Textbox(
-        label="Transcript", placeholder="Type exactly what you hear.", lines=3, elem_id="transcript"
+        value="", label="Transcript", placeholder="Type exactly what you hear.", lines=3, elem_id="transcript"
     )
     transcribe = gr.Button("Write it for me", elem_id="transcribe", size="sm", elem_classes="quiet")
     heard = gr.HTML(elem_id="heard", padding=False)
@@ -101,11 +101,11 @@ def lay_out_form() -> VoiceForm:
         elem_id="consent",
     )
     wording = gr.HTML(elem_id="wording", padding=False)
-    who = gr.Textbox(label="Who speaks?", visible=False, max_length=200, elem_id="who")
-    note = gr.Textbox(label=NOTE_LABELS["permission"], visible=False, max_length=1000, elem_id="consent-note")
+    who = gr.Textbox(value="", label="Who speaks?", visible=False, max_length=200, elem_id="who")
+    note = gr.Textbox(value="", label=NOTE_LABELS["permission"], visible=False, max_length=1000, elem_id="consent-note")
     gr.Markdown("### 5 · Name it and keep it", elem_classes="step")
-    name = gr.Textbox(label="Name of the voice", placeholder="Anna", max_length=400, elem_id="voice-name")
-    notes = gr.Textbox(label="Notes (may stay empty)", max_length=4000, elem_id="voice-notes")
+    name = gr.Textbox(value="", label="Name of the voice", placeholder="Anna", max_length=400, elem_id="voice-name")
+    notes = gr.Textbox(value="", label="Notes (may stay empty)", max_length=4000, elem_id="voice-notes")
     with gr.Row(elem_classes="actions"):
         save = gr.Button("Save the voice", variant="primary", size="lg", elem_id="save-voice", scale=3)
         discard = gr.Button("Start over", size="lg", elem_id="discard", scale=1)

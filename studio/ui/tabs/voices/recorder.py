@@ -241,11 +241,11 @@ class Recorder:
         form = self._form
         try:
             draft = self._with_text(self._draft(kept, request), text, spoken)
-            consent = ConsentRecord.given(ground, who=who, statement=note)
+            consent = ConsentRecord.given(ground, who=who or "", statement=note or "")
             heard_language = draft.transcript()[0].language or ""
             language = spoken or (heard_language if heard_language in LANGUAGES else "")
             library = self._services.voices(request)
-            voice = library.add(name, [self._drafts.clip(draft)], consent, language=language, notes=notes)
+            voice = library.add(name, [self._drafts.clip(draft)], consent, language=language, notes=notes or "")
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
             return {form.outcome: card(error_sentence(error), "bad"), form.speak_now: gr.Button(visible=False)}
         self._drafts.forget(self._tab(kept, request))
