@@ -59,6 +59,10 @@ class Settings(BaseSettings):
     """Whether visitors may load another checkpoint for everyone; None: only where nobody but oneself can be a visitor,
     or where visitors log in."""
 
+    strangers: bool | None = None
+    """Whether people who do not know each other may visit, and get libraries of their own; None: yes, unless only this
+    machine is listened on or visitors log in. To be set behind a reverse proxy on the same machine."""
+
     @field_validator("home")
     @classmethod
     def _expand_home(cls, home: Path) -> Path:
@@ -81,6 +85,8 @@ class Settings(BaseSettings):
         Where only oneself can visit, or where visitors log in (there is one login for all), page and command line share
         one library.
         """
+        if self.strangers is not None:
+            return self.strangers
         return not (self._own_machine or bool(self.username and self.password))
 
     @property

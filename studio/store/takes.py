@@ -104,3 +104,9 @@ def mark_withdrawn(session: Session, owner: str, voice_id: str, when: datetime |
 
 def _folded(text: str) -> str:
     return unicodedata.normalize("NFKC", " ".join(text.split())).casefold()
+
+
+def any_with(session: Session, owner: str, voice_ids: set[str]) -> bool:
+    """Whether one of these voices speaks in a take of the library."""
+    spoken = session.exec(select(TakeRow.voices).where(TakeRow.owner == owner))
+    return any(voice.get("id") in voice_ids for voices in spoken for voice in voices)

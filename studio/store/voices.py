@@ -52,3 +52,9 @@ def withdrawn(session: Session, voice_ids: Iterable[str]) -> dict[str, datetime 
         select(VoiceRow.id, VoiceRow.consent_withdrawn_at).where(col(VoiceRow.id).in_(list(voice_ids)))
     ).all()
     return dict(rows)  # type: ignore[arg-type]
+
+
+def clip_files(session: Session, voice_id: str) -> set[str] | None:
+    """Names of the files that a voice has; None where there is no such voice, whoever's."""
+    row = session.get(VoiceRow, voice_id)
+    return None if row is None else {clip.file for clip in row.clips}

@@ -73,6 +73,11 @@ class TakeLibrary:
                 return len(records.matching(session, self.owner, search, starred=starred))
             return records.count(session, self.owner, starred=starred)
 
+    def any_with(self, voice_ids: set[str]) -> bool:
+        """Whether one of these voices has spoken."""
+        with self._store.reading() as session:
+            return records.any_with(session, self.owner, voice_ids)
+
     def take(self, take_id: str) -> Take:
         """One take. Raises StudioError where there is none of that id."""
         with self._store.reading() as session:

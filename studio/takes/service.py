@@ -149,6 +149,9 @@ class TakeService:
             pass
         speech = stream.speech
         write_audio(speech.waveform, path)
+        if not stream.may_speak():  # withdrawn while it was being written
+            path.unlink(missing_ok=True)
+            stream.refuse_withdrawn()
         if not keep:
             row = row_of(speech, request, stream.voices, stream.checkpoint, owner=owner, adapter="")
             row.id = ""
@@ -156,5 +159,8 @@ class TakeService:
         try:
             take = library.keep(speech, request, stream.voices, stream.checkpoint)
         except StudioError as error:
+            if not stream.may_speak():
+                path.unlink(missing_ok=True)
+                raise
             raise StudioError(f"{error} The speech itself was written to {path.name}.") from error
         return SpokenFile(path, speech, take)

@@ -84,7 +84,7 @@ class TakeStream:
             return next(self._stream)
         except StopIteration:
             self.may_speak()  # what was spoken since the last time counts, too
-            self._refuse_withdrawn()
+            self.refuse_withdrawn()
             raise
 
     @property
@@ -105,7 +105,7 @@ class TakeStream:
     @property
     def speech(self) -> Speech:
         """The whole; raises StudioError before the stream has ended, when it was cancelled, or may not be kept."""
-        self._refuse_withdrawn()
+        self.refuse_withdrawn()
         return self._stream.speech
 
     def may_speak(self) -> bool:
@@ -121,6 +121,7 @@ class TakeStream:
         """Cancel and let go of the memory at once; from the thread that iterates."""
         self._stream.close()
 
-    def _refuse_withdrawn(self) -> None:
+    def refuse_withdrawn(self) -> None:
+        """Raise StudioError if a voice was found to be withdrawn or deleted."""
         if self._watch.sentence is not None:
             raise StudioError(self._watch.sentence)

@@ -43,7 +43,7 @@ def lay_out(services: Services) -> gr.Blocks:
             with gr.Tab("Speak", id="speak"):
                 speak = create_speak_tab(services, remembered)
             with gr.Tab("System", id="system") as system_tab:
-                create_system_tab(system_tab, services)
+                create_system_tab(system_tab, services, speak.made)
         gr.HTML(f'<footer class="licences">{ATTRIBUTION}. Built with Meta Llama 3.</footer>', padding=False)
 
         _show_host(services, banner)
@@ -56,10 +56,11 @@ def lay_out(services: Services) -> gr.Blocks:
 
         def after_news(told: dict[str, Any], request: gr.Request) -> tuple[Any, ...]:
             there = gr.Tabs(selected="speak") if told["go"] else gr.skip()
-            return there, *speak.offer(request, told["select"])
+            # The takes too: a withdrawn consent marks them.
+            return there, f"news {told['count']}", *speak.offer(request, told["select"])
 
         voices.news.change(voices.offer, voices.offer_inputs, voices.offer_outputs, **_PRIVATE)
-        voices.news.change(after_news, voices.news, [tabs, *speak.voice_updates], **_PRIVATE)
+        voices.news.change(after_news, voices.news, [tabs, speak.made, *speak.voice_updates], **_PRIVATE)
         walk.wire(page, tabs, _PRIVATE)
     return page
 

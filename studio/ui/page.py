@@ -99,14 +99,14 @@ def _clear_old(settings: Settings, services: Any) -> None:
     from studio.voices.library import clear_remains as clear_voices
 
     while True:
-        clear_old(settings.page_cache_folder)
-        clear_old(settings.drafts_folder)
         try:
+            clear_old(settings.page_cache_folder)
+            clear_old(settings.drafts_folder)
             if settings.store_file.exists():
                 clear_voices(settings, services.store)
                 clear_takes(settings, services.store)
-        except StudioError as error:
-            log.warning("remains were not cleared: %s", error)
+        except Exception:  # whatever it is, the next hour must come
+            log.exception("remains were not cleared")
         time.sleep(3600)
 
 

@@ -13,6 +13,7 @@ from studio.takes.generations import Generations
 from studio.takes.library import TakeLibrary
 from studio.takes.service import TakeService
 from studio.ui.visitors import owner_of
+from studio.voices.drafts import Drafts
 from studio.voices.library import VoiceLibrary
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Services:
     take_service: TakeService
     generations: Generations
     transcriber: Transcriber
+    drafts: Drafts
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Services:
@@ -40,6 +42,7 @@ class Services:
             take_service,
             Generations(take_service),
             Transcriber(settings.asr_model, device=settings.device),
+            Drafts(settings),
         )
 
     @property

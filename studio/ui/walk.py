@@ -54,7 +54,7 @@ class Walk:
         try:
             own = {voice.id for voice in self._services.voices(request).voices() if not voice.preset}
             takes = self._services.takes(request)
-            if any(voice.id in own for take in takes.takes(limit=50) for voice in take.voices):
+            if own and takes.any_with(own):
                 return 3
             if own:
                 return 2

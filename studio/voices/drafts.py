@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import shutil
 import threading
 from dataclasses import asdict, dataclass, replace
@@ -40,20 +41,20 @@ class Draft:
     """What is known of an unsaved clip. All times are seconds of the whole recording, ``source``.
 
     Attributes:
+        id: another recording, another id: a slow step never writes what it learnt of one recording onto the next.
         cut: the part that is used; None for all of it.
         clean: noise is removed from it.
         heard: what is said, with times counted from the start of ``heard_in``.
         heard_in: the part that ``heard`` belongs to.
-        name: of the file it came from, for people.
     """
 
     folder: Path
+    id: str
     seconds: float
     cut: Span | None = None
     clean: bool = False
     heard: Transcript | None = None
     heard_in: Span | None = None
-    name: str = ""
 
     @property
     def used(self) -> Span:
@@ -96,17 +97,20 @@ class Drafts:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._reports: dict[Any, ClipReport] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
-    def begin(self, tab: str, path: Path, name: str = "") -> Draft:
+    def begin(self, tab: str, path: Path) -> Draft:
         """Take a recording in, in place of what the tab had. Raises StudioError for what cannot be read or kept."""
         waveform = read_audio(path, max_seconds=MAX_SOURCE_SECONDS)
         folder = self._folder(tab)
-        shutil.rmtree(folder, ignore_errors=True)
+        draft = Draft(folder, secrets.token_hex(8), waveform.duration)
         try:
-            folder.mkdir(parents=True)
-            write_audio(waveform, folder / _SOURCE)
-            return self._kept(Draft(folder, waveform.duration, name=name))
+            with self._lock:
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir(parents=True)
+                write_audio(waveform, folder / _SOURCE)
+                self._write(draft)
+            return draft
         except OSError as error:
             raise StudioError(f"The clip cannot be kept ({error.strerror}): free some space and try again.") from error
         except StudioError:
@@ -115,7 +119,9 @@ class Drafts:
 
     def of(self, tab: str) -> Draft | None:
         """The tab's unsaved clip, if it has one."""
-        folder = self._folder(tab)
+        return self._read(self._folder(tab))
+
+    def _read(self, folder: Path) -> Draft | None:
         try:
             stored = json.loads((folder / _STATE).read_text(encoding="utf-8"))
             if not (folder / _SOURCE).is_file():
@@ -141,29 +147,34 @@ class Drafts:
         if span is not None:
             part = trim(draft.source(), span.start, span.end)
             span = Span(span.start, span.start + part.duration)
-        return self._kept(replace(draft, cut=span))
+        too_long = (span or Span(0.0, draft.seconds)).duration > self._settings.max_reference_seconds
+        return self._changed(draft, cut=span, clean=draft.clean and not too_long)
 
     def clean(self, draft: Draft, on: bool) -> Draft:
-        """Remove the noise, or put it back."""
-        return self._kept(replace(draft, clean=on))
+        """Remove the noise, or put it back. Raises StudioError for more than can be used anyway."""
+        if on:
+            self._refuse_long(draft)
+        return self._changed(draft, clean=on)
 
     def typed(self, draft: Draft, text: str, language: str = "") -> Draft:
         """A person typed or changed what is said in the part that is used; word times follow where they can."""
         present, _ = draft.transcript()
         changed = retimed(present, text, duration=draft.used.duration)
-        return self._kept(
-            replace(draft, heard=replace(changed, language=language or changed.language), heard_in=draft.used)
-        )
+        heard = replace(changed, language=language or changed.language)
+        return self._changed(draft, heard=heard, heard_in=draft.used)
 
     def transcribed(self, draft: Draft, transcriber: Transcriber, language: str = "") -> Draft:
         """Let a model write down what is said. Raises StudioError where it cannot."""
+        self._refuse_long(draft)
+        heard = transcriber.transcribe(draft.waveform(), language=language or None)
+        return self._changed(draft, heard=heard, heard_in=draft.used)
+
+    def _refuse_long(self, draft: Draft) -> None:
         limit = self._settings.max_reference_seconds
         if draft.used.duration > limit:
             raise StudioError(
                 f"This is {draft.used.duration:.0f} s, and at most {limit:.0f} s can be used: take a part of it first."
             )
-        heard = transcriber.transcribe(draft.waveform(), language=language or None)
-        return self._kept(replace(draft, heard=heard, heard_in=draft.used))
 
     def report(self, draft: Draft, language: str = "", waveform: Waveform | None = None) -> ClipReport:
         """What the coach says about the part that is used; ``waveform`` spares making it again.
@@ -201,17 +212,26 @@ class Drafts:
             raise ValueError("a tab's name is 32 hexadecimal digits")
         return self._settings.drafts_folder / tab
 
-    def _kept(self, draft: Draft) -> Draft:
+    def _changed(self, draft: Draft, **changes: Any) -> Draft:
+        """Change these fields of what lies on the disk now, and no others. Raises StudioError for another recording."""
+        with self._lock:
+            present = self._read(draft.folder)
+            if present is None or present.id != draft.id:
+                raise StudioError("The clip was replaced or removed in the meantime: look at it again.")
+            changed = replace(present, **changes)
+            self._write(changed)
+        return changed
+
+    def _write(self, draft: Draft) -> None:
         state: dict[str, Any] = {
+            "id": draft.id,
             "seconds": draft.seconds,
             "cut": draft.cut,
             "clean": draft.clean,
             "heard": draft.heard and {**asdict(draft.heard), "words": words_as_json(draft.heard.words)},
             "heard_in": draft.heard_in,
-            "name": draft.name,
         }
         atomic_write_bytes(draft.folder / _STATE, json.dumps(state).encode())
-        return draft
 
 
 def _span(stored: list[float] | None) -> Span | None:

@@ -321,16 +321,21 @@ class VoiceLibrary:
 
 
 def clear_remains(settings: Settings, store: Store) -> int:
-    """Remove folders of clips that no voice has any more, left by a process that was killed; returns how many."""
-    removed = 0
+    """Remove clips that no voice has any more, left by a process that was killed; returns how many."""
+    removed, oldest = 0, now().timestamp() - 3600  # a file is written before its row: leave what is young
     for folder in settings.voices_folder.iterdir() if settings.voices_folder.is_dir() else ():
         with store.reading() as session:
-            known = records.withdrawn(session, [folder.name])
-        # A folder is written before its row: leave what is young.
+            known = records.clip_files(session, folder.name)
         with suppress(OSError):
-            if not known and now().timestamp() - folder.stat().st_mtime > 3600:
-                shutil.rmtree(folder)
-                removed += 1
+            if known is None:
+                if folder.stat().st_mtime < oldest:
+                    shutil.rmtree(folder)
+                    removed += 1
+                continue
+            for path in folder.iterdir():
+                if path.name not in known and path.stat().st_mtime < oldest:
+                    path.unlink()
+                    removed += 1
     return removed
 
 

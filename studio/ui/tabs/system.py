@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 import gradio as gr
@@ -19,8 +20,8 @@ from studio.ui.shown import card, error_sentence, size, table
 _AGES = [("a week", 7), ("a month", 30), ("a year", 365), ("no time at all: every take without a star", 0)]
 
 
-def create_system_tab(tab: gr.Tab, services: Services) -> None:
-    """Lay the tab out and wire it."""
+def create_system_tab(tab: gr.Tab, services: Services, made: gr.State) -> None:
+    """Lay the tab out and wire it. ``made`` changes whenever there are other takes."""
     service, settings = services.take_service, services.settings
     with gr.Row(equal_height=False):
         with gr.Column(min_width=320):
@@ -70,7 +71,7 @@ def create_system_tab(tab: gr.Tab, services: Services) -> None:
     ):
         done = button.click(action, inputs, outcome, concurrency_id="gpu", api_visibility="private")
         done.then(machine, None, facts, **private)
-    clean.click(_take_cleaner(services), days, cleaned, **private).then(machine, None, facts, **private)
+    clean.click(_take_cleaner(services), days, [cleaned, made], **private).then(machine, None, facts, **private)
     codes.click(_code_cleaner(settings), None, cleaned, **private).then(machine, None, facts, **private)
     gr.on([refresh.click, tab.select], machine, None, facts, **private)
 
@@ -126,14 +127,15 @@ def _unloader(service: TakeService, settings: Settings) -> Any:
 
 
 def _take_cleaner(services: Services) -> Any:
-    def clean(days: int | None, request: gr.Request) -> str:
+    def clean(days: int | None, request: gr.Request) -> tuple[str, Any]:
         try:
             if days not in {value for _, value in _AGES}:
                 raise StudioError("Choose an age from the list.")
             removed = services.takes(request).clear(older_than_days=days)
-            return card(f"{removed} {'take is' if removed == 1 else 'takes are'} deleted.", "good")
+            said = card(f"{removed} {'take is' if removed == 1 else 'takes are'} deleted.", "good")
+            return said, f"cleaned {secrets.token_hex(4)}"
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
-            return card(error_sentence(error), "bad")
+            return card(error_sentence(error), "bad"), gr.skip()
 
     return clean
 

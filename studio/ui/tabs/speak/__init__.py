@@ -24,6 +24,12 @@ _NEWS_SECONDS = 300.0
 """For how long after its end a generation is still news to a page that comes back."""
 
 
+_LOSSY = (
+    "This take has voices that the form cannot show, so they are left out here: `python -m studio take again` speaks it "
+    "exactly as it was."
+)
+
+
 @dataclass(frozen=True)
 class SpeakTab:
     """What the page needs of the tab.
@@ -34,12 +40,14 @@ class SpeakTab:
             there is none. A chosen voice that is gone is let go.
         restore: fills the tab as it was before a reload, and follows what still speaks.
         restore_outputs: outputs for what :attr:`restore` returns.
+        made: to be changed whenever there are other takes, or other marks on them.
     """
 
     voice_updates: list[Any]
     offer: Callable[..., tuple[Any, ...]]
     restore: Callable[[Any, gr.Request], list[Any]]
     restore_outputs: list[Any]
+    made: gr.State
 
 
 def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
@@ -56,6 +64,7 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
                 speak = gr.Button("Speak", variant="primary", size="lg", elem_id="speak", scale=3)
                 stop = gr.Button("Stop", size="lg", elem_id="stop", interactive=False, scale=1, min_width=100)
             status = gr.HTML(elem_id="status", padding=False)
+            keep = gr.Button("Try to keep it again", visible=False, elem_id="keep-again")
             live = gr.Audio(
                 label="Live", streaming=True, autoplay=True, interactive=False, visible=False, elem_id="live", buttons=[],
             )  # fmt: skip
@@ -86,6 +95,21 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
         said = outcome(generations) if generations and all(each.ended for each in generations) else gr.skip()
         return *busy(False), said, hidden_live()
 
+    def offer_to_keep(ids: Any, request: gr.Request) -> Any:
+        """What was spoken to its end and could not be saved waits for room on the disk."""
+        return gr.Button(visible=any(each.can_keep_again for each in found(services, request, ids)))
+
+    def keep_again(ids: Any, request: gr.Request) -> tuple[Any, ...]:
+        waiting = [each for each in found(services, request, ids) if each.can_keep_again]
+        try:
+            kept = [each.keep_again() for each in waiting]
+        except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
+            return card(error_sentence(error), "bad"), gr.skip(), gr.skip(), gr.skip()
+        if not kept:
+            said = card("There is nothing to keep here any more: speak it again.", "bad")
+            return said, gr.Button(visible=False), gr.skip(), gr.skip()
+        return outcome(waiting), gr.Button(visible=False), kept[-1].id, f"kept {kept[-1].id}"
+
     def failed() -> tuple[Any, ...]:
         return *busy(False), card("The connection to the studio was lost: reload the page.", "bad")
 
@@ -96,10 +120,12 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
         except Exception as error:  # noqa: BLE001
             return [*fields.unchanged, card(error_sentence(error), "bad")]
         form, gone = Form.of_take(take).with_voices_of(voices)
-        said = card("These are the settings of the take, its seed included.")
-        if take.can_repeat or gone:
-            why = take.can_repeat or "A voice of this take is no longer in the library: choose another."
-            said = card(why, "warn")
+        why = take.can_repeat
+        if gone:
+            why = why or "A voice of this take is no longer in the library: choose another."
+        elif not form.says_all_of(take):
+            why = why or _LOSSY
+        said = card(why, "warn") if why else card("These are the settings of the take, its seed included.")
         return [*fields.fill(form, voices), said]
 
     def restore(known: Any, request: gr.Request) -> list[Any]:
@@ -129,6 +155,8 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
         trigger_mode="multiple",
         **{**PRIVATE, "concurrency_limit": _MAX_FOLLOWERS},
     )
+    followed.then(offer_to_keep, watched, keep, **PRIVATE)
+    keep.click(keep_again, watched, [status, keep, takes.shown, takes.made], **PRIVATE)
     followed.failure(failed, None, [speak, stop, status], **PRIVATE)
     stop.click(stop_now, watched, [speak, stop, status, live], **PRIVATE)
     live.stop(hidden_live, None, live, **PRIVATE)  # heard to its end
@@ -137,7 +165,11 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
         None, None, None, js="() => document.getElementById('mode')?.scrollIntoView({block: 'center'})", **PRIVATE
     )
     return SpeakTab(
-        fields.offered, fields.offer, restore, [*fields.filled, status, speak, stop, watched, takes.shown, takes.made]
+        fields.offered,
+        fields.offer,
+        restore,
+        [*fields.filled, status, speak, stop, watched, takes.shown, takes.made],
+        takes.made,
     )
 
 

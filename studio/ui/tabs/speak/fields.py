@@ -91,7 +91,7 @@ class Fields:
         self._news.change(
             self._settle,
             [self._news, self._voice, self._text],
-            [self._voice, self._text, self._mode, self._one_voice, self._dialogue],
+            [self._voice, self._text, self._mode, self._one_voice, self._dialogue, self._about],
             **RAW,
         )
         # Typed values never leave the browser for this: they are there again after a reload.
@@ -141,13 +141,15 @@ class Fields:
 
     # Events
 
-    def _settle(self, news: dict[str, Any], chosen: Any, typed: Any) -> list[Any]:
+    def _settle(self, news: dict[str, Any], chosen: Any, typed: Any, request: gr.Request) -> list[Any]:
         """After an offer: a chosen voice that is gone is let go, and a new one gets a sample text to read."""
         if news["selected"] is None:
             gone = bool(chosen) and chosen not in news["ids"]
-            return [gr.Dropdown(value=MODEL_PICKS) if gone else gr.skip(), *[gr.skip()] * 4]
+            # The card too: the consent of the chosen voice may just have been withdrawn.
+            about = gr.skip() if gone else self._choose_voice(chosen, request)[0]
+            return [gr.Dropdown(value=MODEL_PICKS) if gone else gr.skip(), *[gr.skip()] * 4, about]
         sample = gr.skip() if isinstance(typed, str) and typed.strip() else SAMPLE_TEXT
-        return [gr.skip(), sample, ONE_VOICE, gr.Column(visible=True), gr.HTML(visible=shown_if(False))]
+        return [gr.skip(), sample, ONE_VOICE, gr.Column(visible=True), gr.HTML(visible=shown_if(False)), gr.skip()]
 
     def _count_typed(self, values: dict[Any, Any]) -> str:
         return self._count(self.typed(values))

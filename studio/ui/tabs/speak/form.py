@@ -94,6 +94,12 @@ class Form:
         lines = _script_of(take)
         return replace(form, mode=DIALOGUE, dialogue=lines, text="", voice=MODEL_PICKS) if lines else form
 
+    def says_all_of(self, take: Take) -> bool:
+        """Whether the fields hold every voice of a take; those described freely on the command line they cannot."""
+        voices = {line["voice"] for line in self.dialogue} if self.mode == DIALOGUE else {self.voice}
+        described = set((take.settings.get("descriptions") or {}).values())
+        return {voice.id for voice in take.voices} <= voices and described <= {words for _, words in DESCRIBED.values()}
+
     def with_voices_of(self, voices: Sequence[Voice]) -> tuple[Form, bool]:
         """The form without voices that are not among these, and whether it had any."""
         ids = {MODEL_PICKS, *DESCRIBED, *(each.id for each in voices)}

@@ -19,7 +19,8 @@ class VoicesTab:
     """What the page needs of the tab.
 
     Attributes:
-        news: changes whenever the library did: ``{"count", "select": id of a voice or None, "go": to Speak or not}``.
+        news: changes whenever the library did: ``{"count", "open": the voice that the library shows, "select": a voice for
+            *Speak* to choose, "go": to *Speak* or not}``.
         restore: fills the tab on arrival, from what the browser remembers.
         offer: shows the library anew; takes the search and the news.
     """
@@ -34,12 +35,12 @@ class VoicesTab:
 
 def create_voices_tab(services: Services, remembered: gr.JSON) -> VoicesTab:
     """Lay the tab out and wire it."""
-    news = gr.State({"count": 0, "select": None, "go": False})
+    news = gr.State({"count": 0, "open": None, "select": None, "go": False})
     with gr.Row(equal_height=False, elem_classes="voices-columns"):
         with gr.Column(scale=6, min_width=320):
             recorder = Recorder(services, lay_out_form(), remembered, news)
         with gr.Column(scale=5, min_width=320):
-            shelf = Shelf(services, remembered, news)
+            shelf = Shelf(services, recorder, news)
 
     def restore(kept: Any, request: gr.Request) -> dict[Any, Any]:
         return {**recorder.restore(kept, request), **shelf.offer(request)}

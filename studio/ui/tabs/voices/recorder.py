@@ -24,7 +24,7 @@ from studio.ui.tabs.voices.words import (
     wording_html,
 )
 from studio.ui.visitors import tab_of
-from studio.voices.drafts import Draft, Drafts
+from studio.voices.drafts import Draft
 from studio.voices.languages import LANGUAGES
 from studio.voices.passages import passage
 from studio.voices.voice import ConsentRecord, Voice
@@ -43,8 +43,10 @@ class Recorder:
 
     def __init__(self, services: Services, form: VoiceForm, remembered: gr.JSON, news: gr.State) -> None:
         self._services, self._form, self._remembered, self._news = services, form, remembered, news
-        self._drafts = Drafts(services.settings)
+        self._drafts = services.drafts
         self._saved = gr.State(None)
+        # The recording that this page shows: a copy of the tab shares its drafts.
+        self._shown_id = gr.State("")
         self._wire()
 
     @property
@@ -52,12 +54,17 @@ class Recorder:
         """Components that :meth:`restore` may change."""
         form = self._form
         return list(
-            dict.fromkeys([*form.of_clip, *form.typed, form.wording, form.passage, form.outcome, form.speak_now])
+            dict.fromkeys([*self.of_clip, *form.typed, form.wording, form.passage, form.outcome, form.speak_now])
         )
+
+    @property
+    def of_clip(self) -> list[Any]:
+        """Components that show the clip, and which one it is."""
+        return [*self._form.of_clip, self._shown_id]
 
     def _wire(self) -> None:
         form, context = self._form, [self._form.language, self._form.transcript, self._remembered]
-        clip_outputs = form.of_clip
+        clip_outputs = self.of_clip
         form.clip.stop_recording(self._recorded, [form.clip, *context], clip_outputs, **_BUSY)
         form.clip.upload(self._uploaded, [form.clip, *context], clip_outputs, **_BUSY)
         form.clip.clear(self._cleared, self._remembered, clip_outputs, **_PRIVATE)
@@ -85,12 +92,12 @@ class Recorder:
         )  # fmt: skip
         everything = list(dict.fromkeys([*self.restored, form.clip, self._saved, self._news]))
         gr.on(
-            form.save.click, self._save, [*form.typed, self._remembered, self._news], everything,
+            form.save.click, self._save, [*form.typed, self._remembered, self._news, self._shown_id], everything,
             concurrency_limit=2, **_BUSY,
         )  # fmt: skip
         form.discard.click(self._start_over, self._remembered, everything, **_PRIVATE)
         form.speak_now.click(
-            lambda voice, told: {"count": told["count"] + 1, "select": voice, "go": True},
+            lambda voice, told: {"count": told["count"] + 1, "open": voice, "select": voice, "go": True},
             [self._saved, self._news], self._news, **_PRIVATE,
         )  # fmt: skip
 
@@ -121,6 +128,7 @@ class Recorder:
             form.transcript: heard.text,
             form.heard: transcript_note(heard.model, needs_check),
             form.intake: "",
+            self._shown_id: draft.id,
         }
 
     def _nothing(self, said: str = "") -> Updates:
@@ -133,6 +141,7 @@ class Recorder:
             form.used: gr.Audio(value=None, visible=False),
             form.heard: "",
             form.intake: said,
+            self._shown_id: "",
         }
 
     def _tab(self, kept: Any, request: gr.Request) -> str:
@@ -165,7 +174,7 @@ class Recorder:
         try:
             tab = self._tab(kept, request)
             earlier = self._drafts.of(tab)
-            draft = self._drafts.begin(tab, Path(path), Path(path).name)
+            draft = self._drafts.begin(tab, Path(path))
             # Somebody who records again reads the same text again; another file says something else.
             keeps_text = keeps_text or earlier is None
             if keeps_text:
@@ -236,11 +245,11 @@ class Recorder:
 
     def _save(
         self, spoken: str, text: str, name: str, ground: str | None, who: str, note: str, notes: str,
-        kept: Any, told: dict[str, Any], request: gr.Request,
+        kept: Any, told: dict[str, Any], shown: str, request: gr.Request,
     ) -> Updates:  # fmt: skip
         form = self._form
         try:
-            draft = self._with_text(self._draft(kept, request), text, spoken)
+            draft = self.shown_draft(kept, shown, text, spoken, request)
             consent = ConsentRecord.given(ground, who=who or "", statement=note or "")
             heard_language = draft.transcript()[0].language or ""
             language = spoken or (heard_language if heard_language in LANGUAGES else "")
@@ -248,20 +257,41 @@ class Recorder:
             voice = library.add(name, [self._drafts.clip(draft)], consent, language=language, notes=notes or "")
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
             return {form.outcome: card(error_sentence(error), "bad"), form.speak_now: gr.Button(visible=False)}
-        self._drafts.forget(self._tab(kept, request))
+        self.forget(kept, request)
         return {
-            **self._emptied(),
+            **self.emptied(),
             form.outcome: card(_kept_sentence(voice), "good"),
             form.speak_now: gr.Button(f"Hear {voice.name} speak", visible=True),
             self._saved: voice.id,
-            self._news: {"count": told["count"] + 1, "select": voice.id, "go": False},
+            self._news: {"count": told["count"] + 1, "open": voice.id, "select": voice.id, "go": False},
         }
 
     def _start_over(self, kept: Any, request: gr.Request) -> Updates:
         self._drafts.forget(self._tab(kept, request))
-        return {**self._emptied(), self._form.outcome: "", self._form.speak_now: gr.Button(visible=False)}
+        return {**self.emptied(), self._form.outcome: "", self._form.speak_now: gr.Button(visible=False)}
 
-    def _emptied(self) -> Updates:
+    def shown_draft(self, kept: Any, shown: str, text: str, spoken: str, request: gr.Request) -> Draft:
+        """The clip that this page shows, with the text beside it. Raises StudioError for none, or another one."""
+        draft = self._draft(kept, request)
+        if draft.id != shown:
+            raise StudioError("The clip was replaced in another tab: reload this page, and look at it again.")
+        return self._with_text(draft, text, spoken)
+
+    def forget(self, kept: Any, request: gr.Request) -> None:
+        """The clip was saved."""
+        self._drafts.forget(self._tab(kept, request))
+
+    @property
+    def to_save(self) -> list[Any]:
+        """Inputs of :meth:`shown_draft`, in its order."""
+        return [self._remembered, self._shown_id, self._form.transcript, self._form.language]
+
+    def emptied_clip(self) -> Updates:
+        """The form without its clip; what was typed about a voice stays."""
+        return {**self._nothing(), self._form.transcript: ""}
+
+    def emptied(self) -> Updates:
+        """The form without a clip."""
         form = self._form
         return {
             **self._nothing(),
@@ -294,7 +324,8 @@ class Recorder:
             updates[form.intake] = card(error_sentence(error), "bad")
         if isinstance(kept, dict) and kept.get("interrupted") is True:
             updates[form.intake] = card(
-                "The page was reloaded in the middle of a recording, so that recording is lost: record it again.",
+                "The page was reloaded in the middle of a recording: what there is of it comes back here in a moment; if it "
+                "does not, record it again.",
                 "warn",
             )
         if not updates.get(form.heard) and (reason := self._services.transcriber.missing()):

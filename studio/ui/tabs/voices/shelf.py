@@ -11,10 +11,10 @@ import gradio as gr
 from studio.errors import StudioError
 from studio.ui.services import Services
 from studio.ui.shown import card, error_sentence
+from studio.ui.tabs.voices.recorder import Recorder
 from studio.ui.tabs.voices.words import LANGUAGE_CHOICES, playable
-from studio.ui.visitors import tab_of
-from studio.voices.drafts import Drafts
 from studio.voices.languages import LANGUAGES
+from studio.voices.naming import name_key
 from studio.voices.transcript import retimed
 from studio.voices.voice import Voice, VoiceClip
 
@@ -27,12 +27,12 @@ class Shelf:
     """Lays the library out and wires it.
 
     Args:
+        recorder: the form, whose clip may be added to a voice.
         news: the page's word that the library changed; see :class:`studio.ui.tabs.voices.VoicesTab`.
     """
 
-    def __init__(self, services: Services, remembered: gr.JSON, news: gr.State) -> None:
-        self._services, self._remembered, self._news = services, remembered, news
-        self._drafts = Drafts(services.settings)
+    def __init__(self, services: Services, recorder: Recorder, news: gr.State) -> None:
+        self._services, self._recorder, self._news = services, recorder, news
         self._lay_out()
         self._wire()
 
@@ -46,7 +46,7 @@ class Shelf:
         self._empty = gr.HTML(elem_id="voice-list-empty", padding=False)
         with gr.Column(visible=False, elem_id="voice-panel") as self._panel:
             self._facts = gr.HTML(elem_id="voice-facts", padding=False)
-            self._clip = gr.Radio(label="Clips", choices=[], visible=False, elem_id="voice-clip")
+            self._clip = gr.Radio(label="Clips", choices=[], visible=False, elem_id="clip-choice")
             self._player = gr.Audio(label="Clip", interactive=False, elem_id="voice-player", buttons=[])
             with gr.Row(elem_classes="actions"):
                 self._speak = gr.Button("Speak with it", variant="primary", size="sm", elem_id="voice-speak")
@@ -67,7 +67,7 @@ class Shelf:
                 with gr.Row(elem_classes="actions"):
                     self._yes = gr.Button("Yes", size="sm", variant="stop", elem_id="confirm-yes")
                     self._no = gr.Button("No, keep it", size="sm", elem_id="confirm-no")
-            self._wish = gr.State("")
+            self._wish = gr.State(("", ""))  # what was asked, and of which voice
         self._outcome = gr.HTML(elem_id="shelf-outcome", padding=False)
 
     @property
@@ -90,18 +90,21 @@ class Shelf:
         with_news = [*outputs, self._news]
         edited = [self._name, self._language, self._notes, self._transcript]
         self._save.click(self._edit, [*chosen, self._news, self._clip, *edited], with_news, **_PRIVATE)
-        self._more.click(self._add_clip, [*chosen, self._news, self._remembered], with_news, **_PRIVATE)
+        added = list(dict.fromkeys([*with_news, *self._recorder.restored]))
+        self._more.click(self._add_clip, [*chosen, self._news, *self._recorder.to_save], added, **_PRIVATE)
         self._less.click(self._remove_clip, [*chosen, self._news, self._clip], with_news, **_PRIVATE)
         for button, wish in ((self._withdraw, "withdraw"), (self._delete, "delete")):
             button.click(self._asks(wish), self._list, outputs, queue=False, **_PRIVATE)
         self._no.click(
-            lambda: (gr.Column(visible=False), ""), None, [self._confirm, self._wish], queue=False, **_PRIVATE
+            lambda: (gr.Column(visible=False), ("", "")), None, [self._confirm, self._wish], queue=False, **_PRIVATE
         )
         self._yes.click(self._confirmed, [*chosen, self._news, self._wish], with_news, **_PRIVATE)
 
     # Showing
 
-    def offer(self, request: gr.Request, search: str = "", selected: str | None = None) -> Updates:
+    def offer(
+        self, request: gr.Request, search: str = "", selected: str | None = None, clip_id: str | None = None
+    ) -> Updates:
         """The list anew, with one voice opened if it is in it."""
         try:
             voices = self._services.voices(request).voices(search or "")
@@ -112,33 +115,39 @@ class Shelf:
         return {
             self._list: gr.Radio(choices=[(_line(v), v.id) for v in voices], value=opened.id if opened else None),
             self._empty: empty,
-            **(self._opened(opened, request) if opened else {self._panel: gr.Column(visible=False)}),
+            **(self._opened(opened, request, clip_id) if opened else {self._panel: gr.Column(visible=False)}),
         }
 
     def offer_news(self, search: str, told: dict[str, Any], request: gr.Request) -> Updates:
         """The list after the library changed elsewhere on the page."""
-        return self.offer(request, search, told.get("select"))
+        return self.offer(request, search, told.get("open"), told.get("clip"))
 
     def _searched(self, search: str, selected: str | None, request: gr.Request) -> Updates:
         return {self._outcome: "", **self.offer(request, search, selected)}
 
     def _chosen(self, selected: str | None, request: gr.Request) -> Updates:
-        return self._guarded(lambda: self._opened(self._services.voices(request).voice(selected or ""), request))
+        return self._clip_chosen(selected, None, request)
 
     def _clip_chosen(self, selected: str | None, clip_id: str | None, request: gr.Request) -> Updates:
         return self._guarded(
-            lambda: self._opened(self._services.voices(request).voice(selected or ""), request, clip_id)
+            lambda: (
+                {self._outcome: ""}
+                | self._opened(self._services.voices(request).voice(selected or ""), request, clip_id)
+            )
         )
 
     def _opened(self, voice: Voice, request: gr.Request, clip_id: str | None = None) -> Updates:
         clip = next((clip for clip in voice.clips if clip.id == clip_id), voice.clips[0] if voice.clips else None)
         several, own = len(voice.clips) > 1, not voice.preset
-        sound = None
+        sound, damage = None, ""
         if clip is not None and clip.is_there:
-            sound = playable(self._services.voices(request).read_clip(voice, clip))
+            try:
+                sound = playable(self._services.voices(request).read_clip(voice, clip))
+            except StudioError as error:  # damaged: the voice can still be looked at, mended and deleted
+                damage = str(error)
         return {
             self._panel: gr.Column(visible=True),
-            self._facts: _facts(voice, clip),
+            self._facts: _facts(voice, clip, damage),
             self._clip: gr.Radio(
                 choices=[(f"Clip {n}, {c.seconds:.1f} s", c.id) for n, c in enumerate(voice.clips, 1)],
                 value=clip.id if clip else None,
@@ -155,7 +164,6 @@ class Shelf:
             self._danger: gr.Row(visible=own),
             self._withdraw: gr.Button(interactive=voice.consent.withdrawn_at is None),
             self._confirm: gr.Column(visible=False),
-            self._outcome: "",
         }
 
     def _guarded(self, do: Callable[[], Updates]) -> Updates:
@@ -167,16 +175,17 @@ class Shelf:
     # Changing
 
     def _told(self, *, go: bool = False) -> Callable[..., dict[str, Any]]:
-        return lambda selected, told: {"count": told["count"] + 1, "select": selected, "go": go}
+        return lambda selected, told: {"count": told["count"] + 1, "open": selected, "select": selected, "go": go}
 
     def _after(
-        self, request: gr.Request, search: str, told: dict[str, Any], voice_id: str | None, said: str
-    ) -> Updates:
+        self, request: gr.Request, search: str, told: dict[str, Any], voice_id: str | None, said: str,
+        clip_id: str | None = None,
+    ) -> Updates:  # fmt: skip
         """The list and the rest of the page after a change."""
         return {
-            **self.offer(request, search, voice_id),
+            **self.offer(request, search, voice_id, clip_id),
             self._outcome: card(said, "good"),
-            self._news: {"count": told["count"] + 1, "select": voice_id, "go": False},
+            self._news: {"count": told["count"] + 1, "open": voice_id, "clip": clip_id, "select": None, "go": False},
         }
 
     def _edit(
@@ -185,26 +194,30 @@ class Shelf:
     ) -> Updates:  # fmt: skip
         def do() -> Updates:
             library = self._services.voices(request)
-            voice = library.edit(selected or "", name=name, language=language or "", notes=notes)
+            voice = library.voice(selected or "")
+            if name_key(name or "") != name_key(voice.name):
+                library.free_name(name)  # before anything is changed
             clip = next((c for c in voice.clips if c.id == clip_id), voice.clips[0] if voice.clips else None)
             if clip is not None and (clip.transcript.text != text.strip() or clip.needs_check):
                 said = retimed(clip.transcript, text.strip(), duration=clip.seconds)
-                voice = library.correct_transcript(voice.id, clip.id, said)
-            return self._after(request, search, told, voice.id, f"{voice.name} is changed.")
+                library.correct_transcript(voice.id, clip.id, said)
+            voice = library.edit(voice.id, name=name, language=language or "", notes=notes)
+            return self._after(request, search, told, voice.id, f"{voice.name} is changed.", clip and clip.id)
 
         return self._guarded(do)
 
     def _add_clip(
-        self, search: str, selected: str | None, told: dict[str, Any], kept: Any, request: gr.Request
-    ) -> Updates:
+        self, search: str, selected: str | None, told: dict[str, Any],
+        kept: Any, shown: str, text: str, spoken: str, request: gr.Request,
+    ) -> Updates:  # fmt: skip
         def do() -> Updates:
-            draft = self._drafts.of(tab_of(request, self._services.settings, kept))
-            if draft is None:
-                raise StudioError(
-                    "There is no clip in the form: record or upload another one of the same person first."
-                )
-            voice = self._services.voices(request).add_clip(selected or "", self._drafts.clip(draft))
-            return self._after(request, search, told, voice.id, f"{voice.name} has {len(voice.clips)} clips now.")
+            draft = self._recorder.shown_draft(kept, shown, text, spoken, request)
+            voice = self._services.voices(request).add_clip(selected or "", self._services.drafts.clip(draft))
+            self._recorder.forget(kept, request)
+            said = f"{voice.name} has {len(voice.clips)} clips now."
+            return self._recorder.emptied_clip() | self._after(
+                request, search, told, voice.id, said, voice.clips[-1].id
+            )
 
         return self._guarded(do)
 
@@ -230,7 +243,7 @@ class Shelf:
                 return {
                     self._confirm: gr.Column(visible=True),
                     self._question: card(question, "warn"),
-                    self._wish: wish,
+                    self._wish: (wish, voice.id),
                 }
 
             return self._guarded(do)
@@ -238,14 +251,16 @@ class Shelf:
         return ask
 
     def _confirmed(
-        self, search: str, selected: str | None, told: dict[str, Any], wish: str, request: gr.Request
+        self, search: str, selected: str | None, told: dict[str, Any], wish: tuple[str, str], request: gr.Request
     ) -> Updates:
         def do() -> Updates:
             library = self._services.voices(request)
-            if wish == "delete":
+            if wish[1] != selected:  # another voice was chosen since the question
+                return {self._confirm: gr.Column(visible=False)}
+            if wish[0] == "delete":
                 voice = library.remove(selected or "")
                 return self._after(request, search, told, None, f"{voice.name} and its files are deleted.")
-            if wish == "withdraw":
+            if wish[0] == "withdraw":
                 voice = library.withdraw_consent(selected or "")
                 return self._after(request, search, told, voice.id, f"The consent for {voice.name} is withdrawn.")
             return {self._confirm: gr.Column(visible=False)}
@@ -265,7 +280,7 @@ def _line(voice: Voice) -> str:
     return f"{voice.name}\n{' · '.join(fact for fact in facts if fact)}"
 
 
-def _facts(voice: Voice, clip: VoiceClip | None) -> str:
+def _facts(voice: Voice, clip: VoiceClip | None, damage: str) -> str:
     consent = voice.consent
     right = consent.shown_ground[0].upper() + consent.shown_ground[1:]
     rows = [
@@ -283,7 +298,8 @@ def _facts(voice: Voice, clip: VoiceClip | None) -> str:
     body = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td dir="auto">{escape(value)}</td></tr>' for name, value in rows
     )
-    said = card(voice.trouble, "bad") if voice.trouble else ""
+    trouble = voice.trouble or damage
+    said = card(trouble, "bad") if trouble else ""
     if clip is not None and clip.needs_check:
         said += card("The transcript was not cut with the clip: check it word for word, and save it.", "warn")
     remarks = _remarks(clip)
