@@ -356,6 +356,7 @@ def test_a_clip_gone_from_the_disk_is_said_in_a_sentence(
     studio = start_studio()
     page = open_page(studio.url)
     saved_voice(page, *clip, "Lost")
+    says(page, "voice-facts", "Lost")  # the library has opened it
     for file in (studio.home / "voices").rglob("*.flac"):
         file.unlink()
     page.locator("#voice-list").get_by_text("Kathleen").click()
