@@ -43,10 +43,6 @@ def create_system_tab(tab: gr.Tab, services: Services, made: gr.State) -> None:
                 load = gr.Button("Load", variant="primary", interactive=allowed, elem_id="load-checkpoint")
                 unload = gr.Button("Free its memory", interactive=allowed, elem_id="unload-checkpoint")
             outcome = gr.HTML(elem_id="checkpoint-outcome", padding=False)
-        with gr.Column(min_width=320):
-            gr.Markdown("### This machine", elem_classes="step")
-            facts = gr.HTML(elem_id="machine-facts", padding=False)
-            refresh = gr.Button("Refresh", size="sm", elem_id="refresh-system", elem_classes="quiet")
             gr.Markdown("### Make room", elem_classes="step")
             days = gr.Dropdown(
                 _AGES, value=30, label="Delete takes without a star that are older than", elem_id="clean-age"
@@ -55,6 +51,10 @@ def create_system_tab(tab: gr.Tab, services: Services, made: gr.State) -> None:
                 clean = gr.Button("Delete these takes", size="sm", elem_id="clean-takes")
                 codes = gr.Button("Empty the code cache", size="sm", interactive=allowed, elem_id="clean-codes")
             cleaned = gr.HTML(elem_id="clean-outcome", padding=False)
+        with gr.Column(min_width=320):
+            gr.Markdown("### This machine", elem_classes="step")
+            facts = gr.HTML(elem_id="machine-facts", padding=False)
+            refresh = gr.Button("Refresh", size="sm", elem_id="refresh-system", elem_classes="quiet")
     with gr.Row(equal_height=False):
         with gr.Column(min_width=320):
             gr.HTML(table(list(LICENCES), "Licences"), padding=False)
