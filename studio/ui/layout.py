@@ -38,7 +38,7 @@ def lay_out(services: Services) -> gr.Blocks:
         remembered = gr.JSON(visible=False)
         walk = Walk(services)
         with gr.Tabs(selected="speak") as tabs:
-            with gr.Tab("Voices", id="voices"):
+            with gr.Tab("Voices", id="voices") as voices_tab:
                 voices = create_voices_tab(services, remembered)
             with gr.Tab("Speak", id="speak"):
                 speak = create_speak_tab(services, remembered)
@@ -59,6 +59,7 @@ def lay_out(services: Services) -> gr.Blocks:
             # The takes too: a withdrawn consent marks them.
             return there, f"news {told['count']}", *speak.offer(request, told["select"])
 
+        voices_tab.select(_warm_up_coach, None, None, queue=False, **_PRIVATE)
         voices.news.change(voices.offer, voices.offer_inputs, voices.offer_outputs, **_PRIVATE)
         voices.news.change(after_news, voices.news, [tabs, speak.made, *speak.voice_updates], **_PRIVATE)
         walk.wire(page, tabs, _PRIVATE)
@@ -94,12 +95,19 @@ def _load_quietly(host: EngineHost) -> None:
         return  # the banner shows why, from the host's status
     except Exception:  # a bug: the banner says that it failed, the log says how
         log.exception("the checkpoint could not be loaded")
-    finally:
-        _warm_up_coach()
+
+
+_coach_is_warm = threading.Event()
 
 
 def _warm_up_coach() -> None:
-    """Load the coach's models before somebody waits for them with a clip in hand."""
+    """Load the coach's models while somebody records, rather than when they wait with a clip in hand."""
+    if not _coach_is_warm.is_set():
+        _coach_is_warm.set()
+        threading.Thread(target=_listen_once, daemon=True).start()
+
+
+def _listen_once() -> None:
     for voice in preset_voices()[:1]:
         try:
             examine(read_audio(voice.clips[0].path))

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -81,8 +82,8 @@ class Studio:
         self._output.close()
 
 
-@pytest.fixture(scope="session")
-def start_studio(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Iterator[Callable[..., Studio]]:
+@contextmanager
+def studios_of(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Iterator[Callable[..., Studio]]:
     """Starts studios, each in a home of its own; all are stopped at the end."""
     studios: list[Studio] = []
 
@@ -90,15 +91,25 @@ def start_studio(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path
         studios.append(Studio(tmp_path_factory.mktemp("home"), checkpoint, **options))
         return studios[-1]
 
-    yield start
-    for studio in studios:
-        studio.stop()
+    try:
+        yield start
+    finally:
+        for studio in studios:
+            studio.stop()
+
+
+@pytest.fixture
+def start_studio(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Iterator[Callable[..., Studio]]:
+    """Starts studios for one test: they end with it, so that they do not slow down the tests after it."""
+    with studios_of(tmp_path_factory, tiny_checkpoint) as start:
+        yield start
 
 
 @pytest.fixture(scope="session")
-def studio(start_studio: Callable[..., Studio]) -> Studio:
+def studio(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Iterator[Studio]:
     """One studio shared by the tests that do not change it."""
-    return start_studio()
+    with studios_of(tmp_path_factory, tiny_checkpoint) as start:
+        yield start()
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from studio.settings import Settings
 from studio.store.store import Store
 from studio.voices.library import VoiceLibrary
 from studio.voices.voice import ConsentRecord, NewClip
+from tests.ui.conftest import studios_of
 
 STATUS = "#status"
 SENTENCE = "Hello there, how are you today?"
@@ -99,9 +100,10 @@ def fact(status: str, name: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def own_studio(start_studio: Any) -> Any:
+def own_studio(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Any:
     """Visitors are strangers here, so that each page begins without takes."""
-    return start_studio(STUDIO_HOST="0.0.0.0")
+    with studios_of(tmp_path_factory, tiny_checkpoint) as start:
+        yield start(STUDIO_HOST="0.0.0.0")
 
 
 @pytest.fixture

@@ -65,7 +65,7 @@ def clip(kathleen: dict[Path, str], tmp_path_factory: pytest.TempPathFactory) ->
     return path, f"{said} {also}"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def listening(start_studio: Any, asr_model: Path) -> Any:
     """A studio with a model that writes transcripts."""
     return start_studio(STUDIO_ASR_MODEL=str(asr_model))
