@@ -253,6 +253,7 @@ def test_a_dialogue_is_written_line_by_line_with_the_keyboard_and_spoken(page: A
     page.locator("#speak").click()
     next_take(page, "")
     page.get_by_text("How it was made").click()
+    page.locator("#take-facts tr").first.wait_for()  # the panel unfolds
     facts = page.locator("#take-facts").inner_text()
     assert "[Kathleen] Hi Ben! [Man] Hello. [Kathleen] How was it?" in " ".join(facts.split())
     assert re.search(r"Voice of Man\s+picked by the model, masculine", facts)
