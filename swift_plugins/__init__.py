@@ -1,1 +1,4 @@
-"""The ms-swift plugin for Higgs Audio v2. Empty until the training plugin lands (see docs/ARCHITECTURE.md)."""
+"""The ms-swift external plugin for Higgs Audio v2. ``register.py`` is the file that ms-swift is given; ``launch.py`` gives it.
+
+Prompt, codes and labels come from ``studio.engine``, which speaks with the same ones.
+"""

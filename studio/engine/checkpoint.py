@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import errno
 import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, Literal
@@ -208,6 +210,17 @@ def _weights_size(folder: Path, shown: str) -> int:
     return sum((folder / shard).stat().st_size for shard in shards)
 
 
+def weight_names(folder: Path) -> set[str]:
+    """Names of the weights of a checkpoint folder that :func:`find_checkpoint` found whole."""
+    from safetensors import safe_open
+
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        return set(json_object(index)["weight_map"])
+    with safe_open(folder / "model.safetensors", framework="numpy") as weights:
+        return set(weights.keys())
+
+
 def _find_codec(folder: Path, shown: str) -> Path:
     if (folder / CODEC_FOLDER).is_dir():
         return folder / CODEC_FOLDER
@@ -266,45 +279,22 @@ def load_checkpoint(
         StudioError: not enough memory, damaged or missing weights, or files gone since they were found.
     """
     import torch
-    from transformers import (
-        AutoTokenizer,
-        DacFeatureExtractor,
-        HiggsAudioV2ForConditionalGeneration,
-        HiggsAudioV2TokenizerModel,
-    )
+    from transformers import AutoTokenizer, HiggsAudioV2ForConditionalGeneration
     from transformers.utils import logging as transformers_logging
 
     place = pick_device(device)
     dtype: Any = "auto" if precision == "auto" else getattr(torch, precision)
     warnings = _check_memory(files, place, precision)
     model_class: Any = HiggsAudioV2ForConditionalGeneration
-    codec_class: Any = HiggsAudioV2TokenizerModel
-    options: dict[str, Any] = {"output_loading_info": True, "local_files_only": True}
-    if place == "cuda":
-        options["device_map"] = {"": place}  # tensor by tensor onto the GPU, so that the host need not hold them all
+    options = _loading_options(place)
     transformers_logging.disable_progress_bar()  # the studio says itself what it loads
-    try:
+    with _sentences_for(files, place):
         model, report = model_class.from_pretrained(files.folder, dtype=dtype, use_text_head=text_head, **options)
-        codec_model, codec_report = codec_class.from_pretrained(files.codec_folder, **options)
         tokenizer = AutoTokenizer.from_pretrained(files.folder, local_files_only=True)
-        feature_extractor = _feature_extractor(files, codec_model, DacFeatureExtractor)
-        # transformers fills what a file lacks with random weights and goes on; such a model speaks noise.
-        lacking = sorted({*report["missing_keys"], *codec_report["missing_keys"]} - _NOT_USED_IN_SPEECH)
-        if lacking:
-            raise StudioError(
-                f"{files.shown_name} lacks {len(lacking)} weights, among them {lacking[0]}: download or copy it again."
-            )
+        _refuse_lacking(files, report["missing_keys"])
         model.to(place).eval()
-        codec_model.to(place).eval()
-    except StudioError:
-        raise
-    except Exception as error:
-        sentence = _why_not_loaded(files, place, error)
-        if sentence is None:
-            raise
-        raise StudioError(sentence) from error
+    codec_model, feature_extractor = load_codec(files, place)
     model.requires_grad_(False)
-    codec_model.requires_grad_(False)
     return Checkpoint(
         files,
         model,
@@ -315,6 +305,53 @@ def load_checkpoint(
         str(model.dtype).removeprefix("torch."),
         warnings,
     )
+
+
+def load_codec(files: CheckpointFiles, device: str) -> tuple[Any, Any]:
+    """The codec of a checkpoint alone: its model in eval mode on ``device``, and its feature extractor.
+
+    Raises:
+        StudioError: as :func:`load_checkpoint`.
+    """
+    from transformers import DacFeatureExtractor, HiggsAudioV2TokenizerModel
+
+    codec_class: Any = HiggsAudioV2TokenizerModel
+    with _sentences_for(files, device):
+        model, report = codec_class.from_pretrained(files.codec_folder, **_loading_options(device))
+        _refuse_lacking(files, report["missing_keys"])
+        feature_extractor = _feature_extractor(files, model, DacFeatureExtractor)
+        model.to(device).eval()
+    model.requires_grad_(False)
+    return model, feature_extractor
+
+
+def _loading_options(device: str) -> dict[str, Any]:
+    options: dict[str, Any] = {"output_loading_info": True, "local_files_only": True}
+    if device == "cuda":
+        options["device_map"] = {"": device}  # tensor by tensor onto the GPU, so that the host need not hold them all
+    return options
+
+
+def _refuse_lacking(files: CheckpointFiles, missing: Iterable[str]) -> None:
+    """transformers fills what a file lacks with random weights and goes on; such a model speaks noise."""
+    if lacking := sorted(set(missing) - _NOT_USED_IN_SPEECH):
+        raise StudioError(
+            f"{files.shown_name} lacks {len(lacking)} weights, among them {lacking[0]}: download or copy it again."
+        )
+
+
+@contextmanager
+def _sentences_for(files: CheckpointFiles, place: str) -> Iterator[None]:
+    """Turn what transformers raises over these files into a StudioError."""
+    try:
+        yield
+    except StudioError:
+        raise
+    except Exception as error:
+        sentence = _why_not_loaded(files, place, error)
+        if sentence is None:
+            raise
+        raise StudioError(sentence) from error
 
 
 _NOT_USED_IN_SPEECH = {"semantic_model.masked_spec_embed"}

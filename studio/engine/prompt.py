@@ -7,11 +7,11 @@ The layout is Llama-3's, with a scene inside the system turn and each clip as an
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from studio.engine.labels import apply_delay, num_delayed_rows
+from studio.engine.labels import IGNORED, apply_delay, audio_labels, num_delayed_rows
 from studio.errors import StudioError
 
 if TYPE_CHECKING:
@@ -41,10 +41,21 @@ _BROKEN = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Turn:
-    """One turn after the system turn. ``text`` is what a user turn says; an assistant turn is one clip and has none."""
+    """One turn after the system turn.
+
+    Attributes:
+        text: what a user turn says. An assistant turn with a text answers in writing; without one it is a clip.
+        trained: whether a model in training learns to give this (assistant) turn; speaking ignores it.
+    """
 
     role: Literal["user", "assistant"]
     text: str = ""
+    trained: bool = False
+
+    @property
+    def is_clip(self) -> bool:
+        """Whether codes stand here, not words."""
+        return self.role == "assistant" and not self.text
 
 
 @dataclass(frozen=True)
@@ -82,7 +93,7 @@ class Conversation:
     @property
     def num_clips(self) -> int:
         """Number of clips that belong to the turns."""
-        return sum(turn.role == "assistant" for turn in self.turns)
+        return sum(turn.is_clip for turn in self.turns)
 
 
 def refuse_control_tokens(text: str, what: str) -> str:
@@ -135,20 +146,25 @@ def speech_conversation(
 
 def render(conversation: Conversation, *, generation_prompt: bool = True) -> str:
     """The prompt, character for character; each ``<|AUDIO_OUT|>`` stands for one clip."""
-    parts = [BEGIN_OF_TEXT, _turn("system", conversation.system_content)]
+    text = "".join(piece for piece, _ in _pieces(conversation))
+    return text + _header("assistant") + AUDIO_BOS if generation_prompt else text
+
+
+def _pieces(conversation: Conversation) -> Iterator[tuple[str, bool]]:
+    """The conversation in pieces, each with whether its text tokens are trained; a clip is the piece ``AUDIO``."""
+    yield BEGIN_OF_TEXT + _header("system") + conversation.system_content + END_OF_TURN, False
     for turn in conversation.turns:
-        parts.append(_turn(turn.role, turn.text.strip() if turn.role == "user" else AUDIO_BOS + AUDIO + AUDIO_EOS))
-    if generation_prompt:
-        parts.append(_header("assistant") + AUDIO_BOS)
-    return "".join(parts)
+        yield _header(turn.role), False
+        if turn.is_clip:
+            yield AUDIO_BOS, turn.trained
+            yield AUDIO, False  # its rows are trained by the audio heads; to the text head they are no words
+            yield AUDIO_EOS + END_OF_TURN, turn.trained
+        else:
+            yield turn.text.strip() + END_OF_TURN, turn.trained
 
 
 def _header(role: str) -> str:
     return f"<|start_header_id|>{role}<|end_header_id|>\n\n"
-
-
-def _turn(role: str, content: str) -> str:
-    return _header(role) + content + END_OF_TURN
 
 
 def native_messages(conversation: Conversation, clips: Sequence[Any] = ()) -> list[dict[str, Any]]:
@@ -189,23 +205,86 @@ class PromptInputs:
 def encode_prompt(
     conversation: Conversation, clips: Sequence[torch.Tensor], *, tokenizer: Any, stream_bos_id: int, stream_eos_id: int
 ) -> PromptInputs:
-    """Tokenize a conversation and lay its clips out in the delay pattern.
+    """Tokenize a conversation up to where the model is to speak, and lay its clips out in the delay pattern.
 
     Args:
-        clips: codes of each assistant turn's clip, shape (num_codebooks, num_frames).
+        clips: codes of each clip, shape (num_codebooks, num_frames), in turn order.
+    """
+    expanded = _expand(conversation, clips)
+    text = "".join(piece for piece, _ in expanded) + _header("assistant") + AUDIO_BOS
+    # The rendered text opens with <|begin_of_text|> itself; a second one from the tokenizer would change every position.
+    ids = tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids
+    return PromptInputs(ids, _audio_rows(clips, stream_bos_id, stream_eos_id), render(conversation))
+
+
+@dataclass(frozen=True)
+class TrainingInputs:
+    """A whole conversation with what is to be learnt from it. ``IGNORED`` marks what is not.
+
+    Attributes:
+        input_ids, labels: shape (num_tokens,); ``labels`` are those of the text head, position for position.
+        audio_rows, audio_labels: shape (num_rows, num_codebooks), the rows of all clips in order; none without clips.
+    """
+
+    input_ids: torch.Tensor
+    labels: torch.Tensor
+    audio_rows: torch.Tensor | None
+    audio_labels: torch.Tensor | None
+
+
+def encode_training(
+    conversation: Conversation, clips: Sequence[torch.Tensor], *, tokenizer: Any, stream_bos_id: int, stream_eos_id: int
+) -> TrainingInputs:
+    """The conversation as training sees it: the prompt of :func:`encode_prompt`, the answer after it, and the labels.
+
+    Of a trained clip the text head learns ``<|audio_out_bos|>``, ``<|audio_eos|>`` and ``<|eot_id|>``, as in the original
+    collator (``tests/data/labels.json``), and the audio heads its codes with one stream-EOS each.
+
+    Args:
+        clips: codes of each clip, shape (num_codebooks, num_frames), in turn order.
+        tokenizer: a fast one, since labels are placed by the characters that a token stands for.
     """
     import torch
 
+    expanded = _expand(conversation, clips)
+    text = "".join(piece for piece, _ in expanded)
+    # One tokenization of the whole, as when speaking: pieces tokenized apart could fall into other tokens.
+    tokens = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    ids = torch.tensor(tokens["input_ids"])
+    labels = torch.full_like(ids, IGNORED)
+    starts = torch.tensor([start for start, _ in tokens["offset_mapping"]])
+    position = 0
+    for piece, trained in expanded:
+        if trained:
+            inside = (starts >= position) & (starts < position + len(piece))
+            labels[inside] = ids[inside]
+        position += len(piece)
+    trained_clips = [turn.trained for turn in conversation.turns if turn.is_clip]
+    rows = _audio_rows(clips, stream_bos_id, stream_eos_id)
+    wanted = [audio_labels(codes, eos_id=stream_eos_id) for codes in clips]
+    for clip_labels, trained in zip(wanted, trained_clips, strict=True):
+        if not trained:
+            clip_labels.fill_(IGNORED)
+    return TrainingInputs(ids, labels, rows[0] if rows is not None else None, torch.cat(wanted) if wanted else None)
+
+
+def _expand(conversation: Conversation, clips: Sequence[torch.Tensor]) -> list[tuple[str, bool]]:
+    """The pieces of a conversation, with one audio token for each row of its clips."""
     if len(clips) != conversation.num_clips:
         raise ValueError(f"{conversation.num_clips} clips are expected, {len(clips)} were given")
-    text = render(conversation)
-    pieces = text.split(AUDIO)
-    expanded = pieces[0]
-    for codes, piece in zip(clips, pieces[1:], strict=True):
-        num_codebooks, num_frames = codes.shape
-        delayed = num_codebooks - 1
-        expanded += AUDIO * (num_delayed_rows(num_frames, num_codebooks) - delayed) + AUDIO_DELAY * delayed + piece
-    # The rendered text opens with <|begin_of_text|> itself; a second one from the tokenizer would change every position.
-    ids = tokenizer(expanded, add_special_tokens=False, return_tensors="pt").input_ids
-    rows = [apply_delay(codes, bos_id=stream_bos_id, eos_id=stream_eos_id) for codes in clips]
-    return PromptInputs(ids, torch.cat(rows)[None] if rows else None, text)
+    remaining = iter(clips)
+    expanded: list[tuple[str, bool]] = []
+    for piece, trained in _pieces(conversation):
+        if piece == AUDIO:
+            num_codebooks, num_frames = next(remaining).shape
+            delayed = num_codebooks - 1
+            piece = AUDIO * (num_delayed_rows(num_frames, num_codebooks) - delayed) + AUDIO_DELAY * delayed
+        expanded.append((piece, trained))
+    return expanded
+
+
+def _audio_rows(clips: Sequence[torch.Tensor], bos_id: int, eos_id: int) -> torch.Tensor | None:
+    import torch
+
+    rows = [apply_delay(codes, bos_id=bos_id, eos_id=eos_id) for codes in clips]
+    return torch.cat(rows)[None] if rows else None

@@ -1,0 +1,80 @@
+"""What happens beside the training: learning rates into the log, a stop that saves, checkpoints that load."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from peft import PeftModel
+from swift.callbacks import TrainerCallback, callbacks_map
+from swift.utils import get_logger
+
+from swift_plugins.complete import complete_checkpoint
+
+CALLBACK = "higgs-audio"
+
+logger = get_logger()
+
+
+class HiggsAudioCallback(TrainerCallback):
+    """One callback for every run; see the methods."""
+
+    def __init__(self, args: Any, trainer: Any) -> None:
+        super().__init__(args, trainer)
+        self._stop_asked = False
+        self._stopping = False
+        # Not ms-swift's graceful_exit: it also obeys a file /tmp/stop, which anybody on the machine can make.
+        signal.signal(signal.SIGTERM, self._ask_to_stop)
+
+    def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
+        self._stop_asked = True
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """After SIGTERM: save and end. In a run of several processes all of them stop at the same step."""
+        asked = self._stop_asked
+        if dist.is_available() and dist.is_initialized():
+            anywhere = torch.tensor([int(asked)], device=args.device)
+            dist.all_reduce(anywhere, op=dist.ReduceOp.MAX)
+            asked = bool(anywhere.item())
+        if asked and not self._stopping:
+            self._stopping = True
+            logger.info("SIGTERM: saving step %d and ending", state.global_step)
+        if self._stopping:
+            control.should_save = True
+            control.should_training_stop = True
+
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any
+    ) -> None:
+        """Log both learning rates: ms-swift gives that of the first group alone."""
+        optimizer = self.trainer.optimizer
+        if logs is None or "learning_rate" not in logs or optimizer is None:
+            return
+        groups = getattr(optimizer, "param_groups", [])
+        rates = {group["part"]: group["lr"] for group in groups if "part" in group}
+        if "text" in rates:
+            logs["learning_rate"] = rates["text"]
+        if "audio" in rates:
+            logs["audio_learning_rate"] = rates["audio"]
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Stand before the callbacks that write logs, so that what is added here is written too."""
+        callbacks = self.trainer.callback_handler.callbacks
+        callbacks.remove(self)
+        callbacks.insert(0, self)
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """A full-parameter checkpoint becomes a folder that transformers and the studio load. Adapters are left as they are."""
+        model = self.trainer.accelerator.unwrap_model(self.trainer.model)
+        if state.is_world_process_zero and not isinstance(model, PeftModel):
+            folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            complete_checkpoint(folder, Path(model.model_dir), link_codec=True)
+
+
+def register() -> None:
+    """Make ``--callbacks higgs-audio`` known to ms-swift. Idempotent."""
+    callbacks_map[CALLBACK] = HiggsAudioCallback

@@ -1,0 +1,145 @@
+"""``python -m swift_plugins.launch sft …``: ms-swift with this plugin, arguments as ms-swift has them.
+
+It does what the bare ``swift`` command leaves to the user. It installs the import guard before anything imports torchaudio.
+It fills in what makes the plugin complete, wherever that is not given. And it runs ms-swift in this very process (under
+torchrun in as many as asked for), because a signal to the wrapper that the ``swift`` command is would leave the trainer
+running.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import studio.engine  # noqa: F401  installs the import guard
+from studio.errors import StudioError
+from swift_plugins.arguments import Arguments
+
+_PLUGIN = Path(__file__).with_name("register.py")
+_COMMANDS = ("sft", "export")
+
+USAGE = """python -m swift_plugins.launch sft --model DIR --dataset rows.jsonl [any argument of `swift sft`]
+python -m swift_plugins.launch export --adapters CHECKPOINT --merge_lora true --output_dir DIR
+python -m swift_plugins.launch export --model CHECKPOINT --output_dir DIR      (a full-parameter checkpoint)
+
+Beside ms-swift's own arguments:
+  --text_loss_weight X, --audio_loss_weight X      factors of the two losses (1)
+  --codebook_loss_weights X X …                    a factor for each codebook (all 1)
+  --auxiliary_loss_weight X                        z-loss (0: off)
+  --audio_lr_ratio X                               learning rate of the audio parameters, as a ratio of --learning_rate (2)
+  --target_modules text_attention text_ffn audio_ffn
+  --skip_bad_rows true                             leave bad rows out and count them, instead of stopping
+  --code_cache DIR                                 where codes of clips are kept
+Guide: docs/training.md"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status. A user's mistake is one line on stderr."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    command = argv[0].replace("_", "-") if argv else ""
+    if command in ("", "-h", "--help"):
+        print(USAGE)  # noqa: T201
+        return 0 if argv else 2
+    try:
+        if command not in _COMMANDS:
+            raise StudioError(f"'{command}' is not a command of this launcher: use {' or '.join(_COMMANDS)}.")
+        if command == "sft":
+            return _train(Arguments(_expanded(argv[1:])))
+        from swift_plugins.export import export
+
+        export(Arguments(_expanded(argv[1:])))
+    except StudioError as error:
+        print(f"Error: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+def _expanded(argv: list[str]) -> list[str]:
+    """A leading config file (YAML or JSON) as the arguments that ms-swift makes of it."""
+    if argv and argv[0].endswith((".json", ".yaml", ".yml")):
+        if not Path(argv[0]).is_file():
+            raise StudioError(f"The config file {argv[0]} does not exist: check its path.")
+        from swift.cli.main import parse_yaml_args
+
+        parse_yaml_args(argv)
+    return argv
+
+
+def training_arguments(arguments: Arguments) -> Arguments:
+    """The arguments of a run with everything filled in that is not given.
+
+    Raises:
+        StudioError: an argument that this plugin cannot work with.
+    """
+    filled = arguments.copy()
+    filled.move_options_to_model_kwargs()
+    filled.name_datasets()
+    filled.name_target_modules()
+    filled.add("external_plugins", str(_PLUGIN))
+    filled.add("callbacks", "higgs-audio")
+    for name, value in {
+        "model_type": "higgs-audio",
+        "template": "higgs-audio-chatml",
+        "optimizer": "higgs-audio",
+        "strict": "true",
+        "use_hf": "true",
+        "check_model": "false",  # asks a hub for seven seconds whether the model is the latest
+        "lazy_tokenize": "false",  # lengths are known beforehand…
+        "group_by_length": "true",  # …so that batches hold rows of like length
+        "dataloader_num_workers": "0",  # codes are in memory: a worker would only be one more process to stop
+        "logging_nan_inf_filter": "false",  # a curve that leaves out NaN does not tell the truth
+    }.items():
+        if not filled.has(name):
+            filled.set(name, value)
+    if filled.value("train_dataloader_shuffle") == "false" and not arguments.has("group_by_length"):
+        filled.set("group_by_length", "false")
+    return filled
+
+
+def _train(arguments: Arguments) -> int:
+    if not arguments.has("model"):
+        raise StudioError("--model is missing: give a checkpoint folder, or a hub id.")
+    if _wants_processes():
+        _become_torchrun(arguments)
+    return run_swift("sft", training_arguments(arguments))
+
+
+def _wants_processes() -> bool:
+    """Whether ms-swift's variables ask for torchrun, and this is not one of its processes already."""
+    asked = any(os.environ.get(name) for name in ("NPROC_PER_NODE", "NNODES"))
+    return asked and "LOCAL_RANK" not in os.environ
+
+
+def _become_torchrun(arguments: Arguments) -> None:
+    """Replace this process by torchrun, which starts this launcher once for each process of the run."""
+    options = [
+        part
+        for name in ("NPROC_PER_NODE", "MASTER_PORT", "NNODES", "NODE_RANK", "MASTER_ADDR")
+        if os.environ.get(name)
+        for part in (f"--{name.lower()}", os.environ[name])
+    ]
+    command = [sys.executable, "-m", "torch.distributed.run", *options, "-m", "swift_plugins.launch", "sft"]
+    os.execv(sys.executable, [*command, *arguments.argv])  # noqa: S606
+
+
+def run_swift(command: str, arguments: Arguments) -> int:
+    """Run an ms-swift command in this process."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    print(f"swift {command} {json.dumps(arguments.argv, ensure_ascii=False)}", file=sys.stderr)  # noqa: T201
+    from swift.pipelines import export_main, sft_main
+
+    if command == "sft":
+        from swift.cli.utils import try_use_single_device_mode
+
+        try_use_single_device_mode()
+        sft_main(arguments.argv)
+    else:
+        export_main(arguments.argv)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
