@@ -92,7 +92,7 @@ class Arguments:
             if not isinstance(kwargs, dict):
                 raise TypeError
         except (ValueError, TypeError):
-            raise StudioError('--model_kwargs takes a JSON object such as \'{"text_loss_weight": 0.5}\'.') from None
+            raise StudioError("--model_kwargs takes a JSON object such as '{\"text_loss_weight\": 0.5}'.") from None
         for name in OPTION_NAMES:
             if (values := self.take(name)) is not None:
                 kwargs[name] = " ".join(values) if values else "true"
@@ -145,7 +145,9 @@ def _dataset(value: str) -> str:
     whole = Path(path).expanduser()
     if whole.is_file():
         if ":" in str(whole) or "#" in str(whole):
-            raise StudioError(f"{whole.name}: ms-swift cannot read a path with ':' or '#' in it; rename the file or its folder.")
+            raise StudioError(
+                f"{whole.name}: ms-swift cannot read a path with ':' or '#' in it; rename the file or its folder."
+            )
         return f"{_PREFIX}{whole.resolve()}{sample}"
     if value.startswith(_PREFIX) or path.endswith((".jsonl", ".json")):
         raise StudioError(f"The dataset {path} does not exist or is a folder: check its path.")

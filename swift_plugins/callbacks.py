@@ -47,9 +47,7 @@ class HiggsAudioCallback(TrainerCallback):
             control.should_save = True
             control.should_training_stop = True
 
-    def on_log(
-        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any
-    ) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         """Log both learning rates: ms-swift gives that of the first group alone."""
         optimizer = self.trainer.optimizer
         if logs is None or "learning_rate" not in logs or optimizer is None:

@@ -26,10 +26,14 @@ _COPIED = (
 """What training does not change. ms-swift writes some of them anew, with its own idea of where a text ends."""
 
 
+_OF_THE_WEIGHTS = ("dtype", "torch_dtype", "vocab_size", "quantization_config")
+
+
 def complete_checkpoint(folder: Path, base: Path, *, link_codec: bool = False) -> None:
     """Give a folder of trained weights all else that its base has: tokenizer, processor, generation config, codec.
 
-    Token ids in ``config.json`` become those of the base: ms-swift overwrites ``eos_token_id`` with the tokenizer's.
+    ``config.json`` becomes that of the base, except for what the weights decide: ms-swift overwrites ``eos_token_id`` with
+    the tokenizer's and switches the cache off.
 
     Args:
         folder: holds ``config.json`` and the weights.
@@ -40,13 +44,8 @@ def complete_checkpoint(folder: Path, base: Path, *, link_codec: bool = False) -
         StudioError: the base is not whole.
     """
     files = find_checkpoint(str(base))
-    config = json_object(folder / "config.json")
-    original = json_object(files.folder / "config.json")
-    for name in {name for name in {*config, *original} if name.endswith("_token_id")}:
-        if name in original:
-            config[name] = original[name]
-        else:
-            del config[name]
+    trained, config = json_object(folder / "config.json"), json_object(files.folder / "config.json")
+    config.update({name: trained[name] for name in _OF_THE_WEIGHTS if name in trained})
     atomic_write_bytes(folder / "config.json", (json.dumps(config, indent=2) + "\n").encode())
     for name in _COPIED:
         if (files.folder / name).is_file():

@@ -78,7 +78,11 @@ class HiggsAudioDatasetLoader(DatasetLoader):
             rows = checked_rows(path, skip_bad=Options.from_environment().skip_bad_rows, template=template)
         if template is not None:
             logger.info(
-                "%s: %d rows, %d clips, %d encoded now", path.name, len(rows), len(template.clips), template.clips.num_encoded
+                "%s: %d rows, %d clips, %d encoded now",
+                path.name,
+                len(rows),
+                len(template.clips),
+                template.clips.num_encoded,
             )
             template.clips.release()
         dataset = Dataset.from_list(rows)
@@ -90,7 +94,11 @@ def register() -> None:
     # Named by itself and found nowhere: the loader alone knows what follows the colon.
     register_dataset(
         DatasetMeta(
-            dataset_name=DATASET, ms_dataset_id=DATASET, hf_dataset_id=DATASET, loader=HiggsAudioDatasetLoader, subsets=[]
+            dataset_name=DATASET,
+            ms_dataset_id=DATASET,
+            hf_dataset_id=DATASET,
+            loader=HiggsAudioDatasetLoader,
+            subsets=[],
         ),
         exist_ok=True,
     )

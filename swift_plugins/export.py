@@ -22,16 +22,22 @@ def export(arguments: Arguments) -> None:
 
     adapters = arguments.values("adapters")
     if not adapters and not arguments.has("model"):
-        raise StudioError("Nothing to export: give --adapters CHECKPOINT, or --model CHECKPOINT of full-parameter training.")
+        raise StudioError(
+            "Nothing to export: give --adapters CHECKPOINT, or --model CHECKPOINT of full-parameter training."
+        )
     merging = (arguments.value("merge_lora") or "false").lower() in ("true", "1", "yes")
     target = _target(arguments) if arguments.has("output_dir") else None
     if adapters and not merging:
         if target is None or len(arguments.argv) > len(adapters) + 3:
             run_swift("export", _filled(arguments))  # another export of ms-swift's: quantised, to a hub, …
             return
-        raise StudioError("An adapter alone needs no export: it is the checkpoint folder; add --merge_lora true to merge it.")
+        raise StudioError(
+            "An adapter alone needs no export: it is the checkpoint folder; add --merge_lora true to merge it."
+        )
     if not adapters:
-        if target is None or any(arguments.has(name) for name in ("quant_method", "quant_bits", "push_to_hub", "to_ollama")):
+        if target is None or any(
+            arguments.has(name) for name in ("quant_method", "quant_bits", "push_to_hub", "to_ollama")
+        ):
             run_swift("export", _filled(arguments))
             return
         _copy_full(Path(str(arguments.value("model"))), target)
@@ -80,7 +86,16 @@ def _saved_argument(checkpoint: Path, *names: str) -> str:
     raise StudioError(f"The args.json of {checkpoint.name} names no base: add --model with the base checkpoint.")
 
 
-_OF_THE_RUN = ("optimizer", "scheduler", "rng_state", "trainer_state", "training_args", "global_step", "latest", "args.json")
+_OF_THE_RUN = (
+    "optimizer",
+    "scheduler",
+    "rng_state",
+    "trainer_state",
+    "training_args",
+    "global_step",
+    "latest",
+    "args.json",
+)
 
 
 def _copy_full(checkpoint: Path, target: Path) -> None:
@@ -88,7 +103,9 @@ def _copy_full(checkpoint: Path, target: Path) -> None:
         raise StudioError(f"{checkpoint.name} is an adapter: give it as --adapters, with --merge_lora true.")
     if not (checkpoint / "config.json").is_file():
         raise StudioError(f"{checkpoint} is no checkpoint folder: it holds no config.json.")
-    base = _saved_argument(checkpoint, "model_dir", "model") if (checkpoint / "args.json").is_file() else str(checkpoint)
+    base = (
+        _saved_argument(checkpoint, "model_dir", "model") if (checkpoint / "args.json").is_file() else str(checkpoint)
+    )
     target.mkdir(parents=True, exist_ok=True)
     for item in checkpoint.iterdir():
         if item.is_file() and not item.name.startswith(_OF_THE_RUN):

@@ -48,7 +48,9 @@ class Options:
         if any(not 0 <= weight < 1e6 for weight in self.codebook_loss_weights) or (
             self.codebook_loss_weights and not sum(self.codebook_loss_weights)
         ):
-            raise StudioError("codebook_loss_weights takes numbers from 0 up, one for each codebook, not all of them 0.")
+            raise StudioError(
+                "codebook_loss_weights takes numbers from 0 up, one for each codebook, not all of them 0."
+            )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Options:

@@ -51,7 +51,9 @@ class HiggsAudioTemplate(Template):
                 "and set skip_bad_rows to leave out rows that are longer than max_length."
             )
         if self.sequence_parallel_size > 1:
-            raise StudioError("sequence_parallel_size cuts a sample apart, which audio rows cannot follow: leave it at 1.")
+            raise StudioError(
+                "sequence_parallel_size cuts a sample apart, which audio rows cannot follow: leave it at 1."
+            )
         super().init_processor(processor)
         files = find_checkpoint(self.model_info.model_dir)
         codec = HiggsAudioV2TokenizerConfig.from_pretrained(files.codec_folder)
@@ -135,7 +137,13 @@ def _or(tensor: torch.Tensor | None, other: torch.Tensor) -> torch.Tensor:
 
 def _parts(outputs: Any) -> dict[str, float]:
     """The figures of a batch, in one transfer from the device."""
-    scalars = [outputs.text_loss, outputs.audio_loss, outputs.z_loss, outputs.num_text_targets, outputs.num_audio_targets]
+    scalars = [
+        outputs.text_loss,
+        outputs.audio_loss,
+        outputs.z_loss,
+        outputs.num_text_targets,
+        outputs.num_audio_targets,
+    ]
     text, audio, z, num_text, num_audio, *codebooks = torch.cat(
         [torch.stack([scalar.float() for scalar in scalars]), outputs.codebook_losses.float()]
     ).tolist()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +18,7 @@ from typing import Any, Literal
 from studio.engine.prompt import SCENE_END, SCENE_START, Conversation, Turn, refuse_control_tokens
 from studio.engine.row_files import read_rows
 from studio.engine.row_messages import AUDIO_MARK, Message, find_clip, joined, read_messages, read_sources
+from studio.engine.text import prepare_text
 from studio.errors import StudioError
 
 __all__ = ["RowTurn", "TrainingRow", "parse_row", "read_rows"]
@@ -27,9 +28,14 @@ _INSTRUCTION = re.compile(
 )
 """What data sets of the second form put before the text to speak. When speaking it is never in the prompt."""
 
+_MAX_CHARS = 100_000
+"""Of one turn. What a clip can hold is limited by the length of a row in tokens, not here."""
+
 _TRANSCRIPT_KEYS = ("reference_text", "reference_transcript", "ref_text", "ref_transcript")
-_NO_TRANSCRIPT = "A reference clip has no transcript: the model copies a voice less well without one, "
+_NO_TRANSCRIPT = (
+    "A reference clip has no transcript: the model copies a voice less well without one, "
     "so write down what is said in it."
+)
 _OWN_REFERENCE = (
     "A reference is the same file as a trained clip, which teaches the model to repeat it: "
     "use another recording of the speaker as the reference."
@@ -54,7 +60,7 @@ class RowTurn:
 
 @dataclass(frozen=True)
 class TrainingRow:
-    """One checked training example: user and assistant turns by turns, at least one of them trained.
+    """One checked training example: user and assistant take turns, at least one of them trained.
 
     Attributes:
         system: the whole system turn, scene included, as written in the row; None for the engine's default.
@@ -73,11 +79,23 @@ class TrainingRow:
         return tuple(turn.clip for turn in self.turns if turn.clip is not None)
 
     def conversation(self) -> Conversation:
-        """The row as the engine renders it; its clips are given apart, in the order of :attr:`clips`."""
-        turns = tuple(Turn(turn.role, turn.text, trained=turn.trained) for turn in self.turns)
+        """The row as the engine renders it; its clips are given apart, in the order of :attr:`clips`.
+
+        The text of a trained clip is prepared as the engine prepares a text before speaking: the model is asked in
+        training exactly what it is asked later.
+
+        Raises:
+            StudioError: such a text has nothing to say.
+        """
+        turns = []
+        for turn, following in pairwise([*self.turns, None]):
+            assert turn is not None
+            asks = following is not None and following.trained and following.clip is not None
+            text = prepare_text(turn.text, max_chars=_MAX_CHARS) if asks else turn.text
+            turns.append(Turn(turn.role, text, trained=turn.trained))
         if self.system is None:
-            return Conversation(turns)
-        return Conversation(turns, scene="", system=self.system)
+            return Conversation(tuple(turns))
+        return Conversation(tuple(turns), scene="", system=self.system)
 
     def as_row(self) -> dict[str, Any]:
         """The row in the native form, with absolute paths; :func:`parse_row` gives the same row back."""
@@ -108,8 +126,7 @@ def parse_row(row: Mapping[str, Any], *, folder: Path) -> TrainingRow:
     """
     messages = read_messages(row, folder)
     turns: list[RowTurn] = []
-    for message, following in pairwise([*messages, None]):
-        assert message is not None
+    for message, following in zip(messages, [*messages[1:], None], strict=True):
         if message.role == "user":
             turns += _user_turns(message, answered=following is not None and following.role == "assistant")
         elif message.role == "assistant":
@@ -138,16 +155,23 @@ def _system(messages: list[Message], apart: Any) -> str | None:
     scene_tokens = re.findall(f"{re.escape(SCENE_START)}|{re.escape(SCENE_END)}", system)
     if scene_tokens not in ([], [SCENE_START, SCENE_END]):
         raise StudioError(f"The scene in the system turn must stand once between {SCENE_START} and {SCENE_END}.")
-    refuse_control_tokens(system.replace(SCENE_START, "").replace(SCENE_END, ""), "system turn")
+    _refuse_tokens(system.replace(SCENE_START, "").replace(SCENE_END, ""), "system turn")
     return system or None
 
 
+def _refuse_tokens(text: str, what: str) -> None:
+    refuse_control_tokens(text, what)
+    if AUDIO_MARK in text:  # it came from beside the messages, where it stands for no clip
+        raise StudioError(f"The {what} contains {AUDIO_MARK}, which can stand only in a message: remove it.")
+
+
 def _speaker(value: Any) -> str | None:
-    if value is None or value == "":
-        return None
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise StudioError('"speaker" must be a name or a number.')
-    return refuse_control_tokens(str(value), "name of the speaker")
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # as a table stores whole numbers in which other rows have none
+    if value is not None and (isinstance(value, bool) or not isinstance(value, (str, int))):
+        raise StudioError('"speaker" must be a name or a whole number.')
+    name = "" if value is None else str(value).strip()
+    return refuse_control_tokens(name, "name of the speaker") or None
 
 
 def _user_turns(message: Message, *, answered: bool) -> list[RowTurn]:
@@ -198,6 +222,8 @@ def _transcripts(row: Mapping[str, Any]) -> list[str]:
 
 def _with_references(turns: list[RowTurn], references: list[Path], transcripts: list[str]) -> list[RowTurn]:
     """The turns with the references that are named apart at the front, and with transcripts that are given apart."""
+    # A clip that the row calls a reference is none to learn, even where an earlier turn does not say so.
+    turns = [replace(turn, trained=False) if turn.clip in references else turn for turn in turns[:-1]] + turns[-1:]
     placed = [turn.clip for turn in turns if turn.clip is not None and not turn.trained]
     if references and transcripts and len(references) != len(transcripts):
         raise StudioError(
@@ -206,13 +232,13 @@ def _with_references(turns: list[RowTurn], references: list[Path], transcripts: 
         )
     # Without clips of their own, the transcripts are those of the references within the messages.
     clips = references or placed
-    said = dict(zip(clips, transcripts, strict=True)) if len(clips) == len(transcripts) else {}
-    turns = list(turns)
+    said = transcripts if len(transcripts) == len(clips) else [""] * len(clips)
+    known = dict(zip(clips, said, strict=True))
     for index, (user, answer) in enumerate(pairwise(turns)):
-        if answer.clip in said and not answer.trained and user == RowTurn("user"):
-            turns[index] = RowTurn("user", said[answer.clip])
-    apart = [turn for clip in references if clip not in placed for turn in _reference(said.get(clip, ""), clip)]
-    return [*apart, *turns]
+        if answer.clip in known and not answer.trained and user == RowTurn("user"):
+            turns[index] = RowTurn("user", known[answer.clip])
+    apart = zip(references, said, strict=True) if references else ()
+    return [turn for clip, text in apart if clip not in placed for turn in _reference(text, clip)] + turns
 
 
 def _check(turns: list[RowTurn]) -> None:
@@ -224,12 +250,14 @@ def _check(turns: list[RowTurn]) -> None:
     if turns[-1].role != "assistant":
         raise StudioError("The last turn must be an assistant turn: add the clip that speaks the last text.")
     if not any(turn.trained for turn in turns):
-        raise StudioError('Nothing in the row is trained: the last assistant turn must not have "loss": false.')
+        raise StudioError(
+            'Nothing in the row is trained: take "loss": false off the last assistant turn, or lower "start_index".'
+        )
     for turn in turns:
-        refuse_control_tokens(turn.text, f"text of the {turn.role} turn")
+        _refuse_tokens(turn.text, f"text of the {turn.role} turn")
     for user, answer in zip(turns[::2], turns[1::2], strict=True):
         if not user.text and (answer.trained or answer.clip is None):
-            raise StudioError("The user turn before a trained turn is empty: write what is spoken in the clip.")
+            raise StudioError("A user turn before a trained turn is empty: write in it what is spoken.")
 
 
 def _warnings(turns: list[RowTurn]) -> list[str]:
