@@ -75,7 +75,10 @@ class ClipCodes:
     def _load(self) -> Codec:
         # A worker forked by a DataLoader cannot use CUDA; all it may have to encode is a file changed during the run.
         device = "cpu" if torch.utils.data.get_worker_info() is not None else pick_device()
-        return Codec(*load_codec(self._files, device), CodeCache(self._cache))
+        # Loading draws random numbers. A run must not depend on whether the codes were on disk already.
+        devices = [torch.cuda.current_device()] if device == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            return Codec(*load_codec(self._files, device), CodeCache(self._cache))
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_codec": None}

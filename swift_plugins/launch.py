@@ -90,6 +90,7 @@ def training_arguments(arguments: Arguments) -> Arguments:
         "lazy_tokenize": "false",  # lengths are known beforehand…
         "group_by_length": "true",  # …so that batches hold rows of like length
         "dataloader_num_workers": "0",  # codes are in memory: a worker would only be one more process to stop
+        "dataloader_persistent_workers": "false",  # with them a resumed run draws other random numbers (dropout)
         "logging_nan_inf_filter": "false",  # a curve that leaves out NaN does not tell the truth
     }.items():
         if not filled.has(name):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.utils.data
 from swift.template import StdTemplateInputs, Template, TemplateMeta, register_template
 from torch.nn.utils.rnn import pad_sequence
 from transformers import HiggsAudioV2TokenizerConfig
@@ -94,6 +96,7 @@ class HiggsAudioTemplate(Template):
         """ms-swift's way in: nothing is truncated, because half a recording does not match its text."""
         if not self.is_training:
             raise StudioError("This plugin trains; to speak, use `python -m studio speak`.")
+        _leave_the_group_in_workers()
         messages = list(inputs.messages)
         if inputs.system:
             messages.insert(0, {"role": "system", "content": inputs.system})
@@ -129,6 +132,16 @@ class HiggsAudioTemplate(Template):
             for name, value in _parts(outputs).items():
                 metrics[name].update(value)
         return outputs
+
+
+def _leave_the_group_in_workers() -> None:
+    """A signal to the process group stops the run through its callback, which still needs batches to finish its step.
+
+    A DataLoader worker that it killed would end the run with an error instead, so a worker stands outside of the group.
+    It ends with its parent all the same: torch has it look every few seconds whether the parent is there.
+    """
+    if torch.utils.data.get_worker_info() is not None and os.getpgrp() != os.getpid():
+        os.setpgrp()
 
 
 def _or(tensor: torch.Tensor | None, other: torch.Tensor) -> torch.Tensor:

@@ -132,7 +132,9 @@ class Codec:
         inputs = self._feature_extractor(
             clip.samples, sampling_rate=self.sample_rate, padding=False, return_tensors="pt"
         ).input_values
-        with self._lock, torch.inference_mode():
+        # HuBERT draws a number for each layer even when it drops none: whether a clip's codes were at hand already must
+        # not change what others draw (the dropout of a training, for one).
+        with self._lock, torch.inference_mode(), torch.random.fork_rng(devices=[]):
             self.num_encodes += 1
             codes = self._model.encode(inputs.to(self._model.device, self._model.dtype)).audio_codes
         return codes[0].cpu().numpy().astype(np.int64)

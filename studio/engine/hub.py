@@ -1,19 +1,17 @@
-"""The model hub: whether it answers, and the local copy of one of its repositories."""
+"""The local copy of a checkpoint on the model hub."""
 
 from __future__ import annotations
 
 import errno
-import os
 import shutil
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from studio.engine.compat import CODEC_FOLDER
 from studio.engine.files import is_disk_full
 from studio.errors import StudioError
+from studio.network import hub_reachable
 
 # A "*" of these patterns also stands for "/", so "*.safetensors" would fetch whatever lies in any subfolder.
 _FILES = [
@@ -27,23 +25,6 @@ _FILES = [
 _NOT_FILES = ["model-*/*", f"{CODEC_FOLDER}/*/*"]
 
 _NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
-
-
-def hub_reachable(timeout_seconds: float = 3.0) -> bool:
-    """Whether the model hub answers. One quick look, because the hub's client retries for half a minute."""
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE:
-        return False
-    if any(os.environ.get(key) for key in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
-        return True  # a proxy resolves names for us: only a real request could tell
-    address = urlsplit(constants.ENDPOINT)
-    port = address.port or (80 if address.scheme == "http" else 443)
-    try:
-        with socket.create_connection((address.hostname or "", port), timeout_seconds):
-            return True
-    except OSError:
-        return False
 
 
 def download(hub_id: str, check: Callable[[Path], object]) -> Path:

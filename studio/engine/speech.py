@@ -21,6 +21,7 @@ from studio.errors import StudioError
 if TYPE_CHECKING:
     import torch
 
+    from studio.engine.adapter import Adapter
     from studio.engine.voice_engine import VoiceEngine
 
 CONTEXT_TURNS = 2
@@ -101,11 +102,13 @@ class SpeechRequest:
     """What stays the same over all chunks of a request.
 
     Attributes:
+        adapter: the adapter that was in use when it began; None for the base alone.
         reference_codes: codes of each reference clip, shape (num_codebooks, num_frames).
         first_seconds, piece_seconds: duration of the first piece and of the later ones.
     """
 
     plan: SpeechPlan
+    adapter: Adapter | None
     reference_codes: list[torch.Tensor]
     scene: str
     sampling: Sampling
@@ -248,6 +251,7 @@ class SpeechStream:
         return self._engine.frame_stream(
             conversation,
             clips,
+            adapter=request.adapter,
             max_frames=chunk.budget_frames,
             sampling=request.sampling,
             generator=generator,

@@ -7,9 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from studio.engine.adapter import Adapter, Adapters
 from studio.engine.checkpoint import Checkpoint
 from studio.engine.codec import Codec, CodeCache, StreamDecoder
 from studio.engine.generation import MAX_SEED, FrameStream, Sampling, check_seed
@@ -22,6 +24,9 @@ from studio.errors import StudioError
 
 if TYPE_CHECKING:
     import torch
+
+
+_UNLOADED = "The model was unloaded to free its memory: load a checkpoint and try again."
 
 
 class VoiceEngine:
@@ -49,6 +54,10 @@ class VoiceEngine:
         self.sample_rate, self.frame_rate = self.codec.sample_rate, self.codec.frame_rate
         self.num_codebooks = self.codec.num_codebooks
         self._lock = threading.RLock()
+        self._adapters: Adapters | None = Adapters(self._model)
+        self._adapter: Adapter | None = None
+        # Held while an adapter is read, so that passes go on meanwhile and unload() waits. Always taken before _lock.
+        self._adapter_lock = threading.Lock()
         if (self._config.num_codebooks, self._config.audio_stream_bos_id) != (
             self.num_codebooks,
             self.codec.codebook_size,
@@ -122,6 +131,7 @@ class VoiceEngine:
         Everything that can be refused is refused here, before the first piece.
         """
         started = time.perf_counter()
+        adapter = self._adapter
         if seed is None:
             seed = secrets.randbelow(MAX_SEED + 1)
         check_seed(seed)
@@ -137,6 +147,7 @@ class VoiceEngine:
         speech_conversation("", transcripts=plan.transcripts, scene=scene, descriptions=plan.descriptions)
         request = SpeechRequest(
             plan=plan,
+            adapter=adapter,
             reference_codes=[self._encode(reference) for reference in references],
             scene=scene,
             sampling=sampling or Sampling(),
@@ -157,6 +168,7 @@ class VoiceEngine:
         conversation: Conversation,
         clips: Sequence[torch.Tensor],
         *,
+        adapter: Adapter | None,
         max_frames: int,
         sampling: Sampling,
         generator: torch.Generator,
@@ -171,7 +183,7 @@ class VoiceEngine:
             stream_eos_id=self._config.audio_stream_eos_id,
         )
         return FrameStream(
-            self._lend,
+            partial(self._lend, adapter),
             self._config,
             prompt,
             max_frames=max_frames,
@@ -189,12 +201,42 @@ class VoiceEngine:
         )
 
     @contextmanager
-    def _lend(self) -> Iterator[Any]:
-        """The model, for one forward pass: nobody else keeps it, so that :meth:`unload` really frees it."""
+    def _lend(self, adapter: Adapter | None = None) -> Iterator[Any]:
+        """The model, for one forward pass: nobody else keeps it, so that :meth:`unload` really frees it.
+
+        Each pass says which adapter it wants. So a stream goes on with the adapter it began with while others speak with
+        another one: nobody has to end because somebody else changed his mind, and no request can hear two adapters.
+        """
         with self._lock:
-            if self._model is None:
-                raise StudioError("The model was unloaded to free its memory: load a checkpoint and try again.")
+            if self._model is None or self._adapters is None:
+                raise StudioError(_UNLOADED)
+            self._adapters.put_on(adapter)
             yield self._model
+
+    @property
+    def adapter(self) -> Path | None:
+        """Folder of the adapter that new requests speak with; None where the base speaks alone."""
+        adapter = self._adapter
+        return adapter.folder if adapter else None
+
+    def use_adapter(self, folder: Path | None) -> None:
+        """Let all requests from now on speak with a LoRA adapter, or with the base alone again.
+
+        Requests that have begun end as they began. Adapters that were used lately are still loaded, so going back to one
+        takes no time, unless its files have changed. Without an adapter the base speaks as if there had never been one.
+
+        Args:
+            folder: what a training wrote: ``adapter_config.json`` and ``adapter_model.safetensors``. None takes the
+                adapter off.
+
+        Raises:
+            StudioError: unloaded engine; a folder that is missing, damaged, or no LoRA adapter of the loaded checkpoint;
+                too little memory. The engine then speaks as before.
+        """
+        with self._adapter_lock:
+            if self._adapters is None:
+                raise StudioError(_UNLOADED)
+            self._adapter = None if folder is None else self._adapters.load(Path(folder))
 
     @property
     def is_loaded(self) -> bool:
@@ -203,7 +245,7 @@ class VoiceEngine:
 
     def unload(self) -> None:
         """Give the memory back. Streams that are running end with a StudioError; the engine cannot speak afterwards."""
-        with self._lock:
-            self._model = None
+        with self._adapter_lock, self._lock:
+            self._model = self._adapters = self._adapter = None
             self.codec.close()
         return_memory()

@@ -203,3 +203,14 @@ def test_a_closed_codec_says_why_it_is_silent(open_codec: Callable[..., Codec], 
     codec.close()
     with pytest.raises(StudioError, match="was unloaded"):
         codec.encode(references[0].clip)
+
+
+def test_encoding_takes_nothing_from_the_random_numbers_of_others(
+    open_codec: Callable[..., Codec], references: Any
+) -> None:
+    codec = open_codec()
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    codec.encode(references[0].clip)
+    assert torch.equal(torch.rand(3), expected)

@@ -41,7 +41,9 @@ def clips(golden: dict) -> list[torch.Tensor]:
 TURNS = (Turn("user", "A."), Turn("assistant"), Turn("user", "B."), Turn("assistant", trained=True))
 
 
-def encoded(tokenizer: Any, clips: list[torch.Tensor], turns: tuple[Turn, ...] = TURNS, **options: Any) -> TrainingInputs:
+def encoded(
+    tokenizer: Any, clips: list[torch.Tensor], turns: tuple[Turn, ...] = TURNS, **options: Any
+) -> TrainingInputs:
     conversation = Conversation(turns, **{"scene": "", "system": "Generate audio following instruction.", **options})
     return encode_training(conversation, clips, tokenizer=tokenizer, stream_bos_id=BOS, stream_eos_id=EOS)
 
