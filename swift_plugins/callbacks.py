@@ -66,7 +66,7 @@ class HiggsAudioCallback(TrainerCallback):
         callbacks.insert(0, self)
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """A full-parameter checkpoint becomes a folder that transformers and the studio load. Adapters are left as they are."""
+        """A full-parameter checkpoint becomes a folder that transformers and the studio load; adapters stay as they are."""
         model = self.trainer.accelerator.unwrap_model(self.trainer.model)
         if state.is_world_process_zero and not isinstance(model, PeftModel):
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"

@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import studio.engine  # noqa: F401  installs the import guard
 from studio.errors import StudioError
@@ -95,14 +96,27 @@ def training_arguments(arguments: Arguments) -> Arguments:
     }.items():
         if not filled.has(name):
             filled.set(name, value)
+    if not filled.has("use_cpu") and not _has_accelerator():
+        filled.set("use_cpu", "true")  # transformers wants to be told, for bfloat16 and for several processes
     if filled.value("train_dataloader_shuffle") == "false" and not arguments.has("group_by_length"):
         filled.set("group_by_length", "false")
     return filled
 
 
+def _has_accelerator() -> bool:
+    import torch
+
+    return torch.accelerator.is_available()
+
+
 def _train(arguments: Arguments) -> int:
-    if not arguments.has("model"):
+    model = arguments.value("model")
+    if not model:
         raise StudioError("--model is missing: give a checkpoint folder, or a hub id.")
+    from studio.engine.checkpoint import find_checkpoint
+
+    # Before torchrun and ms-swift: what is wrong with a checkpoint is said once, in one sentence.
+    arguments.set("model", str(find_checkpoint(model).folder))
     if _wants_processes():
         _become_torchrun(arguments)
     return run_swift("sft", training_arguments(arguments))
@@ -130,16 +144,31 @@ def run_swift(command: str, arguments: Arguments) -> int:
     """Run an ms-swift command in this process."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     print(f"swift {command} {json.dumps(arguments.argv, ensure_ascii=False)}", file=sys.stderr)  # noqa: T201
+    from swift.arguments import ExportArguments, SftArguments
     from swift.pipelines import export_main, sft_main
 
     if command == "sft":
         from swift.cli.utils import try_use_single_device_mode
 
         try_use_single_device_mode()
-        sft_main(arguments.argv)
+        sft_main(_parsed(SftArguments, arguments))
     else:
-        export_main(arguments.argv)
+        export_main(_parsed(ExportArguments, arguments))
     return 0
+
+
+def _parsed(kind: type, arguments: Arguments) -> Any:
+    """ms-swift's own reading of the arguments. Raises StudioError with its reason where it refuses them."""
+    from swift.utils import parse_args
+
+    try:
+        parsed, unknown = parse_args(kind, arguments.argv)
+    except (ValueError, TypeError, AssertionError, ImportError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise StudioError(f"ms-swift does not accept these arguments: {reason}") from error
+    if unknown:
+        raise StudioError(f"ms-swift has no argument {unknown[0]}: check its spelling.")
+    return parsed
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -82,12 +81,13 @@ class HiggsAudioV2Training(HiggsAudioV2ForConditionalGeneration):
             return super().forward(**inputs)
         inputs.update(use_cache=False)
         inputs.pop("return_dict", None)
-        hidden = self.model(**inputs).last_hidden_state
+        model: Any = self.model
+        hidden = model(**inputs).last_hidden_state
         losses = losses_of(
             self,
             hidden,
             labels=labels,
-            is_audio=self.model.get_placeholder_mask(input_ids, None, audio_input_ids_mask),
+            is_audio=model.get_placeholder_mask(input_ids, None, audio_input_ids_mask),
             audio_labels=audio_labels[audio_input_ids_mask],
             options=self.options,
         )
@@ -133,7 +133,7 @@ class HiggsAudioLoader(ModelLoader):
                 f"codebook_loss_weights has {len(weights)} numbers and this model {config.num_codebooks} codebooks: "
                 "give one for each."
             )
-        model = super().get_model(model_dir, config, processor, {**model_kwargs, "use_text_head": True})
+        model: Any = super().get_model(model_dir, config, processor, {**model_kwargs, "use_text_head": True})
         model.options = options
         return model
 
@@ -165,8 +165,3 @@ def register() -> None:
             ),
             exist_ok=True,
         )
-
-
-def model_folder(model: Any) -> Path:
-    """The folder that a model of ours was loaded from."""
-    return Path(model.model_dir)

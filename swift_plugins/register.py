@@ -1,4 +1,4 @@
-"""The file for ``--external_plugins``: importing it makes model, template, dataset, optimizer and callbacks known to ms-swift.
+"""The file for ``--external_plugins``: importing it makes all parts of the plugin known to ms-swift.
 
 Bare ms-swift imports it by its path, so it finds the project's folder itself.
 """
