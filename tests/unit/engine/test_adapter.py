@@ -370,7 +370,6 @@ BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
     "deep JSON": (lambda folder: (folder / CONFIG).write_text("[" * 99_999), f"{CONFIG} of .* is damaged"),
     "other type": (set_config(peft_type="IA3"), "adapter of the type IA3"),
     "no type": (set_config(peft_type=None), "speaks with LoRA only"),
-    "code": (set_config(auto_mapping={"base_model_class": "x", "parent_library": "os"}), "sets auto_mapping"),
     "code of Megatron": (set_config(megatron_config={"a": 1}, megatron_core="os"), "sets megatron_config"),
     "copied layers": (set_config(layer_replication=[[0, 1]]), "sets layer_replication"),
     "a setting of the future": (set_config(use_tomorrow=True), "sets use_tomorrow"),
