@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from studio.engine.checkpoint import find_checkpoint
-from studio.engine.files import json_object
+from studio.engine.files import json_object, write_advice
 from studio.errors import StudioError
 from swift_plugins.arguments import Arguments
 from swift_plugins.complete import complete_checkpoint
+from swift_plugins.runner import PLUGIN_FILE, run_swift
+
+_OTHER_EXPORTS = ("quant_method", "quant_bits", "push_to_hub", "to_ollama", "to_cached_dataset", "to_peft_format")
+"""What else ms-swift exports to: passed through, and left as ms-swift leaves it."""
 
 
 def export(arguments: Arguments) -> None:
@@ -18,57 +25,67 @@ def export(arguments: Arguments) -> None:
     Raises:
         StudioError: nothing to export, the target exists, or base or checkpoint is missing.
     """
-    from swift_plugins.launch import run_swift
-
-    adapters = arguments.values("adapters")
-    if not adapters and not arguments.has("model"):
+    adapters, model = arguments.values("adapters"), arguments.value("model")
+    if not adapters and not model:
         raise StudioError(
             "Nothing to export: give --adapters CHECKPOINT, or --model CHECKPOINT of full-parameter training."
         )
-    merging = (arguments.value("merge_lora") or "false").lower() in ("true", "1", "yes")
-    target = _target(arguments) if arguments.has("output_dir") else None
-    if adapters and not merging:
-        if target is None or len(arguments.argv) > len(adapters) + 3:
-            run_swift("export", _filled(arguments))  # another export of ms-swift's: quantised, to a hub, …
-            return
+    if any((arguments.value(name) or "false").lower() != "false" for name in _OTHER_EXPORTS):
+        run_swift("export", _filled(arguments))
+    elif not adapters:
+        checkpoint = Path(str(model)).expanduser()
+        _copy_full(checkpoint, _target(arguments, f"{checkpoint}-complete"))
+    elif (arguments.value("merge_lora") or "false").lower() in ("true", "1", "yes"):
+        _merge(arguments, Path(adapters[0]).expanduser())
+    else:
         raise StudioError(
             "An adapter alone needs no export: it is the checkpoint folder; add --merge_lora true to merge it."
         )
-    if not adapters:
-        if target is None or any(
-            arguments.has(name) for name in ("quant_method", "quant_bits", "push_to_hub", "to_ollama")
-        ):
-            run_swift("export", _filled(arguments))
-            return
-        _copy_full(Path(str(arguments.value("model"))), target)
-        return
-    target = target or Path(f"{Path(adapters[0])}-merged")
-    base = arguments.value("model") or str(_saved_argument(Path(adapters[0]), "model_dir", "model"))
-    find_checkpoint(base)
-    filled = _filled(arguments)
-    filled.set("output_dir", str(target))
-    if not filled.has("model"):
-        filled.set("model", base)
-    run_swift("export", filled)
-    complete_checkpoint(target, find_checkpoint(base).folder)
-    find_checkpoint(str(target))
+
+
+def _merge(arguments: Arguments, adapter: Path) -> None:
+    if not (adapter / "adapter_config.json").is_file():
+        raise StudioError(
+            f"{adapter} is no adapter: it holds no adapter_config.json; give a checkpoint of LoRA training."
+        )
+    target = _target(arguments, f"{adapter}-merged")
+    base = find_checkpoint(arguments.value("model") or _saved_argument(adapter, "model_dir", "model"))
+    with _whole_or_nothing(target) as building:
+        filled = _filled(arguments)
+        filled.set("output_dir", str(building))
+        filled.set("model", str(base.folder))
+        run_swift("export", filled)
+        complete_checkpoint(building, base.folder)
+
+
+@contextmanager
+def _whole_or_nothing(target: Path) -> Iterator[Path]:
+    """A folder to write to that takes the name ``target`` once it is a whole checkpoint, and is removed otherwise."""
+    building = target.with_name(f".{target.name}-{os.getpid()}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield building
+        find_checkpoint(str(building))
+        building.replace(target)
+    except OSError as error:
+        raise StudioError(f"The export to {target} failed {write_advice(error)}") from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
 
 
 def _filled(arguments: Arguments) -> Arguments:
-    from swift_plugins.launch import _PLUGIN
-
     filled = arguments.copy()
-    filled.add("external_plugins", str(_PLUGIN))
+    filled.add("external_plugins", str(PLUGIN_FILE))
     for name, value in (("model_type", "higgs-audio"), ("template", "higgs-audio-chatml"), ("use_hf", "true")):
         if not filled.has(name):
             filled.set(name, value)
     return filled
 
 
-def _target(arguments: Arguments) -> Path:
-    target = Path(str(arguments.value("output_dir"))).expanduser()
+def _target(arguments: Arguments, default: str) -> Path:
+    target = Path(arguments.value("output_dir") or default).expanduser()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise StudioError(f"{target} already exists: choose a new folder for the export.")
+        raise StudioError(f"{target} already exists: choose a new folder for the export with --output_dir.")
     return target
 
 
@@ -106,9 +123,9 @@ def _copy_full(checkpoint: Path, target: Path) -> None:
     base = (
         _saved_argument(checkpoint, "model_dir", "model") if (checkpoint / "args.json").is_file() else str(checkpoint)
     )
-    target.mkdir(parents=True, exist_ok=True)
-    for item in checkpoint.iterdir():
-        if item.is_file() and not item.name.startswith(_OF_THE_RUN):
-            shutil.copyfile(item, target / item.name)
-    complete_checkpoint(target, Path(base))
-    find_checkpoint(str(target))
+    with _whole_or_nothing(target) as building:
+        building.mkdir()
+        for item in checkpoint.iterdir():
+            if item.is_file() and not item.name.startswith(_OF_THE_RUN):
+                shutil.copyfile(item, building / item.name)
+        complete_checkpoint(building, Path(base))

@@ -8,18 +8,16 @@ running.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import studio.engine  # noqa: F401  installs the import guard
 from studio.errors import StudioError
 from swift_plugins.arguments import Arguments
+from swift_plugins.runner import PLUGIN_FILE, run_swift
 
-_PLUGIN = Path(__file__).with_name("register.py")
 _COMMANDS = ("sft", "export")
 
 USAGE = """python -m swift_plugins.launch sft --model DIR --dataset rows.jsonl [any argument of `swift sft`]
@@ -79,7 +77,7 @@ def training_arguments(arguments: Arguments) -> Arguments:
     filled.move_options_to_model_kwargs()
     filled.name_datasets()
     filled.name_target_modules()
-    filled.add("external_plugins", str(_PLUGIN))
+    filled.add("external_plugins", str(PLUGIN_FILE))
     filled.add("callbacks", "higgs-audio")
     for name, value in {
         "model_type": "higgs-audio",
@@ -138,37 +136,6 @@ def _become_torchrun(arguments: Arguments) -> None:
     ]
     command = [sys.executable, "-m", "torch.distributed.run", *options, "-m", "swift_plugins.launch", "sft"]
     os.execv(sys.executable, [*command, *arguments.argv])  # noqa: S606
-
-
-def run_swift(command: str, arguments: Arguments) -> int:
-    """Run an ms-swift command in this process."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    print(f"swift {command} {json.dumps(arguments.argv, ensure_ascii=False)}", file=sys.stderr)  # noqa: T201
-    from swift.arguments import ExportArguments, SftArguments
-    from swift.pipelines import export_main, sft_main
-
-    if command == "sft":
-        from swift.cli.utils import try_use_single_device_mode
-
-        try_use_single_device_mode()
-        sft_main(_parsed(SftArguments, arguments))
-    else:
-        export_main(_parsed(ExportArguments, arguments))
-    return 0
-
-
-def _parsed(kind: type, arguments: Arguments) -> Any:
-    """ms-swift's own reading of the arguments. Raises StudioError with its reason where it refuses them."""
-    from swift.utils import parse_args
-
-    try:
-        parsed, unknown = parse_args(kind, arguments.argv)
-    except (ValueError, TypeError, AssertionError, ImportError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise StudioError(f"ms-swift does not accept these arguments: {reason}") from error
-    if unknown:
-        raise StudioError(f"ms-swift has no argument {unknown[0]}: check its spelling.")
-    return parsed
 
 
 if __name__ == "__main__":
