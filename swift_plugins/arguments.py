@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from studio.errors import StudioError
-from swift_plugins.options import OPTION_NAMES
+from swift_plugins.options import OPTION_NAMES, Options, is_false
 
 LORA_GROUPS = {
     "text_attention": r"self_attn\.[qkvo]_proj",
@@ -17,7 +17,9 @@ LORA_GROUPS = {
 }
 """Names for ``--target_modules``. The attention is shared by text and audio positions; each has an FFN of its own."""
 
-_NESTED = {"embed_audio_tokens": "embed_audio_tokens.embed_audio_tokens"}
+_NESTED: dict[str, str] = dict.fromkeys(
+    ("embed_audio_tokens", "model.embed_audio_tokens"), "embed_audio_tokens.embed_audio_tokens"
+)
 """peft matches module names by their ends, and the audio embedding lies in a module of its own name: the plain name wraps
 both, trains, and is then not found when it is loaded."""
 
@@ -66,6 +68,10 @@ class Arguments:
         """The first value of an argument."""
         return next(iter(self._values.get(name, [])), None)
 
+    def flag(self, name: str) -> bool:
+        """Whether an argument is given and not with "false": ``--name`` alone means true."""
+        return self.has(name) and not is_false(self.value(name))
+
     def set(self, name: str, *values: str) -> None:
         """Give an argument these values, whatever it had."""
         self._values[name] = list(values)
@@ -84,22 +90,25 @@ class Arguments:
         """Hand the plugin's own options on in ms-swift's ``--model_kwargs``, which reaches every process and the record.
 
         Raises:
-            StudioError: ``--model_kwargs`` is no JSON object.
+            StudioError: ``--model_kwargs`` is no JSON object, or an option has no sensible value.
         """
         given = self.value("model_kwargs")
         try:
+            if given and not given.lstrip().startswith("{") and Path(given).is_file():
+                given = Path(given).read_text(encoding="utf-8")
             kwargs = json.loads(given) if given else {}
             if not isinstance(kwargs, dict):
                 raise TypeError
-        except (ValueError, TypeError):
+        except (OSError, ValueError, TypeError):
             raise StudioError("--model_kwargs takes a JSON object such as '{\"text_loss_weight\": 0.5}'.") from None
         for name in OPTION_NAMES:
             if (values := self.take(name)) is not None:
                 kwargs[name] = " ".join(values) if values else "true"
         # "Not strict" means to ms-swift that another row silently takes the place of a bad one. Skipped and counted is meant.
-        if (self.value("strict") or "true").lower() in ("false", "0", "no"):
+        if self.has("strict") and not self.flag("strict"):
             kwargs.setdefault("skip_bad_rows", "true")
             self.set("strict", "true")
+        Options.from_environment({name.upper(): str(value) for name, value in kwargs.items()})
         if kwargs:
             self.set("model_kwargs", json.dumps(kwargs))
 
@@ -114,9 +123,19 @@ class Arguments:
                 self.set(name, *[_dataset(value) for value in self.values(name)])
 
     def name_target_modules(self) -> None:
-        """Groups of modules become what peft understands."""
+        """Groups of modules become what peft understands.
+
+        Raises:
+            StudioError: groups beside what leaves no room for them.
+        """
         targets = self.values("target_modules")
         if any(target in LORA_GROUPS for target in targets):
+            other = next((target for target in targets if target.startswith("all-")), None)
+            if other or self.has("target_regex"):
+                raise StudioError(
+                    f"--target_modules with {' or '.join(LORA_GROUPS)} cannot stand beside {other or '--target_regex'}: "
+                    "leave out one of them."
+                )
             self.take("target_modules")
             self.set("target_regex", target_regex(targets))
         saved = self.values("modules_to_save")
@@ -142,13 +161,14 @@ def _dataset(value: str) -> str:
     sample = ""
     if not Path(path).expanduser().exists() and (match := re.fullmatch(r"(.+)#(\d+)", path)):
         path, sample = match[1], f"#{match[2]}"
-    whole = Path(path).expanduser()
+    whole = Path(path).expanduser().resolve()
     if whole.is_file():
-        if ":" in str(whole) or "#" in str(whole):
+        if re.search(r"[:#]|/\s|\s/|\s$", str(whole)):  # it splits a name at these, and strips each folder
             raise StudioError(
-                f"{whole.name}: ms-swift cannot read a path with ':' or '#' in it; rename the file or its folder."
+                f"{whole.name}: ms-swift cannot read a path with ':' or '#' in it, or with a space at an end of a name; "
+                "rename the file or its folder."
             )
-        return f"{_PREFIX}{whole.resolve()}{sample}"
+        return f"{_PREFIX}{whole}{sample}"
     if value.startswith(_PREFIX) or path.endswith((".jsonl", ".json")):
         raise StudioError(f"The dataset {path} does not exist or is a folder: check its path.")
     return value  # a dataset of ms-swift's own

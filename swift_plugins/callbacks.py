@@ -48,16 +48,16 @@ class HiggsAudioCallback(TrainerCallback):
             control.should_training_stop = True
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        """Log both learning rates: ms-swift gives that of the first group alone."""
+        """Log both learning rates: ms-swift gives that of the first group alone, which may be one of audio."""
         optimizer = self.trainer.optimizer
         if logs is None or "learning_rate" not in logs or optimizer is None:
             return
         groups = getattr(optimizer, "param_groups", [])
-        rates = {group["part"]: group["lr"] for group in groups if "part" in group}
-        if "text" in rates:
-            logs["learning_rate"] = rates["text"]
-        if "audio" in rates:
-            logs["audio_learning_rate"] = rates["audio"]
+        for group in reversed(groups):  # those of text come first
+            if group.get("part") == "audio":
+                logs["audio_learning_rate"] = group["lr"]
+            if group.get("ratio"):
+                logs["learning_rate"] = group["lr"] / group["ratio"]
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Stand before the callbacks that write logs, so that what is added here is written too."""

@@ -50,6 +50,8 @@ def complete_checkpoint(folder: Path, base: Path, *, link_codec: bool = False) -
     for name in _COPIED:
         if (files.folder / name).is_file():
             shutil.copyfile(files.folder / name, folder / name)
+        else:
+            (folder / name).unlink(missing_ok=True)
     _write_codec(folder / CODEC_FOLDER, files.codec_folder.resolve(), link=link_codec)
 
 

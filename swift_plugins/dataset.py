@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset
+from datasets import Dataset, Features, List, Value
 from swift.dataset import DatasetMeta, register_dataset
 from swift.dataset.loader import DatasetLoader
 from swift.utils import get_logger, safe_ddp_context
@@ -19,6 +19,15 @@ from swift_plugins.template import HiggsAudioTemplate, template_in_use
 DATASET = "higgs_audio"
 _NAMED_ROWS = 20
 """Skipped rows that the log names one by one."""
+
+_TEXT = Value("string")
+_COLUMNS = {
+    "messages": List({"role": _TEXT, "content": _TEXT, "loss": Value("bool")}),
+    "audios": List(_TEXT),
+    "speaker": _TEXT,
+    "lengths": List(Value("int64")),
+}
+"""Said and not guessed: the first row, or a whole file, may have no clip or no reference."""
 
 logger = get_logger()
 
@@ -73,16 +82,28 @@ class HiggsAudioDatasetLoader(DatasetLoader):
         """The rows as a ``datasets.Dataset``. ms-swift has taken the path for subsets, split at its slashes."""
         path = Path("/".join(dataset_syntax.subsets)).expanduser()
         template = template_in_use()
-        # The first process of each machine encodes what is new; the others then find it on disk.
         encoded_before = template.clips.num_encoded if template is not None else 0
+        skip_bad = Options.from_environment().skip_bad_rows
+        rows: list[dict[str, Any]] = []
+        problem: StudioError | None = None
+        # The first process of each machine encodes what is new; the others then find it on disk. They come to the same
+        # problem by themselves: raised within, it would leave them waiting for the first.
         with safe_ddp_context(None, True):
-            rows = checked_rows(path, skip_bad=Options.from_environment().skip_bad_rows, template=template)
+            try:
+                rows = checked_rows(path, skip_bad=skip_bad, template=template)
+            except StudioError as error:
+                problem = error
+        if problem is not None:
+            raise problem
         if template is not None:
             clips = {clip for row in rows for clip in row.get("audios", [])}
             encoded = template.clips.num_encoded - encoded_before
             logger.info("%s: %d rows, %d clips, %d encoded now", path.name, len(rows), len(clips), encoded)
             template.clips.release()
-        dataset = Dataset.from_list(rows)
+        columns = {name: kind for name, kind in _COLUMNS.items() if name != "lengths" or template is not None}
+        dataset = Dataset.from_dict(
+            {name: [row.get(name) for row in rows] for name in columns}, features=Features(columns)
+        )
         return dataset.to_iterable_dataset() if self.streaming else dataset
 
 

@@ -30,12 +30,14 @@ def export(arguments: Arguments) -> None:
         raise StudioError(
             "Nothing to export: give --adapters CHECKPOINT, or --model CHECKPOINT of full-parameter training."
         )
-    if any((arguments.value(name) or "false").lower() != "false" for name in _OTHER_EXPORTS):
-        run_swift("export", _filled(arguments))
+    if any(arguments.flag(name) for name in _OTHER_EXPORTS):
+        filled = _filled(arguments)
+        filled.set("model", str(_base(arguments)))
+        run_swift("export", filled)
     elif not adapters:
         checkpoint = Path(str(model)).expanduser()
         _copy_full(checkpoint, _target(arguments, f"{checkpoint}-complete"))
-    elif (arguments.value("merge_lora") or "false").lower() in ("true", "1", "yes"):
+    elif arguments.flag("merge_lora"):
         _merge(arguments, Path(adapters[0]).expanduser())
     else:
         raise StudioError(
@@ -49,13 +51,21 @@ def _merge(arguments: Arguments, adapter: Path) -> None:
             f"{adapter} is no adapter: it holds no adapter_config.json; give a checkpoint of LoRA training."
         )
     target = _target(arguments, f"{adapter}-merged")
-    base = find_checkpoint(arguments.value("model") or _saved_argument(adapter, "model_dir", "model"))
+    base = _base(arguments)
     with _whole_or_nothing(target) as building:
         filled = _filled(arguments)
         filled.set("output_dir", str(building))
-        filled.set("model", str(base.folder))
+        filled.set("model", str(base))
         run_swift("export", filled)
-        complete_checkpoint(building, base.folder)
+        complete_checkpoint(building, base)
+
+
+def _base(arguments: Arguments) -> Path:
+    """The folder of the model that is given, or else of the one that the first adapter was trained on."""
+    given = arguments.value("model")
+    return find_checkpoint(
+        given or _saved_argument(Path(arguments.values("adapters")[0]).expanduser(), "model_dir", "model")
+    ).folder
 
 
 @contextmanager

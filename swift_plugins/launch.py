@@ -39,12 +39,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status. A user's mistake is one line on stderr."""
     argv = list(sys.argv[1:] if argv is None else argv)
     command = argv[0].replace("_", "-") if argv else ""
-    if command in ("", "-h", "--help"):
+    if command in ("-h", "--help"):
         print(USAGE)  # noqa: T201
-        return 0 if argv else 2
+        return 0
     try:
         if command not in _COMMANDS:
-            raise StudioError(f"'{command}' is not a command of this launcher: use {' or '.join(_COMMANDS)}.")
+            what = f"'{command}' is not a command of this launcher" if command else "The command is missing"
+            raise StudioError(f"{what}: use {' or '.join(_COMMANDS)}; --help says how.")
         if command == "sft":
             return _train(Arguments(_expanded(argv[1:])))
         from swift_plugins.export import export
@@ -53,6 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except StudioError as error:
         print(f"Error: {error}", file=sys.stderr)  # noqa: T201
         return 1
+    except KeyboardInterrupt:
+        print("Interrupted: nothing was saved since the last checkpoint.", file=sys.stderr)  # noqa: T201
+        return 130
     return 0
 
 
@@ -115,9 +119,8 @@ def _train(arguments: Arguments) -> int:
 
     # Before torchrun and ms-swift: what is wrong with a checkpoint is said once, in one sentence.
     arguments.set("model", str(find_checkpoint(model).folder))
-    if _wants_processes():
-        _become_torchrun(arguments)
-    return run_swift("sft", training_arguments(arguments))
+    filled = training_arguments(arguments)
+    return _run_processes(arguments) if _wants_processes() else run_swift("sft", filled)
 
 
 def _wants_processes() -> bool:
@@ -126,16 +129,28 @@ def _wants_processes() -> bool:
     return asked and "LOCAL_RANK" not in os.environ
 
 
-def _become_torchrun(arguments: Arguments) -> None:
-    """Replace this process by torchrun, which starts this launcher once for each process of the run."""
+def _run_processes(arguments: Arguments) -> int:
+    """Become torchrun, which starts this launcher once for each process of the run; returns the exit status."""
     options = [
         part
         for name in ("NPROC_PER_NODE", "MASTER_PORT", "NNODES", "NODE_RANK", "MASTER_ADDR")
         if os.environ.get(name)
         for part in (f"--{name.lower()}", os.environ[name])
     ]
-    command = [sys.executable, "-m", "torch.distributed.run", *options, "-m", "swift_plugins.launch", "sft"]
-    os.execv(sys.executable, [*command, *arguments.argv])  # noqa: S606
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import main as torchrun
+
+    # torchrun kills processes that are still saving this long after a signal: 30 s are too few for the 3B.
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", "600")
+    try:
+        torchrun([*options, "-m", "swift_plugins.launch", "sft", *arguments.argv])
+    except ChildFailedError:
+        return 1  # the process that failed has said why
+    except SignalException as stop:
+        print(f"Stopped by {stop.sigval.name}.", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

@@ -117,12 +117,13 @@ class HiggsAudioLoader(ModelLoader):
 
     def get_processor(self, model_dir: str, config: Any) -> Any:
         """The tokenizer; the full processor would load the codec, twice, into every process."""
-        return AutoTokenizer.from_pretrained(model_dir)
+        return AutoTokenizer.from_pretrained(model_dir, trust_remote_code=False)
 
     def get_model(self, model_dir: str, config: Any, processor: Any, model_kwargs: dict[str, Any]) -> Any:
         """The model with its text head. Raises StudioError if the checkpoint has none, or is not whole."""
         folder = find_checkpoint(model_dir).folder
-        if "text_lm_head.weight" not in weight_names(folder):
+        names = weight_names(folder)
+        if "text_lm_head.weight" not in names:
             raise StudioError(
                 f"{folder.name} has no text head, which training needs: use {HUB_3B} or a checkpoint that has one."
             )
@@ -134,6 +135,11 @@ class HiggsAudioLoader(ModelLoader):
                 "give one for each."
             )
         model: Any = super().get_model(model_dir, config, processor, {**model_kwargs, "use_text_head": True})
+        if not self.return_dummy_model and (lacking := sorted({name for name, _ in model.named_parameters()} - names)):
+            # transformers fills them with random numbers and goes on.
+            raise StudioError(
+                f"{folder.name} lacks {len(lacking)} weights, among them {lacking[0]}: download or copy it again."
+            )
         model.options = options
         return model
 

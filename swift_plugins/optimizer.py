@@ -17,7 +17,7 @@ class HiggsAudioOptimizer(OptimizerCallback):
     """AdamW or whatever ``--optim`` names, over four groups: text and audio, with and without weight decay."""
 
     def create_optimizer(self, model: Any = None) -> Any:
-        """The optimizer of a run; groups carry ``part`` ("text" or "audio") for the log."""
+        """The optimizer of a run; groups carry ``part`` ("text" or "audio") and ``ratio`` for the log."""
         model = self.trainer.model if model is None else model
         ratio = Options.from_environment().audio_lr_ratio
         decayed = set(Trainer.get_decay_parameter_names(None, model))  # type: ignore[arg-type]  it does not use self
@@ -32,6 +32,7 @@ class HiggsAudioOptimizer(OptimizerCallback):
                 {
                     "params": parameters,
                     "part": part,
+                    "ratio": ratio if part == "audio" else 1.0,
                     "weight_decay": self.args.weight_decay if decay else 0.0,
                     "lr": self.args.learning_rate * (ratio if part == "audio" else 1.0),
                 }

@@ -73,11 +73,19 @@ def _numbers(name: str, text: str) -> tuple[float, ...]:
     return tuple(_number(name, part) for part in text.strip("[]() ").replace(",", " ").split())
 
 
+_FALSE, _TRUE = ("false", "f", "0", "no", "n"), ("true", "t", "1", "yes", "y")
+"""As ms-swift reads them."""
+
+
+def is_false(text: str | None) -> bool:
+    """Whether a flag is given and says no."""
+    return text is not None and text.lower() in _FALSE
+
+
 def _flag(name: str, text: str) -> bool:
-    flags = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    if text.lower() not in flags:
+    if text.lower() not in _FALSE + _TRUE:
         raise StudioError(f"{name} is {text!r}: give true or false.")
-    return flags[text.lower()]
+    return not is_false(text)
 
 
 _READERS = {

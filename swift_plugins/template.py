@@ -126,6 +126,11 @@ class HiggsAudioTemplate(Template):
         self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None, trainer: Any = None
     ) -> Any:
         """Forward pass; the parts of the loss go into the log, each as the mean over the batches that have it."""
+        if "labels" not in inputs:
+            raise StudioError(
+                "label_smoothing_factor, loss_type, enable_dft_loss and enable_channel_loss learn by another loss than that "
+                "over text and codes: leave them out."
+            )
         outputs = model(**inputs)
         if trainer is not None:
             metrics = trainer.custom_metrics["train" if trainer.model.training else "eval"]

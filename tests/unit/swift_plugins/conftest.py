@@ -1,5 +1,6 @@
 """The plugin registered with ms-swift, and its parts loaded as ms-swift loads them."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,24 @@ def template(registered: None, tiny_checkpoint: Path, tmp_path_factory: pytest.T
     template.clips = ClipCodes(template.clips._files, tmp_path_factory.mktemp("codes"))
     template.set_mode("train")
     return template
+
+
+@pytest.fixture
+def new_template(template: Any, tiny_checkpoint: Path) -> Iterator[Callable[..., Any]]:
+    """Makes a template with other settings, which shares the codes of the first; the one in use afterwards is the first."""
+    from swift.template import get_template
+
+    from swift_plugins import template as module
+
+    def make(**settings: Any) -> Any:
+        made = get_template(template.processor, template_type="higgs-audio-chatml", **settings)
+        made.clips = template.clips
+        made.set_mode("train")
+        return made
+
+    module._in_use[:] = [template]
+    yield make
+    module._in_use[:] = [template]
 
 
 @pytest.fixture(scope="session")
