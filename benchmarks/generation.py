@@ -22,8 +22,9 @@ import psutil
 import torch
 
 import studio.engine  # noqa: F401  the guard comes before transformers
+from benchmarks.full_size import full_size_checkpoint
 from studio.audio.waveform import Waveform
-from studio.engine.checkpoint import Checkpoint, CheckpointFiles, find_checkpoint, load_checkpoint, pick_device
+from studio.engine.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, pick_device
 from studio.engine.generation import Sampling
 from studio.engine.labels import revert_delay
 from studio.engine.length import frame_budget
@@ -37,54 +38,6 @@ TRANSCRIPT = "For the twentieth time that evening the two men shook hands, and t
 SHORT_TEXT = "Good morning."
 GREEDY = Sampling(temperature=0.0)
 TEXT = "The sun rises in the east and sets in the west; people have seen it for thousands of years."
-
-
-def full_size_checkpoint(device: str) -> Checkpoint:
-    """The 3B's dimensions with random weights: what it costs, not what it says."""
-    from transformers import (
-        DacFeatureExtractor,
-        GenerationConfig,
-        HiggsAudioV2Config,
-        HiggsAudioV2ForConditionalGeneration,
-        HiggsAudioV2TokenizerConfig,
-        HiggsAudioV2TokenizerModel,
-    )
-
-    from studio.engine.tiny import RATIOS, _tokenizer
-
-    tokenizer = _tokenizer()
-    token_id = tokenizer.convert_tokens_to_ids
-    config = HiggsAudioV2Config(
-        codebook_size=1026,
-        audio_token_id=token_id("<|AUDIO_OUT|>"),
-        audio_bos_token_id=token_id("<|audio_out_bos|>"),
-        audio_delay_token_id=token_id("<|reserved_special_token_6|>"),
-        eos_token_id=token_id("<|eot_id|>"),
-        pad_token_id=token_id("<|end_of_text|>"),
-        dtype="bfloat16",
-    )
-    torch.manual_seed(0)
-    with torch.device("meta"):
-        model = HiggsAudioV2ForConditionalGeneration(config).to(torch.bfloat16)
-    model = model.to_empty(device=device)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.normal_(0.0, 0.02) if parameter.ndim > 1 else parameter.fill_(1.0)
-    # Buffers that are computed, not loaded, are made anew: to_empty left them without values.
-    model.model.rotary_emb = type(model.model.rotary_emb)(config=config).to(device)
-    model.model.embed_audio_tokens.audio_tokens_offsets = torch.arange(8, device=device) * config.codebook_size
-    model.generation_config = GenerationConfig(eos_token_id=config.eos_token_id, pad_token_id=config.pad_token_id)
-    codec = HiggsAudioV2TokenizerModel(
-        HiggsAudioV2TokenizerConfig(
-            target_bandwidths=[0.5, 1, 1.5, 2],
-            acoustic_model_config={"downsampling_ratios": RATIOS, "upsampling_ratios": RATIOS},
-        )
-    ).to(device)
-    for quantizer in codec.quantizer.quantizers:
-        quantizer.codebook.embed.normal_()
-    files = CheckpointFiles("3B dimensions, random weights", Path(), Path(), "tiny", 0)
-    extractor = DacFeatureExtractor(feature_size=1, sampling_rate=24_000, hop_length=1)
-    return Checkpoint(files, model.eval(), codec.eval(), tokenizer, extractor, device, "bfloat16")
 
 
 @dataclass

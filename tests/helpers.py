@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import resource
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -19,6 +21,17 @@ def refusal(do: Callable[[], Any]) -> str:
     assert "\n" not in sentence
     assert "Traceback" not in sentence
     return sentence
+
+
+@contextmanager
+def disk_that_holds(limit: int) -> Iterator[None]:
+    """No file of this process may grow beyond ``limit`` bytes, as where a quota ends."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def both_prompts(processor: Any, engine: Any, conversation: Any, clips: Sequence[Any]) -> tuple[Any, Any]:

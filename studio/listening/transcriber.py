@@ -1,26 +1,22 @@
 """Writes down what is said in a clip, and when: Whisper models in the CTranslate2 format, run by faster-whisper.
 
-A model comes from a local folder or from the model hub. It is fetched and loaded when the first clip is transcribed, never
-before, and nothing here waits long for a hub that does not answer.
+The model is fetched and loaded when the first clip is transcribed, never before.
 """
 
 from __future__ import annotations
 
-import errno
 import logging
 import math
-import os
 import re
-import socket
 import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from studio.audio import Waveform
 from studio.errors import StudioError
 from studio.listening.transcript import Transcript, Word
+from studio.listening.whisper_files import ADVICE, WhisperFiles
 
 log = logging.getLogger(__name__)
 
@@ -31,28 +27,11 @@ _BEAM = 5
 # nobody speaks, because there it invents words ("You", "Thank you.").
 _SPEECH_THRESHOLD = 0.3
 
-_FILES = ["config.json", "preprocessor_config.json", "model.bin", "tokenizer.json", "vocabulary.json", "vocabulary.txt"]
-_CONNECT_SECONDS = 3.0
-_ANSWER_SECONDS = 5.0
-
-_SIZES = {
-    "tiny", "tiny.en", "base", "base.en", "small", "small.en", "medium", "medium.en", "large-v1", "large-v2", "large-v3",
-}  # fmt: skip
-_DISTILLED = {"distil-small.en", "distil-medium.en", "distil-large-v2", "distil-large-v3"}
-_OTHERS = {
-    "large": "Systran/faster-whisper-large-v3",
-    "turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
-    "large-v3-turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
-    "distil-large-v3.5": "distil-whisper/distil-large-v3.5-ct2",
-}
-
 # What Whisper calls a language, where that is not its ISO 639-1 code.
 _WHISPER_CODES = {"jv": "jw", "nb": "no", "iw": "he"}
 _ISO_CODES = {"jw": "jv"}
 
-_ADVICE = "type the transcript by hand, or set STUDIO_ASR_MODEL to a folder on this machine that holds such a model"
 _OUT_OF_MEMORY = re.compile(r"out of memory|ALLOC_FAILED|bad_alloc|cannot allocate|unable to allocate", re.IGNORECASE)
-_PATH_LIKE = re.compile(r"^[/~.]|\\|^[A-Za-z]:|/.*/")
 
 
 class Transcriber:
@@ -70,46 +49,19 @@ class Transcriber:
     def __init__(
         self, model: str, *, device: Literal["auto", "cpu", "cuda", "mps"] = "auto", cache: Path | None = None
     ) -> None:
-        self._wanted, self._device, self._cache = model.strip(), device, cache
+        self._files, self._device = WhisperFiles(model, cache), device
         self._lock = threading.Lock()
         self._model: Any = None
         self._on: str | None = None
 
     @property
     def name(self) -> str:
-        """The model's name for visitors: a hub name, or a folder's own name without the server's path to it."""
-        if _PATH_LIKE.search(self._wanted) or Path(self._wanted).is_dir():
-            return Path(self._wanted).name or self._wanted
-        return self._wanted
-
-    @property
-    def is_loaded(self) -> bool:
-        """Whether the model is in memory."""
-        return self._model is not None
-
-    @property
-    def is_available(self) -> bool:
-        """Whether the model is on this machine, so that a transcription needs no network. Quick; asks no network."""
-        return self.missing() is None
+        """The model's name for visitors, without a path of the server."""
+        return self._files.name
 
     def missing(self) -> str | None:
-        """Why the model is not on this machine and what to do about it, in a sentence; None when it is. Asks no network.
-
-        A model that the hub may still give counts as missing, and the sentence says so.
-        """
-        from huggingface_hub import constants
-
-        try:
-            if self._local_folder() is not None:
-                return None
-        except StudioError as error:
-            return str(error)
-        if constants.HF_HUB_OFFLINE:
-            return self._unreachable()
-        return (
-            f"The transcription model {self.name} is not on this machine yet: the first transcript downloads it from the "
-            f"model hub; where there is no internet, {_ADVICE}."
-        )
+        """Why the model is not on this machine and what to do about it, in a sentence; None when it is. Asks no network."""
+        return self._files.missing()
 
     def transcribe(self, waveform: Waveform, *, language: str | None = None) -> Transcript:
         """What is said in the clip.
@@ -136,11 +88,6 @@ class Transcriber:
         if not any(letter.isalnum() for letter in text):
             raise StudioError(self._nothing_heard())
         return Transcript(text, code or spoken, _in_order(words, waveform.duration), self.name)
-
-    def unload(self) -> None:
-        """Give the memory back, once a transcription under way has ended; the next one loads the model again."""
-        with self._lock:
-            self._model = self._on = None
 
     def _nothing_heard(self) -> str:
         return "No words were recognised in the clip: type the transcript by hand, or choose a clip in which someone speaks."
@@ -191,7 +138,7 @@ class Transcriber:
         """The model, loaded on ``device`` if it is not yet anywhere."""
         if self._model is not None:
             return self._model
-        folder = self._local_folder() or self._fetched()
+        folder = self._files.local_folder() or self._files.fetched()
         log.info("Loading the transcription model %s from %s on %s", self.name, folder, device)
         from faster_whisper import WhisperModel
 
@@ -215,7 +162,7 @@ class Transcriber:
                 f"The transcription model {self.name} {what} on the GPU ({_short(error)}): set STUDIO_DEVICE to cpu, "
                 "or type the transcript by hand."
             )
-        return f"The transcription model {self.name} {what} ({_short(error)}): {_ADVICE}."
+        return f"The transcription model {self.name} {what} ({_short(error)}): {ADVICE}."
 
     def _chosen_device(self) -> str:
         if self._on is not None:
@@ -232,153 +179,6 @@ class Transcriber:
                 "cpu, or type the transcript by hand."
             )
         return "cpu"
-
-    def _local_folder(self) -> Path | None:
-        """The model's folder on this machine; None where only the hub could have it.
-
-        Raises:
-            StudioError: it is a folder that is not there or holds no such model, or no name the hub could know.
-        """
-        try:
-            folder = Path(self._wanted).expanduser()
-        except RuntimeError:
-            folder = Path(self._wanted)  # the home of a user who does not exist: no folder either
-        if folder.is_dir():
-            lacking = _lacking(folder)
-            if lacking:
-                raise StudioError(
-                    f"The folder {self.name} is no complete Whisper model in the CTranslate2 format (no {lacking}): "
-                    f"{_ADVICE}."
-                )
-            return folder
-        if not self._wanted or _PATH_LIKE.search(self._wanted):
-            raise StudioError(f"There is no folder {self.name} with a transcription model: {_ADVICE}.")
-        return self._cached(self._hub_id())
-
-    def _hub_id(self) -> str:
-        name = self._wanted
-        if name in _SIZES:
-            return f"Systran/faster-whisper-{name}"
-        if name in _DISTILLED:
-            return f"Systran/faster-distil-whisper-{name.removeprefix('distil-')}"
-        if name in _OTHERS:
-            return _OTHERS[name]
-        if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-            raise StudioError(
-                f"There is no transcription model {name}: set STUDIO_ASR_MODEL to small, medium, large-v3-turbo, another "
-                "name of the form owner/model, or a folder on this machine; or type the transcript by hand."
-            )
-        return name
-
-    def _cached(self, hub_id: str) -> Path | None:
-        from huggingface_hub import errors, try_to_load_from_cache
-
-        try:
-            weights = try_to_load_from_cache(hub_id, "model.bin", cache_dir=self._cache)
-        except errors.HFValidationError:
-            return None
-        if not isinstance(weights, str):
-            return None
-        folder = Path(weights).parent
-        return None if _lacking(folder) else folder
-
-    def _fetched(self) -> Path:
-        """The hub's copy, downloaded now. A hub that is out of reach is noticed within seconds."""
-        from huggingface_hub import HfApi, errors, snapshot_download
-
-        hub_id = self._hub_id()
-        if not _hub_reachable():
-            raise StudioError(self._unreachable())
-        try:
-            # Asked first: this request alone is not repeated for half a minute when the hub is busy.
-            info = HfApi().model_info(hub_id, timeout=_ANSWER_SECONDS)
-            if "model.bin" not in {file.rfilename for file in info.siblings or ()}:
-                raise StudioError(
-                    f"{hub_id} on the model hub is no Whisper model in the CTranslate2 format (no model.bin): set "
-                    "STUDIO_ASR_MODEL to small or another such model, or type the transcript by hand."
-                )
-            log.info("Downloading the transcription model %s", hub_id)
-            folder = Path(snapshot_download(hub_id, allow_patterns=_FILES, cache_dir=self._cache))
-        except (
-            errors.HTTPError,
-            errors.HFValidationError,
-            errors.OfflineModeIsEnabled,
-            OSError,
-            RuntimeError,
-        ) as error:
-            log.warning("The transcription model %s was not fetched: %s", hub_id, error)
-            raise StudioError(self._refused(hub_id, error)) from None
-        lacking = _lacking(folder)
-        if lacking:
-            raise StudioError(
-                f"The transcription model {hub_id} is incomplete on the model hub (no {lacking}): {_ADVICE}."
-            )
-        return folder
-
-    def _refused(self, hub_id: str, error: Exception) -> str:
-        from huggingface_hub import errors
-
-        cause: BaseException | None = error
-        while cause is not None:
-            if getattr(cause, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-                return (
-                    f"The disk is full, so the transcription model {hub_id} could not be downloaded: free some space, or "
-                    "type the transcript by hand."
-                )
-            if getattr(cause, "errno", None) in (errno.EACCES, errno.EPERM, errno.EROFS):
-                return (
-                    f"The transcription model {hub_id} cannot be stored in the hub's cache: set HF_HOME to a folder the "
-                    "studio may write to, or type the transcript by hand."
-                )
-            if isinstance(cause, errors.HfHubHTTPError):
-                status: int = cause.response.status_code
-                if status in (401, 403, 404):
-                    return (
-                        f"The model hub does not give the transcription model {hub_id} (status {status}): check the name "
-                        f"in STUDIO_ASR_MODEL; else {_ADVICE}."
-                    )
-                return (
-                    f"The model hub answered with status {status} when asked for the transcription model {hub_id}: try "
-                    "again later, or type the transcript by hand."
-                )
-            if isinstance(cause, errors.HFValidationError):
-                return f"There is no transcription model {hub_id}: {_ADVICE}."
-            cause = cause.__cause__ or cause.__context__
-        return self._unreachable()
-
-    def _unreachable(self) -> str:
-        return f"The transcription model {self.name} is not on this machine and the model hub cannot be reached: {_ADVICE}."
-
-
-def _hub_reachable() -> bool:
-    """Whether the hub's address takes a connection: one quick look, because its client retries for half a minute."""
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE:
-        return False
-    if any(os.environ.get(key) for key in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
-        return True  # a proxy resolves names for us: only a real request could tell
-    address = urlsplit(constants.ENDPOINT)
-    port = address.port or (80 if address.scheme == "http" else 443)
-    try:
-        with socket.create_connection((address.hostname or "", port), _CONNECT_SECONDS):
-            return True
-    except OSError:
-        return False
-
-
-def _lacking(folder: Path) -> str | None:
-    """The first file that a model's folder lacks.
-
-    ``tokenizer.json`` counts: without it faster-whisper asks the hub, for as long as that takes. So does ``config.json``:
-    without it the model loads, and fails on the first clip.
-    """
-    for name in ("model.bin", "config.json", "tokenizer.json"):
-        if not (folder / name).is_file():
-            return name
-    if not any((folder / name).is_file() for name in ("vocabulary.json", "vocabulary.txt")):
-        return "vocabulary.json"
-    return None
 
 
 def _has_speech(heard: Waveform) -> bool:

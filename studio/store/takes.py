@@ -92,8 +92,8 @@ def delete(session: Session, row: TakeRow) -> None:
     session.flush()
 
 
-def mark_withdrawn(session: Session, owner: str, voice_id: str, when: datetime | None) -> int:
-    """Mark every take in which a voice speaks (None takes the mark away); returns how many there are."""
+def mark_withdrawn(session: Session, owner: str, voice_id: str, when: datetime) -> int:
+    """Mark every take in which a voice speaks; returns how many there are."""
     spoken = [row for row in takes(session, owner) if any(voice.get("id") == voice_id for voice in row.voices)]
     for row in spoken:
         row.consent_withdrawn_at = when

@@ -102,7 +102,7 @@ def doctor(settings: Settings) -> list[Check]:
             f"{summary['device']}, {summary['name']}, {summary['free_gib']} of {summary['memory_gib']} GiB free",
         )
     )
-    from studio.engine.hub import hub_reachable
+    from studio.network import hub_reachable
 
     checks.append(Check("model hub", True, "reachable" if hub_reachable() else "not reachable: only local checkpoints"))
     checks.append(_checkpoint(settings))

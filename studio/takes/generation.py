@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -99,19 +99,6 @@ class Generation:
         with self._changed:
             self._changed.wait_for(lambda: self.ended or len(self._pieces) > start, timeout)
             return self._pieces[start:], self.ended
-
-    def pieces(self, start: int = 0) -> Iterator[np.ndarray]:
-        """All pieces from number ``start`` on, as they come, until it ends. Whoever stops listening changes nothing."""
-        ended = False
-        while not ended:
-            ready, ended = self.next_pieces(start)
-            start += len(ready)
-            yield from ready
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it has ended, at most ``timeout`` seconds; whether it has."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self.ended, timeout)
 
     def stop(self) -> bool:
         """Stop it, waiting or speaking; nothing is kept. False where it has already ended, or is just being kept."""

@@ -99,10 +99,6 @@ class Generations:
         """One generation of an owner; None where there is none, or no longer."""
         return next((generation for generation in self._all(owner) if generation.id == generation_id), None)
 
-    def anything(self, owner: str) -> list[Generation]:
-        """What of an owner waits or speaks now, in whatever tab; the newest first."""
-        return [generation for generation in self._all(owner) if not generation.ended]
-
     # Inside
 
     def _all(self, owner: str) -> list[Generation]:

@@ -47,10 +47,6 @@ class TakeLibrary:
     def __init__(self, settings: Settings, store: Store, owner: str = "") -> None:
         self._settings, self._store, self.owner = settings, store, owner
 
-    def of(self, owner: str) -> TakeLibrary:
-        """The same library for another owner."""
-        return TakeLibrary(self._settings, self._store, owner)
-
     # Looking
 
     def takes(
@@ -93,14 +89,6 @@ class TakeLibrary:
             raise _gone(take)
         sound = read_audio(take.path)
         return Waveform(sound.samples * _READ_SCALE, sound.sample_rate)
-
-    def usage_bytes(self) -> int:
-        """How much room the sound of these takes needs on the disk."""
-        total = 0
-        for take in self.takes():
-            with suppress(OSError):
-                total += take.path.stat().st_size
-        return total
 
     # Keeping
 

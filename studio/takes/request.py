@@ -11,9 +11,7 @@ from studio.audio.reading import read_audio
 from studio.engine.generation import Sampling, check_seed
 from studio.engine.prompt import DEFAULT_SCENE
 from studio.engine.reference import Consent, Reference, require_transcript
-
-_MAX_DECODED_SECONDS = 3600.0
-"""Longest recording of which a part may be taken: what is decoded must fit into memory."""
+from studio.voices.drafts import MAX_SOURCE_SECONDS
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class ReferenceClip:
             StudioError: no transcript, unreadable, too short or long, silent.
         """
         require_transcript(self.transcript)  # before the clip is decoded
-        clip = trim(read_audio(self.path, max_seconds=_MAX_DECODED_SECONDS), self.start, self.end)
+        clip = trim(read_audio(self.path, max_seconds=MAX_SOURCE_SECONDS), self.start, self.end)
         require_speech_like(clip, max_seconds=max_seconds)
         return Reference(clip, self.transcript, self.consent, self.speaker)
 

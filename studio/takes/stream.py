@@ -74,7 +74,7 @@ class TakeStream:
     ) -> None:
         self._stream, self._watch = stream, watch
         self.voices, self.checkpoint = voices, checkpoint
-        self.sample_rate, self.seed, self.expected_seconds = stream.sample_rate, stream.seed, stream.expected_seconds
+        self.sample_rate, self.expected_seconds = stream.sample_rate, stream.expected_seconds
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return self
@@ -88,21 +88,6 @@ class TakeStream:
             raise
 
     @property
-    def num_frames(self) -> int:
-        """Frames generated so far."""
-        return self._stream.num_frames
-
-    @property
-    def generated_seconds(self) -> float:
-        """Duration of the frames generated so far."""
-        return self._stream.generated_seconds
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether it was stopped, by whomever."""
-        return self._stream.cancelled
-
-    @property
     def speech(self) -> Speech:
         """The whole; raises StudioError before the stream has ended, when it was cancelled, or may not be kept."""
         self.refuse_withdrawn()
@@ -112,10 +97,6 @@ class TakeStream:
         """Ask the library now whether all voices may still speak."""
         self._watch.ask()
         return self._watch.sentence is None
-
-    def cancel(self) -> None:
-        """Stop within one frame."""
-        self._stream.cancel()
 
     def close(self) -> None:
         """Cancel and let go of the memory at once; from the thread that iterates."""

@@ -1,46 +1,83 @@
-"""Files on their way between studio and browser: takes to be downloaded, drafts to be saved; gone after a day."""
+"""Files on their way between studio and browser: sounds to be heard and downloaded, uploads; gone after a day."""
 
 from __future__ import annotations
 
 import secrets
 import shutil
+import threading
 import time
 import unicodedata
+from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
-from studio.audio.waveform import Waveform
-from studio.audio.writing import AUDIO_FORMATS, write_audio
 from studio.errors import StudioError
 
 MAX_AGE_SECONDS = 86_400.0
 MAX_STEM_CHARS = 50
+_MAX_STAGED = 256
 
 
-def put_in_transit(waveform: Waveform, stem: str, cache: Path) -> dict[str, Path]:
-    """Write a sound in every format to a new folder under ``cache`` whose name nobody can guess.
+class Staging:
+    """Copies of sounds where a browser can fetch them: never the studio's own files.
+
+    Each lies in a folder that nobody can guess, once for each sound as long as it is there. Whoever asks for a copy has
+    looked the sound up in the visitor's own library before. The copies go after a day, like everything in the cache.
 
     Args:
-        stem: what the files are called in downloads; what would be trouble in a path becomes a hyphen.
-
-    Returns:
-        The file for each suffix of ``AUDIO_FORMATS``.
-
-    Raises:
-        StudioError: it cannot be written; then nothing of it is left.
+        cache: ``Settings.page_cache_folder``.
     """
-    folder, name = cache / f"take-{secrets.token_urlsafe(16)}", safe_stem(stem)
-    paths = {suffix: folder / f"{name}{suffix}" for suffix in AUDIO_FORMATS}
-    try:
+
+    def __init__(self, cache: Path) -> None:
+        self._cache, self._folders, self._lock = cache, OrderedDict[str, Path](), threading.Lock()
+
+    def copy(self, key: str, name: str, write: Callable[[Path], None]) -> str:
+        """The path of the copy called ``name``; ``write`` makes it where it is not there yet.
+
+        Raises:
+            StudioError: it cannot be written; then nothing of it is left.
+        """
+        path = self._folder(key) / name
+        if path.is_file():
+            return str(path)
         try:
-            folder.mkdir(parents=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StudioError(f"The take cannot be saved ({error.strerror}): free some space and try again.") from error
-        for path in paths.values():
-            write_audio(waveform, path)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    return paths
+            raise StudioError(
+                f"The sound cannot be shown ({error.strerror}): free some space and try again."
+            ) from error
+        try:
+            write(path)
+        except StudioError:
+            self.forget(key)
+            raise
+        except OSError as error:
+            self.forget(key)
+            raise StudioError(
+                f"The sound cannot be shown ({error.strerror}): free some space and try again."
+            ) from error
+        return str(path)
+
+    def forget(self, key: str) -> None:
+        """Remove the copies of a sound."""
+        with self._lock:
+            folder = self._folders.pop(key, None)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _folder(self, key: str) -> Path:
+        with self._lock:
+            if key not in self._folders:
+                self._folders[key] = self._cache / f"take-{secrets.token_urlsafe(16)}"
+            self._folders.move_to_end(key)
+            while len(self._folders) > _MAX_STAGED:
+                self._folders.popitem(last=False)  # the file itself goes with age: somebody may be listening
+            return self._folders[key]
+
+
+def write_copy(source: Path, target: Path) -> None:
+    """Copy a file as it is."""
+    shutil.copyfile(source, target)
 
 
 def safe_stem(stem: str) -> str:

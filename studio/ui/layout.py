@@ -13,7 +13,7 @@ from studio.engine.host import EngineHost
 from studio.errors import StudioError
 from studio.system.report import ATTRIBUTION
 from studio.ui.services import Services
-from studio.ui.shown import host_banner
+from studio.ui.shown import QUIET, host_banner
 from studio.ui.tabs.speak import create_speak_tab
 from studio.ui.tabs.system import create_system_tab
 from studio.ui.tabs.voices import create_voices_tab
@@ -22,7 +22,6 @@ from studio.voices.coach import examine
 from studio.voices.presets import preset_voices
 
 log = logging.getLogger(__name__)
-_PRIVATE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
 def lay_out(services: Services) -> gr.Blocks:
@@ -48,21 +47,21 @@ def lay_out(services: Services) -> gr.Blocks:
 
         _show_host(services, banner)
         # The first visitor's arrival loads the checkpoint, while they read and type.
-        page.load(lambda: _warm_up(services.host), None, None, queue=False, **_PRIVATE)
+        page.load(lambda: _warm_up(services.host), None, None, queue=False, **QUIET)
         recalled = page.load(None, None, remembered, js="() => window.studio.recall()")
-        recalled.then(speak.restore, remembered, speak.restore_outputs, **_PRIVATE)
-        recalled.then(voices.restore, remembered, voices.restore_outputs, **_PRIVATE)
-        recalled.then(_where_it_was, remembered, tabs, queue=False, **_PRIVATE)
+        recalled.then(speak.restore, remembered, speak.restore_outputs, **QUIET)
+        recalled.then(voices.restore, remembered, voices.restore_outputs, **QUIET)
+        recalled.then(_where_it_was, remembered, tabs, queue=False, **QUIET)
 
         def after_news(told: dict[str, Any], request: gr.Request) -> tuple[Any, ...]:
             there = gr.Tabs(selected="speak") if told["go"] else gr.skip()
             # The takes too: a withdrawn consent marks them.
             return there, f"news {told['count']}", *speak.offer(request, told["select"])
 
-        voices_tab.select(_warm_up_coach, None, None, queue=False, **_PRIVATE)
-        voices.news.change(voices.offer, voices.offer_inputs, voices.offer_outputs, **_PRIVATE)
-        voices.news.change(after_news, voices.news, [tabs, speak.made, *speak.voice_updates], **_PRIVATE)
-        walk.wire(page, tabs, _PRIVATE)
+        voices_tab.select(_warm_up_coach, None, None, queue=False, **QUIET)
+        voices.news.change(voices.offer, voices.offer_inputs, voices.offer_outputs, **QUIET)
+        voices.news.change(after_news, voices.news, [tabs, speak.made, *speak.voice_updates], **QUIET)
+        walk.wire(page, tabs)
     return page
 
 
@@ -74,7 +73,7 @@ def _show_host(services: Services, banner: gr.HTML) -> None:
         now = host_banner(services.host.status)
         return (gr.skip(), gr.skip()) if now == last else (now, now)
 
-    timer.tick(look, shown, [banner, shown], queue=False, **_PRIVATE)
+    timer.tick(look, shown, [banner, shown], queue=False, **QUIET)
 
 
 def _where_it_was(kept: Any) -> Any:

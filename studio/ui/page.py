@@ -119,6 +119,8 @@ def _prepare_environment(settings: Settings) -> None:
     _reach_ourselves(settings.host)
     os.environ["GRADIO_TEMP_DIR"] = str(settings.page_cache_folder)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    # Gradio asks matplotlib at the first click which screen it draws on, and nothing here draws.
+    os.environ.setdefault("MPLBACKEND", "agg")
     _provide_ffmpeg(settings.home / "cache" / "bin")
 
 

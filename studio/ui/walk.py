@@ -8,6 +8,7 @@ import gradio as gr
 
 from studio.errors import StudioError
 from studio.ui.services import Services
+from studio.ui.shown import QUIET
 
 _STEPS = (
     ("Hear a voice", "A voice and a line are chosen already: press Speak.", "Take me there", "speak"),
@@ -28,16 +29,16 @@ class Walk:
         self._step = gr.State(None)
         self._skipped = gr.State(False)
 
-    def wire(self, page: gr.Blocks, tabs: gr.Tabs, private: dict[str, Any]) -> None:
+    def wire(self, page: gr.Blocks, tabs: gr.Tabs) -> None:
         """Look where the visitor is on arrival and every few seconds, until the walk is done."""
         outputs = [self._row, self._strip, self._lead, self._step]
         timer = gr.Timer(3.0)
         for event in (page.load, timer.tick):
-            event(self._look, [self._step, self._skipped], [*outputs, timer], queue=False, **private)
-        self._lead.click(self._led, self._step, tabs, queue=False, **private)
+            event(self._look, [self._step, self._skipped], [*outputs, timer], queue=False, **QUIET)
+        self._lead.click(self._led, self._step, tabs, queue=False, **QUIET)
         self._skip.click(
             lambda: (True, gr.Row(visible=False), gr.Timer(active=False)),
-            None, [self._skipped, self._row, timer], queue=False, **private,
+            None, [self._skipped, self._row, timer], queue=False, **QUIET,
         )  # fmt: skip
 
     def _look(self, before: int | None, skipped: bool, request: gr.Request) -> tuple[Any, ...]:

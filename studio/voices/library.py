@@ -39,10 +39,6 @@ class VoiceLibrary:
     def __init__(self, settings: Settings, store: Store, owner: str = "") -> None:
         self._settings, self._store, self.owner = settings, store, owner
 
-    def of(self, owner: str) -> VoiceLibrary:
-        """The same library for another owner."""
-        return VoiceLibrary(self._settings, self._store, owner)
-
     # Looking
 
     def voices(self, search: str = "") -> list[Voice]:

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,17 +16,36 @@ Result = subprocess.CompletedProcess[str]
 
 FIRST_ID = "{first id}"
 """In the arguments of a command: the id in the document that the first one printed."""
+FULL_DISK = "MAX_FILE_BYTES=16384"
+"""Before a command: no file may grow beyond this while it runs."""
 _IN_TURN = """
-import contextlib, io, json, sys
+import contextlib, io, json, os, resource, sys
 from studio.cli import main
+from studio.settings import get_settings
+
+@contextlib.contextmanager
+def surroundings(variables):
+    before, limits = dict(os.environ), resource.getrlimit(resource.RLIMIT_FSIZE)
+    os.environ.update(variables)
+    if "MAX_FILE_BYTES" in variables:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(variables["MAX_FILE_BYTES"]), limits[1]))
+    get_settings.cache_clear()
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    os.environ.clear()
+    os.environ.update(before)
+
 results = []
 for arguments in json.loads(sys.argv.pop()):
     if results and any("{first id}" in part for part in arguments):
         first = json.loads(results[0][1])["id"]
         arguments = [part.replace("{first id}", first) for part in arguments]
+    variables = []
+    while "=" in arguments[0]:
+        variables.append(arguments.pop(0).split("=", 1))
     sys.argv[1:] = arguments
     out, error = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error), surroundings(dict(variables)):
         try:
             main()
         except SystemExit as end:
@@ -57,7 +76,10 @@ def run(home: Path, *arguments: str | Path, **options: Any) -> Result:
 
 
 def run_in_turn(home: Path, commands: Sequence[Sequence[str | Path]], **environment: str) -> InTurn:
-    """Several commands with this home, one after the other in one process."""
+    """Several commands with this home, one after the other in one process.
+
+    As in a shell, ``NAME=value`` before a command sets a variable for it alone.
+    """
     arguments = json.dumps([[str(part) for part in command] for command in commands])
     done = subprocess.run(
         [sys.executable, "-c", _IN_TURN, arguments],
@@ -74,6 +96,11 @@ def run_in_turn(home: Path, commands: Sequence[Sequence[str | Path]], **environm
         subprocess.CompletedProcess(command, *result) for command, result in zip(commands, results, strict=True)
     ]
     return InTurn(completed, set(modules))
+
+
+def by_name(home: Path, commands: Mapping[str, Sequence[str | Path]]) -> dict[str, Result]:
+    """The same with a name for each."""
+    return dict(zip(commands, run_in_turn(home, list(commands.values())).results, strict=True))
 
 
 def document(result: Result, *, said: str = "") -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 import math
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -22,14 +20,19 @@ from studio.settings import Settings
 from studio.takes.request import ReferenceClip, SpeakRequest
 from studio.takes.service import TakeService
 from tests.helpers import refusal
+from tests.integration.in_turn import Result, assert_refused, by_name, run
 
 OWN = Consent("own")
 
 
-@pytest.fixture
-def clip(kathleen: dict[Path, str]) -> ReferenceClip:
+def reference(kathleen: dict[Path, str]) -> ReferenceClip:
     path, transcript = next(iter(kathleen.items()))
     return ReferenceClip(path, transcript, OWN)
+
+
+@pytest.fixture
+def clip(kathleen: dict[Path, str]) -> ReferenceClip:
+    return reference(kathleen)
 
 
 @pytest.fixture
@@ -239,30 +242,9 @@ def test_a_checkpoint_folder_removed_while_the_studio_runs_does_not_silence_it(
 # --- the same from the command line ---------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def studio(tmp_path: Path, tiny_checkpoint: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """``python -m studio speak`` with the given arguments, into out/speech.wav unless they say otherwise."""
-
-    def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "studio", "speak", "--checkpoint", str(tiny_checkpoint), *arguments]
-        if "--out" not in arguments:
-            command += ["--out", str(tmp_path / "out" / "speech.wav")]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
-
-    return run
-
-
 def voice(clip: ReferenceClip, **changes: str) -> list[str]:
     options = {"--reference": str(clip.path), "--transcript": clip.transcript, "--speaker-consent": "own"}
     return [part for name, value in (options | changes).items() if value is not None for part in (name, value)]
-
-
-def assert_one_line(result: subprocess.CompletedProcess[str], says: str) -> None:
-    assert result.returncode == 1, result.stderr
-    assert result.stdout == ""
-    assert result.stderr.count("\n") == 1, result.stderr
-    assert result.stderr.endswith(".\n")
-    assert says in result.stderr
 
 
 def without(**options: Any) -> Callable[[ReferenceClip, Path], list[str]]:
@@ -293,33 +275,42 @@ CLI: dict[str, tuple[Callable[[ReferenceClip, Path], list[str]], str]] = {
     "absent script": (lambda clip, folder: ["--script", str(folder / "no.txt")], "no.txt cannot be read"),
     "unknown device": (lambda clip, folder: ["Hi.", "--device", "abacus"], "device"),
 }  # fmt: skip
+ENGINE: dict[str, tuple[list[str], str]] = {
+    "seed too large": (["Hello.", "--seed", "4294967296"], "The seed is 4294967296"),
+    "nothing to say": (["?!"], "nothing to say in this text"),
+}
+
+
+@pytest.fixture(scope="module")
+def said(
+    kathleen: dict[Path, str], tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tuple[Result, Path]]:
+    """What ``python -m studio speak`` says to each case, and the folder that it should have written to."""
+    folder = tmp_path_factory.mktemp("said")
+    clip = reference(kathleen)
+    given = {name: arguments(clip, folder) for name, (arguments, _) in CLI.items()}
+    given |= {name: arguments for name, (arguments, _) in ENGINE.items()}
+    commands: dict[str, list[str | Path]] = {}
+    for name, arguments in given.items():
+        (folder / name).mkdir()
+        target = [] if "--out" in arguments else ["--out", folder / name / "speech.wav"]
+        commands[name] = ["speak", "--checkpoint", tiny_checkpoint, *arguments, *target]
+    return {name: (result, folder / name) for name, result in by_name(folder / "home", commands).items()}
 
 
 @pytest.mark.parametrize("case", CLI)
-def test_the_command_line_says_it_in_one_line(
-    studio: Callable[..., Any], clip: ReferenceClip, tmp_path: Path, case: str
-) -> None:
-    arguments, says = CLI[case]
-    (tmp_path / "out").mkdir()
-    result = studio(*arguments(clip, tmp_path))
-    assert_one_line(result, says)
-    assert list((tmp_path / "out").iterdir()) == []
+def test_the_command_line_says_it_in_one_line(said: dict[str, tuple[Result, Path]], case: str) -> None:
+    result, folder = said[case]
+    assert_refused(result, CLI[case][1])
+    assert list(folder.iterdir()) == []
 
 
-def test_no_target_is_said(clip: ReferenceClip) -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", "studio", "speak", "Hi."], capture_output=True, text=True, timeout=60
-    )
-    assert_one_line(result, "--out FILE.wav")
+@pytest.mark.parametrize("case", ENGINE)
+def test_what_only_the_engine_knows_is_said_in_one_line_too(said: dict[str, tuple[Result, Path]], case: str) -> None:
+    result, folder = said[case]
+    assert_refused(result, ENGINE[case][1])
+    assert list(folder.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [(["Hello.", "--seed", "4294967296"], "The seed is 4294967296"), (["?!"], "nothing to say in this text")],
-)
-def test_what_only_the_engine_knows_is_said_in_one_line_too(
-    studio: Callable[..., Any], tmp_path: Path, arguments: list[str], says: str
-) -> None:
-    (tmp_path / "out").mkdir()
-    assert_one_line(studio(*arguments), says)
-    assert list((tmp_path / "out").iterdir()) == []
+def test_no_target_is_said(tmp_path: Path) -> None:
+    assert_refused(run(tmp_path, "speak", "Hi."), "--out FILE.wav")

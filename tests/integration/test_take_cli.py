@@ -3,7 +3,6 @@
 import json
 import re
 import resource
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from studio.settings import Settings
 from studio.store import takes as records
 from studio.store.store import Store
 from studio.store.tables import TakeRow
-from tests.integration.in_turn import FIRST_ID, HEAVY, assert_refused, document, run, run_in_turn
+from tests.integration.in_turn import FIRST_ID, HEAVY, assert_refused, by_name, document, run, run_in_turn
 
 NOISE = re.escape(f"{TINY_NOTICE}\n")
 SCRIPT = "[ANNA] Hello, Bob.\n[Bob] Hello, Anna.\n[Old man] Good evening."
@@ -33,29 +32,18 @@ def spoken(
     again = ["take", "again", FIRST_ID, "--json"]
     commands = {
         "one": [
-            "speak",
-            "Hello there.",
-            "--voice",
-            "KATHLEEN",
-            "--seed",
-            "7",
-            *tiny,
-            "--json",
-            "--out",
-            folder / "one 🎧.wav",
+            "speak", "Hello there.", "--voice", "KATHLEEN", "--seed", "7", *tiny, "--json", "--out", folder / "one 🎧.wav",
         ],
         "two": ["speak", "Something else.", *tiny, "--out", folder / "two.flac"],
         "same": [*again, *tiny, "--out", folder / "same.wav"],
         "other": [*again, "--checkpoint", other_checkpoint, "--seed", "8", "--no-keep", "--out", folder / "other.wav"],
-    }
-    with ThreadPoolExecutor(2) as pool:
-        dialogue = pool.submit(
-            run, home, "speak", SCRIPT, "--voice", "ANNA=Kathleen", "--voice", "Bob=owen", "--reference",
-            f"Old man={clip}", "--transcript", transcript, "--speaker-consent", "licence", "--consent-note", "CC0",
-            "--json", "--out", folder / "dialogue.wav", *tiny, "--seed", "3", "--no-keep",
-        )  # fmt: skip
-        results = run_in_turn(home, list(commands.values())).results
-        return folder, {"dialogue": dialogue.result(), **dict(zip(commands, results, strict=True))}
+        "dialogue": [
+            "speak", SCRIPT, "--voice", "ANNA=Kathleen", "--voice", "Bob=owen", "--reference", f"Old man={clip}",
+            "--transcript", transcript, "--speaker-consent", "licence", "--consent-note", "CC0", "--json",
+            "--out", folder / "dialogue.wav", *tiny, "--seed", "3", "--no-keep",
+        ],
+    }  # fmt: skip
+    return folder, by_name(home, commands)
 
 
 def test_saved_voices_and_clips_speak_a_dialogue_that_is_not_kept_where_that_is_wished(spoken: Any) -> None:

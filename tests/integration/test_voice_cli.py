@@ -5,7 +5,6 @@ import os
 import pty
 import re
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +48,7 @@ def long(kathleen: dict[Path, str], tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="module")
 def saved(good: tuple[Path, str], long: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What takes seconds, in two processes at once on one fresh home: its folder, and the results by name."""
+    """What takes seconds, on a fresh home: its folder, and the results by name."""
     home = tmp_path_factory.mktemp("voices") / "a home"
     permission = ["--speaker-consent", "permission", "--consent-note", "Anna, by letter", "--speaker", "Anna Smith"]
     commands: dict[str, list[str | Path]] = {
@@ -64,10 +63,7 @@ def saved(good: tuple[Path, str], long: tuple[Path, str], tmp_path_factory: pyte
         "check": ["check", good[0], "--transcript", good[1], "--language", "en"],
         "add, too long": ["add", "Cleo", long[0], "--transcript", long[1], "--speaker-consent", "own"],
     }  # fmt: skip
-    names = list(commands)
-    with ThreadPoolExecutor(2) as pool:
-        parts = [pool.submit(run_all, home, [commands[name] for name in part]) for part in (names[:2], names[2:])]
-        return home, dict(zip(names, [result for part in parts for result in part.result()], strict=True))
+    return home, dict(zip(commands, run_all(home, list(commands.values())), strict=True))
 
 
 def test_a_good_clip_is_told_in_words(saved: Any) -> None:
@@ -199,10 +195,11 @@ def test_what_is_wrong_is_said_in_one_line_and_nothing_is_saved(saved: Any, good
         (["add-clip", "Kathleen", clip, "--transcript", text], "comes with the studio"),
         (["sing"], "--help"),
     ]  # fmt: skip
-    before = document(run_voice(home, "list", "--json"))
-    for result, (_, says) in zip(run_all(home, [command for command, _ in cases]), cases, strict=True):
+    look: list[str | Path] = ["list", "--json"]
+    before, *refused, after = run_all(home, [look, *[command for command, _ in cases], look])
+    for result, (_, says) in zip(refused, cases, strict=True):
         assert_refused(result, says)
-    assert document(run_voice(home, "list", "--json")) == before
+    assert document(after) == document(before)
 
 
 def test_a_person_at_a_terminal_is_asked_before_a_voice_is_removed_and_a_script_is_not(saved: Any) -> None:

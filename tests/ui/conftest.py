@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+
+from tests.asr_model import joined_model
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium")
@@ -44,7 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 class Studio:
     """A studio process and its address."""
 
-    def __init__(self, home: Path, checkpoint: Path, *, max_file_bytes: int | None = None, **environment: str) -> None:
+    def __init__(self, home: Path, checkpoint: Path, **environment: str) -> None:
         self.home, self.log = home, home / "studio.log"
         home.mkdir(parents=True, exist_ok=True)
         settings = {"STUDIO_HOME": str(home), "STUDIO_CHECKPOINT": str(checkpoint), "STUDIO_PORT": "0", **environment}
@@ -55,7 +57,6 @@ class Studio:
             env=os.environ | settings,
             stdout=self._output,
             stderr=subprocess.STDOUT,
-            preexec_fn=max_file_bytes and partial(resource.setrlimit, resource.RLIMIT_FSIZE, (max_file_bytes,) * 2),
         )
         self.url = self._address()
 
@@ -64,13 +65,29 @@ class Studio:
         while time.monotonic() < deadline:
             for line in self.log.read_text(errors="replace").splitlines():
                 if "Running on local URL:" in line:
-                    url = line.split("URL:")[1].strip()
+                    url = line.split("URL:")[1].strip().replace("0.0.0.0", "127.0.0.1")
                     urllib.request.urlopen(url, timeout=30).read()
                     return url
             if self.process.poll() is not None:
                 break
             time.sleep(0.1)
         raise AssertionError(f"the studio did not start:\n{self.log.read_text(errors='replace')}")
+
+    def files(self, pattern: str) -> set[Path]:
+        """Those of its home that fit: what a test made is what was not there before."""
+        return set(self.home.glob(pattern))
+
+    @contextmanager
+    def small_disk(self, size: int) -> Iterator[None]:
+        """None of its files may grow beyond ``size`` bytes meanwhile, as where a quota ends."""
+        with closing(sqlite3.connect(self.home / "studio.db")) as store:
+            store.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # what others wrote must not count
+        limits = resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (size, limits[1]))
+        try:
+            yield
+        finally:
+            resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, limits)
 
     def stop(self) -> None:
         self.process.terminate()
@@ -82,34 +99,37 @@ class Studio:
         self._output.close()
 
 
-@contextmanager
-def studios_of(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Iterator[Callable[..., Studio]]:
-    """Starts studios, each in a home of its own; all are stopped at the end."""
-    studios: list[Studio] = []
+@pytest.fixture(scope="session")
+def new_studio(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Callable[..., Any]:
+    """Starts a studio in a home of its own, which ends with the ``with``: it costs as much as ten tests, so share it."""
 
-    def start(checkpoint: Path = tiny_checkpoint, **options: Any) -> Studio:
-        studios.append(Studio(tmp_path_factory.mktemp("home"), checkpoint, **options))
-        return studios[-1]
+    @contextmanager
+    def start(checkpoint: Path = tiny_checkpoint, **environment: str) -> Iterator[Studio]:
+        started = Studio(tmp_path_factory.mktemp("home"), checkpoint, **environment)
+        try:
+            yield started
+        finally:
+            started.stop()
 
-    try:
-        yield start
-    finally:
-        for studio in studios:
-            studio.stop()
-
-
-@pytest.fixture
-def start_studio(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Iterator[Callable[..., Studio]]:
-    """Starts studios for one test: they end with it, so that they do not slow down the tests after it."""
-    with studios_of(tmp_path_factory, tiny_checkpoint) as start:
-        yield start
+    return start
 
 
 @pytest.fixture(scope="session")
-def studio(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Iterator[Studio]:
-    """One studio shared by the tests that do not change it."""
-    with studios_of(tmp_path_factory, tiny_checkpoint) as start:
-        yield start()
+def studio(new_studio: Callable[..., Any]) -> Iterator[Studio]:
+    """A studio on one's own machine, shared by the tests that do not change it: all its visitors have one library."""
+    with new_studio() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def strangers(new_studio: Callable[..., Any]) -> Iterator[Studio]:
+    """A studio shared by strangers: every browser session begins with an empty library. It can write transcripts."""
+    try:
+        listens = {"STUDIO_ASR_MODEL": str(joined_model())}
+    except (LookupError, OSError):
+        listens = {}
+    with new_studio(STUDIO_HOST="0.0.0.0", **listens) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")
@@ -143,15 +163,17 @@ def browser(playwright: Any, microphone: tuple[Path, str]) -> Iterator[Any]:
 
 @pytest.fixture
 def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
-    """Opens the studio in a browser session of its own; fails the test if the page logs a script error."""
+    """Opens the studio in a browser session of its own, or as another tab ``beside`` a page; fails the test if the page
+    logs a script error.
+    """
     contexts, errors = [], []
 
-    def open_one(url: str, **options: Any) -> Any:
-        context = browser.new_context(
-            permissions=["microphone"], viewport={"width": 1280, "height": 900}, accept_downloads=True, **options
-        )
-        contexts.append(context)
-        page = context.new_page()
+    def open_one(url: str, *, beside: Any = None, **options: Any) -> Any:
+        if beside is None:
+            size = {"width": 1280, "height": 900}
+            options = {"permissions": ["microphone"], "viewport": size, "accept_downloads": True, **options}
+            contexts.append(browser.new_context(**options))
+        page = (beside.context if beside else contexts[-1]).new_page()
         page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(url)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,9 @@ import soundfile
 from studio.listening.transcript import Transcript
 from studio.settings import Settings
 from studio.store.store import Store
+from studio.ui.visitors import owner_of
 from studio.voices.library import VoiceLibrary
 from studio.voices.voice import ConsentRecord, NewClip
-from tests.ui.conftest import studios_of
 
 STATUS = "#status"
 SENTENCE = "Hello there, how are you today?"
@@ -99,23 +100,16 @@ def fact(status: str, name: str) -> str:
     return found[1]
 
 
-@pytest.fixture(scope="module")
-def own_studio(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Any:
-    """Visitors are strangers here, so that each page begins without takes."""
-    with studios_of(tmp_path_factory, tiny_checkpoint) as start:
-        yield start(STUDIO_HOST="0.0.0.0")
-
-
 @pytest.fixture
-def page(own_studio: Any, open_page: Any) -> Any:
-    return open_page(own_studio.url.replace("0.0.0.0", "127.0.0.1"))
+def page(strangers: Any, open_page: Any) -> Any:
+    return open_page(strangers.url)
 
 
 # Speaking
 
 
 def test_a_first_visitor_presses_speak_and_hears_a_voice(page: Any) -> None:
-    page.wait_for_function("document.querySelector('#text textarea').value.length > 10")
+    page.wait_for_function("document.querySelector('#text textarea')?.value.length > 10")
     assert "Kathleen" in page.locator("#voice-picker input").input_value()
     assert "CC0" in page.locator("#voice-about").inner_text()
     assert "No takes yet" in page.locator("#takes").inner_text()
@@ -144,7 +138,7 @@ def test_speech_is_heard_while_it_is_made_and_stop_keeps_nothing(page: Any) -> N
 
 
 def test_the_seconds_to_expect_are_told_while_typing(page: Any) -> None:
-    page.wait_for_function("document.querySelector('#text textarea').value.length > 10")
+    page.wait_for_function("document.querySelector('#text textarea')?.value.length > 10")
     for text, seconds in (("Hi.", 1), (SENTENCE, 2), (" ".join([SENTENCE] * 4), 10)):
         page.locator("#text textarea").fill(text)
         page.locator("#expected").get_by_text(f"about {seconds} s").wait_for()
@@ -349,21 +343,22 @@ def test_a_reload_in_the_middle_is_followed_to_the_end_and_the_take_is_there(pag
     page.locator("#speak").get_by_text("Speak", exact=True).wait_for()
 
 
-def test_a_saved_voice_speaks_until_its_consent_is_withdrawn(
-    studio: Any, open_page: Any, references: list[Any]
-) -> None:
-    settings = Settings(home=studio.home)
-    voices = VoiceLibrary(settings, Store(settings.store_file))
+def test_a_saved_voice_speaks_until_its_consent_is_withdrawn(strangers: Any, page: Any, references: list[Any]) -> None:
+    settings = Settings(home=strangers.home, host="0.0.0.0")
+    cookies = {cookie["name"]: cookie["value"] for cookie in page.context.cookies()}
+    owner = owner_of(SimpleNamespace(cookies=cookies, session_hash=None), settings)
+    voices = VoiceLibrary(settings, Store(settings.store_file), owner)
     clip = NewClip(references[0].clip, Transcript(references[0].transcript, "en"))
     voices.add(
         "Nora", [clip], ConsentRecord.given("permission", who="Nora & sons", statement="by letter"), language="en"
     )
-    page = open_page(studio.url)
+    page.reload()
+    page.wait_for_selector("#speak")
     page.wait_for_timeout(500)
     choose_voice(page, "Nora")
     page.locator("#voice-about").get_by_text("Nora & sons: the speaker gave permission (by letter).").wait_for()
     page.locator("#voice-clip audio").wait_for()
-    assert str(studio.home / "voices") not in page.content()
+    assert str(strangers.home / "voices") not in page.content()
     speak_and_wait(page, SENTENCE)
     voices.withdraw_consent("Nora")
     page.locator("#speak").click()
@@ -373,15 +368,13 @@ def test_a_saved_voice_speaks_until_its_consent_is_withdrawn(
     page.locator("#takes .take").first.click()
     page.locator("#take-again").click()
     wait_for_status(page, "consent for a voice of this take")
-    voices.remove("Nora")
 
 
 # Several pages
 
 
-def test_strangers_see_nothing_of_each_other_and_wait_for_their_turn(own_studio: Any, open_page: Any) -> None:
-    url = own_studio.url.replace("0.0.0.0", "127.0.0.1")
-    first, second = open_page(url), open_page(url)
+def test_strangers_see_nothing_of_each_other_and_wait_for_their_turn(strangers: Any, open_page: Any) -> None:
+    first, second = open_page(strangers.url), open_page(strangers.url)
     speak(first, LONG_TEXT)
     wait_for_status(first, "Speaking")
     speak(second, SENTENCE)
@@ -427,11 +420,8 @@ def answer_to_choosing(page: Any, take: str) -> str:
     )
 
 
-def test_two_tabs_of_one_browser_share_the_takes_and_follow_their_own(own_studio: Any, page: Any) -> None:
-    other = page.context.new_page()
-    other.set_default_timeout(60_000)
-    other.goto(page.url)
-    other.wait_for_selector("#speak")
+def test_two_tabs_of_one_browser_share_the_takes_and_follow_their_own(page: Any, open_page: Any) -> None:
+    other = open_page(page.url, beside=page)
     speak(page, " ".join([SENTENCE] * 8))
     speak(other, "The second tab.")
     next_take(page, "")
@@ -442,13 +432,13 @@ def test_two_tabs_of_one_browser_share_the_takes_and_follow_their_own(own_studio
     wait_for_list(other, 2)
 
 
-def test_a_full_disk_is_said_in_a_sentence_and_the_studio_goes_on(start_studio: Any, open_page: Any) -> None:
-    studio = start_studio(max_file_bytes=300_000)
-    page = open_page(studio.url)
+def test_a_full_disk_is_said_in_a_sentence_and_the_studio_goes_on(strangers: Any, page: Any) -> None:
+    before = strangers.files("takes/*")
     set_seed(page, 2)
     choose_voice(page, "Let the model")
-    speak(page, " ".join([SENTENCE] * 30))
-    wait_for_status(page, "full|space")
-    assert "Not possible" in page.locator(STATUS).inner_text()
-    assert list(studio.home.glob("takes/*")) == []
-    speak_and_wait(page, "Hi.")
+    with strangers.small_disk(300_000):
+        speak(page, " ".join([SENTENCE] * 30))
+        wait_for_status(page, "full|space")
+        assert "Not possible" in page.locator(STATUS).inner_text()
+        assert strangers.files("takes/*") == before
+        speak_and_wait(page, "Hi.")

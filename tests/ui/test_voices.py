@@ -66,16 +66,15 @@ def clip(kathleen: dict[Path, str], tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture
-def listening(start_studio: Any, asr_model: Path) -> Any:
-    """A studio with a model that writes transcripts."""
-    return start_studio(STUDIO_ASR_MODEL=str(asr_model))
+def page(strangers: Any, open_page: Any) -> Any:
+    """A visitor with an empty library."""
+    return open_page(strangers.url)
 
 
 def test_from_the_microphone_to_a_saved_voice_that_speaks(
-    start_studio: Any, open_page: Any, microphone: tuple[Path, str]
+    strangers: Any, page: Any, microphone: tuple[Path, str]
 ) -> None:
-    studio = start_studio()
-    page = open_page(studio.url)
+    codes, clips = strangers.files("cache/codes/**/*.npy"), strangers.files("voices/*/*.flac")
     assert "Hear a voice" in page.locator("#walk").inner_text()
     open_voices(page)
     page.locator("#clip .record-button").first.click()
@@ -103,15 +102,13 @@ def test_from_the_microphone_to_a_saved_voice_that_speaks(
     assert duration
     assert info.duration > 0.2
     # The reference really was the microphone's clip: its codes were kept.
-    assert len(list(studio.home.rglob("cache/codes/**/*.npy"))) == 1
-    assert len(list((studio.home / "voices").rglob("*.flac"))) == 1
+    assert len(strangers.files("cache/codes/**/*.npy") - codes) == 1
+    assert len(strangers.files("voices/*/*.flac") - clips) == 1
     page.locator("#walk").wait_for(state="hidden")  # all three steps are done
 
 
-def test_a_transcript_is_written_and_is_cut_with_the_clip(
-    listening: Any, open_page: Any, clip: tuple[Path, str]
-) -> None:
-    page = open_page(listening.url)
+@pytest.mark.usefixtures("asr_model")
+def test_a_transcript_is_written_and_is_cut_with_the_clip(page: Any, clip: tuple[Path, str]) -> None:
     open_voices(page)
     upload(page, clip[0])
     says(page, "coach", "Speech")
@@ -130,8 +127,7 @@ def test_a_transcript_is_written_and_is_cut_with_the_clip(
     page.wait_for_function("(whole) => document.querySelector('#transcript textarea').value === whole", arg=whole)
 
 
-def test_a_typed_transcript_is_marked_when_the_clip_is_cut(studio: Any, open_page: Any, clip: tuple[Path, str]) -> None:
-    page = open_page(studio.url)
+def test_a_typed_transcript_is_marked_when_the_clip_is_cut(page: Any, clip: tuple[Path, str]) -> None:
     open_voices(page)
     upload(page, clip[0])
     says(page, "coach", "Speech")
@@ -142,11 +138,10 @@ def test_a_typed_transcript_is_marked_when_the_clip_is_cut(studio: Any, open_pag
     says(page, "heard", "check it word for word")
 
 
-def test_noise_can_be_removed_and_compared(studio: Any, open_page: Any, clip: tuple[Path, str], tmp_path: Path) -> None:
+def test_noise_can_be_removed_and_compared(page: Any, clip: tuple[Path, str], tmp_path: Path) -> None:
     samples, rate = soundfile.read(clip[0], dtype="float32")
     noise = np.random.default_rng(0).standard_normal(len(samples)) * np.std(samples) * 10 ** (-5 / 20)
     soundfile.write(tmp_path / "noisy.wav", (samples + noise).astype(np.float32) * 0.5, rate)
-    page = open_page(studio.url)
     open_voices(page)
     upload(page, tmp_path / "noisy.wav")
     says(page, "coach", "Not usable as it is.*noise")
@@ -158,14 +153,11 @@ def test_noise_can_be_removed_and_compared(studio: Any, open_page: Any, clip: tu
     says(page, "coach", "Not usable as it is.*noise")
 
 
-def test_a_long_recording_is_offered_its_best_part(
-    studio: Any, open_page: Any, kathleen: dict[Path, str], tmp_path: Path
-) -> None:
+def test_a_long_recording_is_offered_its_best_part(page: Any, kathleen: dict[Path, str], tmp_path: Path) -> None:
     pieces = [soundfile.read(path, dtype="float32") for path in kathleen]
     rate = pieces[0][1]
     once = np.concatenate([np.concatenate([piece, np.zeros(rate // 2, np.float32)]) for piece, _ in pieces])
     soundfile.write(tmp_path / "talk.flac", np.tile(once, 1200 * rate // len(once) + 1), rate)  # twenty minutes
-    page = open_page(studio.url)
     open_voices(page)
     upload(page, tmp_path / "talk.flac")
     says(page, "coach", "Not usable as it is")
@@ -177,52 +169,45 @@ def test_a_long_recording_is_offered_its_best_part(
     page.locator("#used .play-pause-button").first.wait_for()
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "sentence"),
-    [
+def test_a_bad_upload_is_refused_in_one_sentence_and_the_next_one_works(
+    page: Any, clip: tuple[Path, str], tmp_path: Path
+) -> None:
+    open_voices(page)
+    for name, content, sentence in (
         ("empty.wav", b"", "empty"),
         ("text.wav", b"this is not a recording\n" * 50, "text"),
-        ("cut.flac", None, "cut short|damaged"),
-    ],
-)
-def test_a_bad_upload_is_refused_in_one_sentence_and_the_next_one_works(
-    studio: Any, open_page: Any, clip: tuple[Path, str], tmp_path: Path, name: str, content: bytes | None, sentence: str
-) -> None:
-    page = open_page(studio.url)
-    open_voices(page)
-    (tmp_path / name).write_bytes(clip[0].read_bytes()[:30_000] if content is None else content)
-    upload(page, tmp_path / name)
-    assert re.search(sentence, says(page, "intake", "Not possible"))
-    assert "Traceback" not in page.content()
-    upload(page, clip[0])
-    says(page, "coach", "Speech")
+        ("cut.flac", clip[0].read_bytes()[:30_000], "cut short|damaged"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        upload(page, tmp_path / name)
+        assert re.search(sentence, says(page, "intake", "Not possible"))
+        assert "Traceback" not in page.content()
+        upload(page, clip[0])
+        says(page, "coach", "Speech")
 
 
-@pytest.mark.parametrize(
-    ("name", "sentence"),
-    [
-        ("", "no name"),
-        ("x" * 300, "300 characters"),
-        ("../x", "in it"),
-        ("Kathleen", "comes with the studio"),
-    ],
-)
 def test_a_name_that_is_none_is_refused_and_nothing_typed_is_lost(
-    studio: Any, open_page: Any, clip: tuple[Path, str], name: str, sentence: str
+    strangers: Any, page: Any, clip: tuple[Path, str]
 ) -> None:
-    page = open_page(studio.url)
+    before = strangers.files("voices/*/*")
     open_voices(page)
     upload(page, clip[0])
     says(page, "coach", "Speech")
     page.locator("#transcript textarea").fill(clip[1])
-    save(page, name)
-    assert sentence in says(page, "voice-outcome", "Not possible")
-    assert page.locator("#transcript textarea").input_value() == clip[1]
-    assert not list(studio.home.glob("voices/*/*"))
+    for name, sentence in (
+        ("", "no name"),
+        ("x" * 300, "300 characters"),
+        ("../x", "in it"),
+        ("Kathleen", "comes with the studio"),
+    ):
+        save(page, name)
+        assert "Not possible" in says(page, "voice-outcome", sentence)
+        assert page.locator("#transcript textarea").input_value() == clip[1]
+        assert strangers.files("voices/*/*") == before
 
 
-def test_nothing_is_saved_without_transcript_or_consent(studio: Any, open_page: Any, clip: tuple[Path, str]) -> None:
-    page = open_page(studio.url)
+def test_nothing_is_saved_without_transcript_or_consent(strangers: Any, page: Any, clip: tuple[Path, str]) -> None:
+    before = strangers.files("voices/*/*")
     open_voices(page)
     page.locator("#save-voice").click()
     assert "record or upload" in says(page, "voice-outcome", "Not possible")
@@ -237,11 +222,10 @@ def test_nothing_is_saved_without_transcript_or_consent(studio: Any, open_page: 
     field(page, "consent-note").fill("Her mother, yesterday")
     page.locator("#save-voice").click()
     says(page, "voice-outcome", "transcript")
-    assert not list(studio.home.glob("voices/*/*"))
+    assert strangers.files("voices/*/*") == before
 
 
-def test_a_reload_keeps_the_clip_and_what_was_typed(studio: Any, open_page: Any, clip: tuple[Path, str]) -> None:
-    page = open_page(studio.url)
+def test_a_reload_keeps_the_clip_and_what_was_typed(page: Any, clip: tuple[Path, str]) -> None:
     open_voices(page)
     upload(page, clip[0])
     says(page, "coach", "Speech")
@@ -261,8 +245,7 @@ def test_a_reload_keeps_the_clip_and_what_was_typed(studio: Any, open_page: Any,
     says(page, "voice-outcome", "Half done is in your library|Not possible")
 
 
-def test_a_recording_that_a_reload_cut_off_comes_back(studio: Any, open_page: Any) -> None:
-    page = open_page(studio.url)
+def test_a_recording_that_a_reload_cut_off_comes_back(page: Any) -> None:
     page.on("dialog", lambda dialog: dialog.accept())  # the page asks before it goes
     open_voices(page)
     page.locator("#clip .record-button").first.click()
@@ -275,11 +258,9 @@ def test_a_recording_that_a_reload_cut_off_comes_back(studio: Any, open_page: An
 
 
 def test_two_strangers_never_see_each_others_voices_takes_and_clips(
-    start_studio: Any, open_page: Any, clip: tuple[Path, str]
+    strangers: Any, open_page: Any, clip: tuple[Path, str]
 ) -> None:
-    studio = start_studio(STUDIO_HOST="0.0.0.0")
-    url = studio.url.replace("0.0.0.0", "127.0.0.1")
-    mine, theirs = open_page(url), open_page(url)
+    mine, theirs = open_page(strangers.url), open_page(strangers.url)
     saved_voice(mine, *clip, "Secret")
     upload(mine, clip[0])
     says(mine, "coach", "Speech")
@@ -304,11 +285,11 @@ def test_two_strangers_never_see_each_others_voices_takes_and_clips(
 
 
 def test_a_voice_is_searched_renamed_and_deleted_with_its_files(
-    start_studio: Any, open_page: Any, clip: tuple[Path, str]
+    strangers: Any, page: Any, clip: tuple[Path, str]
 ) -> None:
-    studio = start_studio()
-    page = open_page(studio.url)
+    before = strangers.files("voices/*/*")
     saved_voice(page, *clip, "Berta")
+    assert len(strangers.files("voices/*/*") - before) == 1
     page.locator("#voice-edit").get_by_text("Edit").click()
     field(page, "edit-name").fill("Clara")
     page.locator("#edit-save").click()
@@ -327,12 +308,10 @@ def test_a_voice_is_searched_renamed_and_deleted_with_its_files(
     page.locator("#delete-voice").click()
     page.locator("#confirm-yes").click()
     says(page, "shelf-outcome", "are deleted")
-    assert not list((studio.home / "voices").rglob("*.flac"))
+    assert strangers.files("voices/*/*") == before
 
 
-def test_withdrawn_consent_ends_a_voice_on_the_page(start_studio: Any, open_page: Any, clip: tuple[Path, str]) -> None:
-    studio = start_studio()
-    page = open_page(studio.url)
+def test_withdrawn_consent_ends_a_voice_on_the_page(page: Any, clip: tuple[Path, str]) -> None:
     saved_voice(page, *clip, "Gone")
     page.locator("#speak-with-it").click()
     page.locator("#text textarea").fill(SENTENCE)
@@ -350,15 +329,12 @@ def test_withdrawn_consent_ends_a_voice_on_the_page(start_studio: Any, open_page
     assert "withdrawn" in says(page, "status", "Not possible")
 
 
-def test_a_clip_gone_from_the_disk_is_said_in_a_sentence(
-    start_studio: Any, open_page: Any, clip: tuple[Path, str]
-) -> None:
-    studio = start_studio()
-    page = open_page(studio.url)
+def test_a_clip_gone_from_the_disk_is_said_in_a_sentence(strangers: Any, page: Any, clip: tuple[Path, str]) -> None:
+    before = strangers.files("voices/*/*")
     saved_voice(page, *clip, "Lost")
     says(page, "voice-facts", "Lost")  # the library has opened it
-    for file in (studio.home / "voices").rglob("*.flac"):
-        file.unlink()
+    (saved,) = strangers.files("voices/*/*") - before
+    saved.unlink()
     page.locator("#voice-list").get_by_text("Kathleen").click()
     says(page, "voice-facts", "Kathleen")
     page.locator("#voice-list").get_by_text("Lost").click()
@@ -367,23 +343,24 @@ def test_a_clip_gone_from_the_disk_is_said_in_a_sentence(
 
 
 def test_a_full_disk_is_said_in_a_sentence_and_nothing_half_written_stays(
-    start_studio: Any, open_page: Any, clip: tuple[Path, str], tmp_path: Path
+    strangers: Any, page: Any, clip: tuple[Path, str], tmp_path: Path
 ) -> None:
-    studio = start_studio(max_file_bytes=150_000)  # room for an MP3, not for the same sound without loss
+    before = strangers.files("cache/drafts/**/*.*")
     samples, rate = soundfile.read(clip[0], dtype="float32")
     soundfile.write(tmp_path / "clip.mp3", samples, rate)
-    page = open_page(studio.url)
     open_voices(page)
     field(page, "voice-name").fill("Typed already")
-    upload(page, tmp_path / "clip.mp3")
-    assert "free some space" in says(page, "intake", "Not possible")
+    with strangers.small_disk(150_000):  # room for an MP3, not for the same sound without loss
+        upload(page, tmp_path / "clip.mp3")
+        assert "free some space" in says(page, "intake", "Not possible")
     assert field(page, "voice-name").input_value() == "Typed already"
-    assert not list((studio.home / "cache" / "drafts").rglob("*.flac"))
+    assert strangers.files("cache/drafts/**/*.*") == before
     assert "Traceback" not in page.content()
+    upload(page, tmp_path / "clip.mp3")
+    says(page, "coach", "Speech")
 
 
-def test_the_passage_becomes_the_transcript_in_the_clips_language(studio: Any, open_page: Any) -> None:
-    page = open_page(studio.url)
+def test_the_passage_becomes_the_transcript_in_the_clips_language(page: Any) -> None:
     open_voices(page)
     page.locator("#clip-language input").click()
     page.get_by_role("option", name="Arabic").click()
@@ -395,19 +372,18 @@ def test_the_passage_becomes_the_transcript_in_the_clips_language(studio: Any, o
 
 
 def test_a_locked_library_is_said_in_a_sentence_and_the_next_press_saves(
-    start_studio: Any, open_page: Any, clip: tuple[Path, str]
+    strangers: Any, page: Any, clip: tuple[Path, str]
 ) -> None:
-    studio = start_studio()
-    page = open_page(studio.url)
+    before = strangers.files("voices/*/*")
     open_voices(page)
     upload(page, clip[0])
     says(page, "coach", "Speech")
     page.locator("#transcript textarea").fill(clip[1])
-    other = sqlite3.connect(studio.home / "studio.db", isolation_level=None)
+    other = sqlite3.connect(strangers.home / "studio.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")  # another program writes and does not finish
     save(page, "Patience")
     assert "in use by another program" in says(page, "voice-outcome", "Not possible")
-    assert not list(studio.home.glob("voices/*/*"))
+    assert strangers.files("voices/*/*") == before
     other.execute("ROLLBACK")
     other.close()
     page.locator("#save-voice").click()
@@ -415,10 +391,10 @@ def test_a_locked_library_is_said_in_a_sentence_and_the_next_press_saves(
 
 
 def test_a_voice_deleted_in_one_tab_stops_speaking_in_another(
-    start_studio: Any, open_page: Any, clip: tuple[Path, str]
+    strangers: Any, page: Any, open_page: Any, clip: tuple[Path, str]
 ) -> None:
-    studio = start_studio()
-    first, second = open_page(studio.url), open_page(studio.url)
+    before = strangers.files("takes/*")
+    first, second = page, open_page(strangers.url, beside=page)
     saved_voice(first, *clip, "Brief")
     first.locator("#speak-with-it").click()
     first.locator("#text textarea").fill(" ".join(["The quick brown fox jumps over the lazy dog."] * 200))
@@ -432,4 +408,4 @@ def test_a_voice_deleted_in_one_tab_stops_speaking_in_another(
     second.locator("#confirm-yes").click()
     says(second, "shelf-outcome", "are deleted")
     assert "Brief was deleted" in says(first, "status", "Not possible")
-    assert not list((studio.home / "takes").glob("*.flac"))
+    assert strangers.files("takes/*") == before

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,7 @@ def owner() -> str:
 def generations(service: Any, owner: str) -> Iterator[Generations]:
     started = Generations(service)
     yield started
-    for generation in [*started.anything(owner), *started.anything("other")]:
+    for generation in [*started.of(owner, "tab"), *started.of("other", "tab")]:
         generation.stop()
 
 
@@ -44,23 +46,32 @@ def speaking(generation: Generation) -> Generation:
     return generation
 
 
+def pieces(generation: Generation, seconds: float = 60) -> list[np.ndarray]:
+    """Follow it to its end, as the page does."""
+    found: list[np.ndarray] = []
+    ended, until = False, time.monotonic() + seconds
+    while not ended:
+        assert time.monotonic() < until, f"still {generation.state}"
+        ready, ended = generation.next_pieces(len(found), timeout=1)
+        found += ready
+    return found
+
+
 def take_of(generation: Generation) -> Any:
-    assert generation.wait(60)
+    pieces(generation)
     assert (generation.state, generation.sentence) == ("done", None)
     return generation.take
 
 
 def test_a_generation_is_kept_although_its_follower_left(service: Any, generations: Generations, owner: str) -> None:
     (asked,) = generations.submit(SpeakRequest(SHORT * 3, seed=5), owner=owner, tab="tab")
-    follower = asked.pieces()
-    next(follower)
-    follower.close()  # as when the tab is reloaded
+    speaking(asked)  # and then nobody listens any more, as when the tab is reloaded
     (found,) = generations.of(owner, "tab")
     assert found is asked
     take = take_of(found)
     library = service.takes(owner)
     assert [kept.id for kept in library.takes()] == [take.id]
-    heard = np.concatenate(list(found.pieces()))  # a follower that comes late hears all of it
+    heard = np.concatenate(pieces(found))  # a follower that comes late hears all of it
     assert len(heard) == library.waveform(take).num_samples
     assert found.generated_seconds == pytest.approx(take.seconds)
     assert found.sample_rate == take.sample_rate
@@ -70,7 +81,8 @@ def test_a_generation_is_kept_although_its_follower_left(service: Any, generatio
 
 def test_two_followers_hear_the_same(generations: Generations, owner: str) -> None:
     (asked,) = generations.submit(SpeakRequest(SHORT * 3, seed=5), owner=owner, tab="tab")
-    first, second = np.concatenate(list(asked.pieces())), np.concatenate(list(asked.pieces()))
+    with ThreadPoolExecutor(2) as pool:
+        first, second = map(np.concatenate, pool.map(pieces, [asked, asked]))
     assert np.array_equal(first, second)
     assert asked.next_pieces(10_000) == ([], True)
 
@@ -106,12 +118,10 @@ def test_one_after_the_other_in_the_order_of_asking(generations: Generations, ow
     speaking(first)
     assert [each.ahead for each in (first, second, third)] == [0, 1, 2]
     assert [each.state for each in (first, second, third)] == ["speaking", "queued", "queued"]
-    assert generations.anything(owner) == [first]
     second.stop()
     assert third.ahead == 1
     first.stop()
-    assert third.wait(60)
-    assert third.state == "done"
+    take_of(third)
     assert third.ended_at > first.ended_at
 
 
@@ -140,8 +150,8 @@ def test_consent_withdrawn_by_another_process_stops_what_speaks_and_what_waits(
     speaking(heard)
     done = run_python(WITHDRAW, service.settings.home, owner, anna.id)
     assert done.returncode == 0, done.stderr
-    assert heard.wait(10)
-    assert waiting.wait(10)
+    for each in (heard, waiting):
+        pieces(each, 10)
     assert [each.state for each in (heard, waiting)] == ["failed", "failed"]
     assert heard.sentence == "The consent for Anna was withdrawn, so speaking with it was stopped."
     assert not heard.can_keep_again
@@ -182,12 +192,12 @@ def test_what_cannot_be_spoken_is_refused_at_once(generations: Generations, owne
 
 def test_nobody_fills_the_queue(generations: Generations, owner: str, monkeypatch: pytest.MonkeyPatch) -> None:
     speaking(generations.submit(SpeakRequest(LONG), owner=owner, tab="tab")[0])
-    generations.submit(SpeakRequest(LONG), owner=owner, tab="tab", variations=8)
+    waiting = generations.submit(SpeakRequest(LONG), owner=owner, tab="tab", variations=8)
     assert "8 of yours" in refusal(lambda: generations.submit(SpeakRequest(SHORT), owner=owner, tab="tab"))
     generations.submit(SpeakRequest(LONG), owner="other", tab="tab")
     monkeypatch.setattr(module, "MAX_WAITING", 9)
     assert "Too many" in refusal(lambda: generations.submit(SpeakRequest(SHORT), owner="other", tab="tab"))
-    generations.anything(owner)[0].stop()
+    waiting[-1].stop()
     generations.submit(SpeakRequest(SHORT), owner="other", tab="tab")
 
 
@@ -201,7 +211,7 @@ def test_after_an_unexpected_error_the_next_is_spoken(
     with monkeypatch.context() as broken:
         broken.setattr("studio.takes.library.TakeLibrary.keep", lambda *_, **__: 1 / 0)
         (failed,) = generations.submit(SpeakRequest(SHORT), owner=owner, tab="tab")
-        assert failed.wait(60)
+        pieces(failed)
     assert failed.state == "failed"
     assert failed.sentence is not None
     assert "Something went wrong" in failed.sentence
@@ -217,7 +227,7 @@ def test_what_could_not_be_saved_is_kept_once_it_can(service: Any, owner: str, m
     other.execute("BEGIN EXCLUSIVE")
     try:
         (failed,) = generations.submit(SpeakRequest(SHORT, seed=3), owner=owner, tab="tab")
-        assert failed.wait(60)
+        pieces(failed)
         assert failed.state == "failed"
         assert failed.sentence is not None
         assert "in use by another program" in failed.sentence

@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 import soundfile
 
+from studio.audio.waveform import Waveform
 from studio.store import store as store_module
 from studio.store.store import Store
 from studio.takes.library import TakeLibrary, clear_remains
 from studio.takes.request import ReferenceClip, SpeakRequest
 from studio.takes.take import Take, TakeVoice
-from tests.helpers import refusal
-from tests.unit.takes_parts import SHORT, request, run_python, saved_voice
+from tests.helpers import disk_that_holds, refusal
+from tests.unit.takes_parts import SHORT, request, saved_voice
 
 
 @pytest.fixture
@@ -98,18 +99,17 @@ def test_a_star_is_given_and_taken(library: TakeLibrary, take: Take) -> None:
     assert library.takes(starred=True) == []
 
 
-def test_a_deleted_take_is_gone_with_its_sound(library: TakeLibrary, take: Take) -> None:
-    assert library.usage_bytes() == take.path.stat().st_size
+def test_a_deleted_take_is_gone_with_its_sound(settings: Any, library: TakeLibrary, take: Take) -> None:
+    before = files(settings)
     library.delete(take.id)
-    assert not take.path.exists()
+    assert files(settings) == before - {take.path.name}
     assert library.takes() == []
-    assert library.usage_bytes() == 0
     for do in (library.take, library.delete, library.star):
         assert "no such take" in refusal(lambda do=do: do(take.id))
 
 
 def test_another_owner_has_other_takes(service: Any, library: TakeLibrary, take: Take) -> None:
-    other = library.of("somebody else")
+    other = service.takes("somebody else")
     assert other.takes() == []
     assert other.count() == 0
     for do in (other.take, other.delete, other.star):
@@ -179,48 +179,28 @@ def test_a_locked_library_is_said_in_a_sentence_and_nothing_is_lost(
     assert mine.keep(speech, SpeakRequest(SHORT), [], "tiny").is_there
 
 
-def test_a_full_disk_is_said_in_a_sentence_and_leaves_nothing(tmp_path: Path) -> None:
-    program = """
-import resource
-import numpy as np
-from studio.audio.waveform import Waveform
-from studio.engine.generation import Sampling
-from studio.engine.speech import Speech
-from studio.errors import StudioError
-from studio.settings import get_settings
-from studio.store.store import Store
-from studio.takes.library import TakeLibrary
-from studio.takes.request import SpeakRequest
+def test_a_full_disk_is_said_in_a_sentence_and_leaves_nothing(settings: Any, speech: Any, tmp_path: Path) -> None:
+    settings = settings.with_changes(home=tmp_path / "home")  # a store that is smaller than what does not fit
+    library = TakeLibrary(settings, Store(settings.store_file))
+    samples = np.random.default_rng(0).normal(0, 0.1, 48_000).astype(np.float32)
 
-def keep(seconds, text):
-    samples = np.random.default_rng(0).normal(0, 0.1, int(seconds * 24_000)).astype(np.float32)
-    speech = Speech(Waveform(samples, 24_000), np.zeros((8, 50), int), (), 1.0, 7, Sampling())
-    return library.keep(speech, SpeakRequest(text), [], "tiny")
+    def keep(seconds: float, text: str) -> Take:
+        sound = Waveform(samples[: int(seconds * 24_000)], 24_000)
+        return library.keep(replace(speech, waveform=sound), SpeakRequest(text), [], "tiny")
 
-def look():
-    print([take.text[:9] for take in library.takes()], len(list(settings.takes_folder.iterdir())))
+    def kept() -> tuple[list[str], int]:
+        return [take.text[:9] for take in library.takes()], len(files(settings))
 
-settings = get_settings()
-library = TakeLibrary(settings, Store(settings.store_file))
-keep(0.1, "the first")
-for seconds, text in ((2.0, "the sound does not fit"), (0.1, "the row does not fit" * 5000)):
-    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))
-    try:
-        keep(seconds, text)
-    except StudioError as error:
-        print(error)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    look()
-keep(2.0, "the third")
-look()
-"""
-    done = run_python(program, tmp_path)
-    lines = done.stdout.splitlines()
-    assert len(lines) == 5, done.stderr
-    assert lines[0] == "The disk or quota is full, so the take was not saved; free some space and try again."
-    assert "disk or quota is full" in lines[2]
-    assert lines[1] == lines[3] == "['the first'] 1"
-    assert lines[4] == "['the third', 'the first'] 2"
+    keep(0.1, "the first")
+    with disk_that_holds(60_000):
+        too_much = refusal(lambda: keep(2.0, "the sound does not fit"))
+    assert too_much == "The disk or quota is full, so the take was not saved; free some space and try again."
+    assert kept() == (["the first"], 1)
+    with disk_that_holds(60_000):
+        assert "disk or quota is full" in refusal(lambda: keep(0.1, "the row does not fit" * 5000))
+    assert kept() == (["the first"], 1)
+    keep(2.0, "the third")
+    assert kept() == (["the third", "the first"], 2)
 
 
 def test_a_home_that_cannot_be_written_is_refused_before_anything_is_spoken(service: Any, tmp_path: Path) -> None:

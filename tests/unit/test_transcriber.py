@@ -21,6 +21,7 @@ import pytest
 from studio.audio import Waveform, read_audio, trim
 from studio.listening.transcriber import Transcriber
 from studio.listening.transcript import Transcript
+from studio.listening.whisper_files import WhisperFiles
 from studio.voices.transcript import has_times, retimed, trimmed
 from tests.helpers import refusal
 
@@ -215,7 +216,7 @@ def test_languages(transcriber: Transcriber, heard: dict[Path, Transcript]) -> N
     assert (british.language, british.text) == ("en", heard[path].text)
 
 
-def test_two_threads_share_it_and_unloading_waits(asr_model: Path, kathleen: dict[Path, str]) -> None:
+def test_two_threads_share_it(asr_model: Path, kathleen: dict[Path, str]) -> None:
     shared = Transcriber(str(asr_model), device="mps")  # taken for the CPU
     texts: dict[Path, str] = {}
     paths = list(kathleen)[:2]
@@ -226,31 +227,30 @@ def test_two_threads_share_it_and_unloading_waits(asr_model: Path, kathleen: dic
     threads = [threading.Thread(target=listen, args=(path,)) for path in paths]
     for thread in threads:
         thread.start()
-    shared.unload()
     for thread in threads:
         thread.join()
     assert all(errors(kathleen[path], texts[path]) <= 1 for path in paths)
-    shared.unload()
-    assert not shared.is_loaded
 
 
 # Where it is not.
 
 
-def test_nothing_heavy_is_imported_for_a_look() -> None:
+def test_nothing_heavy_is_imported_for_a_look(asr_model: Path) -> None:
     code = (
-        "import sys; from studio.listening.transcriber import Transcriber; t = Transcriber('small'); t.name; t.missing();"
+        "import sys; from studio.listening.transcriber import Transcriber\n"
+        "for model in sys.argv[1:]: t = Transcriber(model); t.name; print(t.missing() is None)\n"
         "print([name for name in ('torch', 'faster_whisper', 'ctranslate2', 'transformers', 'av') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    command = [sys.executable, "-c", code, "nobody/has-this", str(asr_model)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["False", "True", "[]"]
 
 
 def test_short_names_are_those_of_faster_whisper() -> None:
     from faster_whisper.utils import _MODELS
 
     for name, hub_id in _MODELS.items():
-        assert Transcriber(name)._hub_id() == hub_id
+        assert WhisperFiles(name).hub_id() == hub_id
 
 
 def test_a_folder_that_is_no_model(tmp_path: Path, kathleen: dict[Path, str], asr_model: Path) -> None:
@@ -269,11 +269,7 @@ def test_a_folder_that_is_no_model(tmp_path: Path, kathleen: dict[Path, str], as
         assert "STUDIO_ASR_MODEL" in sentence
         assert str(tmp_path) not in sentence  # visitors see no paths
         assert broken.missing() == sentence
-        assert not broken.is_available
-    whole = Transcriber(str(asr_model))
-    assert whole.missing() is None
-    assert whole.is_available
-    assert not whole.is_loaded
+    assert Transcriber(str(asr_model)).missing() is None
 
 
 @pytest.mark.parametrize(
@@ -286,10 +282,11 @@ def test_a_damaged_model(tmp_path: Path, asr_model: Path, kathleen: dict[Path, s
     (tmp_path / name).unlink()
     (tmp_path / name).write_bytes(content)
     broken = Transcriber(str(tmp_path), device="cpu")
-    sentence = refusal(lambda: broken.transcribe(read_audio(next(iter(kathleen)))))
+    clip = read_audio(next(iter(kathleen)))
+    sentence = refusal(lambda: broken.transcribe(clip))
     assert "could not be loaded" in sentence
     assert "type the transcript by hand" in sentence
-    assert not broken.is_loaded
+    assert refusal(lambda: broken.transcribe(clip)) == sentence  # nothing half loaded is used
 
 
 @pytest.mark.usefixtures("offline")
@@ -312,7 +309,7 @@ def test_a_hub_that_cannot_be_reached(tmp_path: Path, kathleen: dict[Path, str],
 
 
 def test_a_hub_that_says_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kathleen: dict[Path, str]) -> None:
-    monkeypatch.setattr("studio.listening.transcriber._ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr("studio.listening.whisper_files._ANSWER_SECONDS", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         set_hub(monkeypatch, f"http://127.0.0.1:{mute.getsockname()[1]}")
         begun = time.perf_counter()
@@ -409,9 +406,10 @@ def test_memory_that_runs_out(monkeypatch: pytest.MonkeyPatch, asr_model: Path, 
 
     clip = read_audio(next(iter(kathleen)))
     full = Transcriber(str(asr_model), device="cpu")
-    monkeypatch.setattr(faster_whisper.WhisperModel, "transcribe", fail)
-    assert "too little free memory" in refusal(lambda: full.transcribe(clip))
-    assert not full.is_loaded
+    with monkeypatch.context() as listening:
+        listening.setattr(faster_whisper.WhisperModel, "transcribe", fail)
+        assert "too little free memory" in refusal(lambda: full.transcribe(clip))
+    # The model was let go of: the next clip would load it again.
     monkeypatch.setattr(faster_whisper, "WhisperModel", fail)
     assert "too little free memory" in refusal(lambda: full.transcribe(clip))
 

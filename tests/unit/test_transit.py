@@ -1,11 +1,11 @@
-"""Takes on their way to a browser: whole or not there, and gone after a day."""
+"""Sounds on their way to a browser: whole or not there, and gone after a day."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
+import re
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,9 @@ import pytest
 import soundfile
 
 from studio.audio.waveform import Waveform
-from studio.audio.writing import AUDIO_FORMATS
-from studio.takes.transit import clear_old, put_in_transit, safe_stem
+from studio.audio.writing import AUDIO_FORMATS, write_audio
+from studio.takes.transit import Staging, clear_old, safe_stem
+from tests.helpers import disk_that_holds, refusal
 
 
 @pytest.fixture
@@ -22,14 +23,29 @@ def sound() -> Waveform:
     return Waveform(np.random.default_rng(0).normal(0, 0.1, 24_000).astype(np.float32), 24_000)
 
 
+def staged(staging: Staging, key: str, sound: Waveform) -> list[Path]:
+    """The copies that a page asks for, one in each format."""
+    return [Path(staging.copy(key, f"take-4{suffix}", partial(write_audio, sound))) for suffix in AUDIO_FORMATS]
+
+
 def test_a_take_is_there_in_every_format_under_a_name_nobody_can_guess(sound: Waveform, tmp_path: Path) -> None:
-    first, second = put_in_transit(sound, "take 4", tmp_path), put_in_transit(sound, "take 4", tmp_path)
-    assert list(first) == list(AUDIO_FORMATS)
-    assert {path.stem for path in first.values()} == {"take-4"}
-    assert {soundfile.info(path).samplerate for path in first.values()} == {24_000}
-    folders = {path.parent.name for path in [*first.values(), *second.values()]}
+    staging = Staging(tmp_path)
+    first, second = staged(staging, "one", sound), staged(staging, "two", sound)
+    assert [path.name for path in first] == [f"take-4{suffix}" for suffix in AUDIO_FORMATS]
+    assert {soundfile.info(path).samplerate for path in first} == {24_000}
+    folders = {path.parent.name for path in [*first, *second]}
     assert len(folders) == 2
     assert all(len(name) > 20 for name in folders)
+
+
+def test_a_copy_is_made_once_until_it_is_forgotten(sound: Waveform, tmp_path: Path) -> None:
+    staging = Staging(tmp_path)
+    (first, *_), other = staged(staging, "one", sound), staged(staging, "two", sound)[0]
+    assert staging.copy("one", first.name, lambda path: pytest.fail("it is there")) == str(first)
+    staging.forget("one")
+    assert not first.parent.exists()
+    assert other.exists()
+    assert staged(staging, "one", sound)[0].parent != first.parent
 
 
 @pytest.mark.parametrize(
@@ -48,27 +64,19 @@ def test_any_text_makes_a_name_for_a_download(text: str, stem: str) -> None:
 
 
 def test_a_full_disk_is_said_in_a_sentence_and_leaves_nothing(tmp_path: Path) -> None:
-    program = """
-import resource, sys
-import numpy as np
-from pathlib import Path
-from studio.audio.waveform import Waveform
-from studio.errors import StudioError
-from studio.takes.transit import put_in_transit
-resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
-samples = np.random.default_rng(0).normal(0, 0.1, 48_000).astype(np.float32)
-try:
-    put_in_transit(Waveform(samples, 24_000), "take", Path(sys.argv[1]) / "cache")
-except StudioError as error:
-    print(error)
-"""
-    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
-    assert "full" in done.stdout
-    assert list((tmp_path / "cache").iterdir()) == []
+    sound = Waveform(np.random.default_rng(0).normal(0, 0.1, 48_000).astype(np.float32), 24_000)
+    staging = Staging(tmp_path / "cache")
+    for write in (partial(write_audio, sound), lambda path: path.write_bytes(bytes(96_000))):
+        with disk_that_holds(50_000):
+            said = refusal(lambda write=write: staging.copy("one", "take.wav", write))
+        assert re.search("full|free some space", said)
+        assert list((tmp_path / "cache").iterdir()) == []
+    assert staged(staging, "one", sound)
 
 
 def test_what_is_older_than_a_day_goes_and_the_rest_stays(sound: Waveform, tmp_path: Path) -> None:
-    old, new = (put_in_transit(sound, "take 4", tmp_path)[".wav"].parent for _ in range(2))
+    staging = Staging(tmp_path)
+    old, new = (staged(staging, key, sound)[0].parent for key in ("one", "two"))
     two_days_ago = time.time() - 2 * 86_400
     for path in [*old.iterdir(), old]:
         os.utime(path, (two_days_ago, two_days_ago))
@@ -77,6 +85,7 @@ def test_what_is_older_than_a_day_goes_and_the_rest_stays(sound: Waveform, tmp_p
     os.utime(elsewhere, (two_days_ago, two_days_ago))
     assert clear_old(tmp_path) == 2
     assert [path.name for path in tmp_path.iterdir()] == [new.name]
+    assert staged(staging, "one", sound)[0].is_file()  # asked for once more, it is made once more
 
 
 def test_an_old_folder_with_a_new_file_in_it_stays(tmp_path: Path) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import resource
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +24,7 @@ from studio.voices import presets
 from studio.voices.library import VoiceLibrary, clear_remains
 from studio.voices.naming import checked_name
 from studio.voices.voice import CONSENT_WORDING, ConsentRecord, NewClip
-from tests.helpers import refusal
+from tests.helpers import disk_that_holds, refusal
 
 OWN = ConsentRecord.given("own", who="Anna Smith")
 
@@ -391,17 +389,6 @@ def test_a_failure_leaves_nothing_half_written(
     assert (files(settings), library.voice("Anna")) == (before, voice)
 
 
-@contextmanager
-def disk_that_holds(limit: int) -> Iterator[None]:
-    """No file of this process may grow beyond ``limit`` bytes, as where a quota ends."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 @pytest.mark.parametrize("hit_by", ["the clip", "the store"])
 def test_a_full_disk_leaves_nothing_half_written(
     library: VoiceLibrary, settings: Settings, clips: list[NewClip], hit_by: str
@@ -422,8 +409,8 @@ def test_a_full_disk_leaves_nothing_half_written(
     library.add("Bob", [clips[0]], OWN)
 
 
-def test_owners_do_not_see_each_other(library: VoiceLibrary, clips: list[NewClip]) -> None:
-    mine, theirs = library.of("a" * 32), library.of("b" * 32)
+def test_owners_do_not_see_each_other(library: VoiceLibrary, settings: Settings, clips: list[NewClip]) -> None:
+    mine, theirs = (VoiceLibrary(settings, library._store, letter * 32) for letter in "ab")
     voice = mine.add("Anna", [clips[0]], OWN)
     assert own(theirs) == own(library) == []
     for key in ("Anna", voice.id):

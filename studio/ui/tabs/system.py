@@ -15,7 +15,7 @@ from studio.system.report import LICENCES, device_summary, package_versions
 from studio.system.storage import empty_code_cache, storage_summary
 from studio.takes.service import TakeService
 from studio.ui.services import Services
-from studio.ui.shown import card, error_sentence, size, table
+from studio.ui.shown import QUIET, card, error_sentence, size, table
 
 _AGES = [("a week", 7), ("a month", 30), ("a year", 365), ("no time at all: every take without a star", 0)]
 
@@ -64,16 +64,15 @@ def create_system_tab(tab: gr.Tab, services: Services, made: gr.State) -> None:
     def machine() -> str:
         return _machine(service, settings)
 
-    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     for button, action, inputs in (
         (load, _loader(service, settings), choice),
         (unload, _unloader(service, settings), None),
     ):
         done = button.click(action, inputs, outcome, concurrency_id="gpu", api_visibility="private")
-        done.then(machine, None, facts, **private)
-    clean.click(_take_cleaner(services), days, [cleaned, made], **private).then(machine, None, facts, **private)
-    codes.click(_code_cleaner(settings), None, cleaned, **private).then(machine, None, facts, **private)
-    gr.on([refresh.click, tab.select], machine, None, facts, **private)
+        done.then(machine, None, facts, **QUIET)
+    clean.click(_take_cleaner(services), days, [cleaned, made], **QUIET).then(machine, None, facts, **QUIET)
+    codes.click(_code_cleaner(settings), None, cleaned, **QUIET).then(machine, None, facts, **QUIET)
+    gr.on([refresh.click, tab.select], machine, None, facts, **QUIET)
 
     def offer() -> Any:
         choices, present = _choices(settings), service.host.status.shown_name
@@ -81,7 +80,7 @@ def create_system_tab(tab: gr.Tab, services: Services, made: gr.State) -> None:
         shown: dict[str, Any] = {"value": present} if present in dict(choices).values() else {}
         return gr.Dropdown(choices=choices, **shown)
 
-    tab.select(offer, None, choice, **private)
+    tab.select(offer, None, choice, **QUIET)
 
 
 def _choices(settings: Settings) -> list[tuple[str, str]]:

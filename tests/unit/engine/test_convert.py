@@ -3,8 +3,6 @@
 import json
 import pickle
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from studio.engine.conversion.convert import convert_checkpoint
 from studio.engine.conversion.keys import native_key
 from studio.engine.tiny import build_tiny_checkpoint
 from studio.errors import StudioError
+from tests.helpers import disk_that_holds
 
 AutoProcessor = pytest.importorskip("transformers").AutoProcessor
 
@@ -484,27 +483,9 @@ class TestRefusals:
 
     def test_full_disk_leaves_nothing_behind(self, tiny, tmp_path):
         write_original(tmp_path / "old")
-        program = (
-            "import resource, sys\n"
-            "from pathlib import Path\n"
-            "import studio.engine\n"
-            "from studio.engine.conversion.convert import convert_checkpoint\n"
-            "from studio.errors import StudioError\n"
-            "resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))\n"
-            "try:\n"
-            "    convert_checkpoint(Path(sys.argv[1]), Path(sys.argv[2]), base=Path(sys.argv[3]))\n"
-            "except StudioError as error:\n"
-            "    print(error)\n"
-        )
         (tmp_path / "out").mkdir()
-        done = subprocess.run(
-            [sys.executable, "-c", program, tmp_path / "old", tmp_path / "out/new", tiny],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=120,
-        )
-        assert "free some space" in done.stdout
+        with disk_that_holds(1_000_000):
+            refused("free some space", tmp_path / "old", tmp_path / "out/new", base=tiny)
         assert list((tmp_path / "out").iterdir()) == []
 
 

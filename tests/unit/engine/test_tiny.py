@@ -4,8 +4,6 @@ import errno
 import hashlib
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from safetensors.torch import load_file
 from studio.engine.files import is_disk_full, is_write_error
 from studio.engine.tiny import SPECIAL_TOKENS, build_tiny_checkpoint
 from studio.errors import StudioError
+from tests.helpers import disk_that_holds, refusal
 
 FILES = {
     "config.json",
@@ -179,19 +178,10 @@ def test_a_place_that_cannot_be_written_is_said() -> None:
 
 
 def test_a_full_disk_is_said_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    program = (
-        "import resource, sys\nfrom pathlib import Path\n"
-        "from studio.engine.tiny import build_tiny_checkpoint\nfrom studio.errors import StudioError\n"
-        "import torch, transformers, tokenizers\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))\n"
-        "try:\n    build_tiny_checkpoint(Path(sys.argv[1]))\nexcept StudioError as error:\n    print(error)\n"
-    )
     (tmp_path / "out").mkdir()
-    done = subprocess.run(
-        [sys.executable, "-c", program, tmp_path / "out" / "tiny"], capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    assert re.fullmatch(r"Writing the tiny checkpoint failed \(.*\): free some space and try again\.\n", done.stdout)
+    with disk_that_holds(1_000_000):
+        said = refusal(lambda: build_tiny_checkpoint(tmp_path / "out" / "tiny"))
+    assert re.fullmatch(r"Writing the tiny checkpoint failed \(.*\): free some space and try again\.", said)
     assert list((tmp_path / "out").iterdir()) == []
 
 

@@ -10,12 +10,12 @@ from typing import Any
 import gradio as gr
 
 from studio.takes.generation import Generation
+from studio.takes.transit import Staging
 from studio.ui.services import Services
 from studio.ui.shown import card, error_sentence
 from studio.ui.tabs.speak.fields import PRIVATE, RAW, Fields
 from studio.ui.tabs.speak.following import Follower, busy, found, hidden_live, outcome, progress
 from studio.ui.tabs.speak.form import Form
-from studio.ui.tabs.speak.staging import Staging
 from studio.ui.tabs.speak.takes import create_takes
 from studio.ui.visitors import tab_of
 

@@ -10,19 +10,19 @@ import gradio as gr
 
 from studio.errors import StudioError
 from studio.takes.generations import MAX_VARIATIONS
+from studio.takes.transit import Staging, write_copy
 from studio.ui.services import Services
-from studio.ui.shown import card, error_sentence
+from studio.ui.shown import QUIET, card, error_sentence
 from studio.ui.tabs.speak.choices import MODEL_PICKS, SAMPLE_TEXT, SCENES, voice_card, voice_choices
 from studio.ui.tabs.speak.dialogue import create_dialogue, offer_in_dialogue, props_of, shown_if
 from studio.ui.tabs.speak.following import duration
 from studio.ui.tabs.speak.form import DIALOGUE, ONE_VOICE, Form, limits, lines_of
-from studio.ui.tabs.speak.staging import Staging, write_copy
 from studio.voices.languages import LANGUAGES
 from studio.voices.presets import preset_voices
 from studio.voices.voice import Voice
 
 # Through the queue: only there does Gradio tell a page that a state has changed.
-PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": None}
+PRIVATE: dict[str, Any] = {**QUIET, "concurrency_limit": None}
 # Raw values: the form checks every one itself and answers with sentences, where Gradio would answer with a notice.
 RAW: dict[str, Any] = {**PRIVATE, "preprocess": False}
 

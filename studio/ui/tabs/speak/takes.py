@@ -11,10 +11,9 @@ import gradio as gr
 
 from studio.audio.writing import AUDIO_FORMATS
 from studio.takes.take import Take
-from studio.takes.transit import safe_stem
+from studio.takes.transit import Staging, safe_stem
 from studio.ui.services import Services
-from studio.ui.shown import card, error_sentence
-from studio.ui.tabs.speak.staging import Staging
+from studio.ui.shown import QUIET, card, error_sentence
 from studio.voices.languages import LANGUAGES
 
 PAGE = 8
@@ -30,7 +29,7 @@ watch("value", local);
 _NONE = "No takes yet: what you speak is kept here."
 _NONE_FOUND = "No take fits: search for something else, or look at all of them."
 # Through the queue: only there does Gradio tell a page that a state has changed.
-_PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": None}
+_PRIVATE: dict[str, Any] = {**QUIET, "concurrency_limit": None}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from studio.audio.span import Span
 from studio.engine.reference import CONSENT_GROUNDS
 from studio.errors import StudioError
 from studio.ui.services import Services
-from studio.ui.shown import card, error_sentence
+from studio.ui.shown import QUIET, card, error_sentence
 from studio.ui.tabs.voices.coach_view import coach_html
 from studio.ui.tabs.voices.form import VoiceForm
 from studio.ui.tabs.voices.words import (
@@ -30,8 +30,6 @@ from studio.voices.passages import passage
 from studio.voices.voice import ConsentRecord, Voice
 
 Updates = dict[Any, Any]
-_PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-_BUSY: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
 
 
 class Recorder:
@@ -65,9 +63,12 @@ class Recorder:
     def _wire(self) -> None:
         form, context = self._form, [self._form.language, self._form.transcript, self._remembered]
         clip_outputs = self.of_clip
-        form.clip.stop_recording(self._recorded, [form.clip, *context], clip_outputs, **_BUSY)
-        form.clip.upload(self._uploaded, [form.clip, *context], clip_outputs, **_BUSY)
-        form.clip.clear(self._cleared, self._remembered, clip_outputs, **_PRIVATE)
+        # Progress is seen where the answer will be.
+        busy: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
+        hearing, saving = ({**busy, "show_progress_on": where} for where in ([form.coach, form.heard], [form.outcome]))
+        form.clip.stop_recording(self._recorded, [form.clip, *context], clip_outputs, **hearing)
+        form.clip.upload(self._uploaded, [form.clip, *context], clip_outputs, **hearing)
+        form.clip.clear(self._cleared, self._remembered, clip_outputs, **QUIET)
         for button, change in (
             (form.window, self._take_window),
             (form.whole, lambda draft, _: self._drafts.cut(draft, None)),
@@ -77,15 +78,15 @@ class Recorder:
                 lambda draft, spoken: self._drafts.transcribed(draft, self._services.transcriber, spoken),
             ),
         ):
-            gr.on(button.click, self._changing(change), context, clip_outputs, **_BUSY)
+            gr.on(button.click, self._changing(change), context, clip_outputs, **hearing)
         gr.on(
             [form.cut.click, form.start.submit, form.end.submit],
-            self._cut, [form.start, form.end, *context], clip_outputs, **_BUSY,
+            self._cut, [form.start, form.end, *context], clip_outputs, **hearing,
         )  # fmt: skip
-        form.transcript.blur(self._typed, context, [form.coach, form.heard], **_PRIVATE)
-        form.language.change(reading_html, form.language, form.passage, queue=False, **_PRIVATE)
-        form.use_passage.click(self._use_passage, context, [form.transcript, form.coach, form.heard], **_PRIVATE)
-        form.ground.change(self._ground, form.ground, [form.wording, form.who, form.note], queue=False, **_PRIVATE)
+        form.transcript.blur(self._typed, context, [form.coach, form.heard], **QUIET)
+        form.language.change(reading_html, form.language, form.passage, queue=False, **QUIET)
+        form.use_passage.click(self._use_passage, context, [form.transcript, form.coach, form.heard], **QUIET)
+        form.ground.change(self._ground, form.ground, [form.wording, form.who, form.note], queue=False, **QUIET)
         gr.on(
             [field.change for field in form.typed],  # type: ignore[attr-defined]
             None, form.typed, None, js="(...values) => { window.studio.remember('voices', ...values); }",
@@ -93,12 +94,12 @@ class Recorder:
         everything = list(dict.fromkeys([*self.restored, form.clip, self._saved, self._news]))
         gr.on(
             form.save.click, self._save, [*form.typed, self._remembered, self._news, self._shown_id], everything,
-            concurrency_limit=2, **_BUSY,
+            concurrency_limit=2, **saving,
         )  # fmt: skip
-        form.discard.click(self._start_over, self._remembered, everything, **_PRIVATE)
+        form.discard.click(self._start_over, self._remembered, everything, **QUIET)
         form.speak_now.click(
             lambda voice, told: {"count": told["count"] + 1, "open": voice, "select": voice, "go": True},
-            [self._saved, self._news], self._news, **_PRIVATE,
+            [self._saved, self._news], self._news, **QUIET,
         )  # fmt: skip
 
     # Showing

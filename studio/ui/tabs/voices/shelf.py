@@ -10,7 +10,7 @@ import gradio as gr
 
 from studio.errors import StudioError
 from studio.ui.services import Services
-from studio.ui.shown import card, error_sentence
+from studio.ui.shown import QUIET, card, error_sentence
 from studio.ui.tabs.voices.recorder import Recorder
 from studio.ui.tabs.voices.words import LANGUAGE_CHOICES, playable
 from studio.voices.languages import LANGUAGES
@@ -19,7 +19,6 @@ from studio.voices.transcript import retimed
 from studio.voices.voice import Voice, VoiceClip
 
 Updates = dict[Any, Any]
-_PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 _MARKS = {"good": "✓", "warn": "!", "bad": "✕"}
 
 
@@ -82,23 +81,23 @@ class Shelf:
     def _wire(self) -> None:
         outputs, chosen = self.outputs, [self.search, self._list]
         # Not "input", which hands over what stood there before the key was pressed.
-        self.search.change(self._searched, chosen, outputs, trigger_mode="always_last", **_PRIVATE)
-        self._list.input(self._chosen, self._list, outputs, **_PRIVATE)
-        self._clip.input(self._clip_chosen, [self._list, self._clip], outputs, **_PRIVATE)
+        self.search.change(self._searched, chosen, outputs, trigger_mode="always_last", **QUIET)
+        self._list.input(self._chosen, self._list, outputs, **QUIET)
+        self._clip.input(self._clip_chosen, [self._list, self._clip], outputs, **QUIET)
         # Through the queue: a state that changes outside of it triggers nothing.
-        self._speak.click(self._told(go=True), [self._list, self._news], self._news, **_PRIVATE)
+        self._speak.click(self._told(go=True), [self._list, self._news], self._news, **QUIET)
         with_news = [*outputs, self._news]
         edited = [self._name, self._language, self._notes, self._transcript]
-        self._save.click(self._edit, [*chosen, self._news, self._clip, *edited], with_news, **_PRIVATE)
+        self._save.click(self._edit, [*chosen, self._news, self._clip, *edited], with_news, **QUIET)
         added = list(dict.fromkeys([*with_news, *self._recorder.restored]))
-        self._more.click(self._add_clip, [*chosen, self._news, *self._recorder.to_save], added, **_PRIVATE)
-        self._less.click(self._remove_clip, [*chosen, self._news, self._clip], with_news, **_PRIVATE)
+        self._more.click(self._add_clip, [*chosen, self._news, *self._recorder.to_save], added, **QUIET)
+        self._less.click(self._remove_clip, [*chosen, self._news, self._clip], with_news, **QUIET)
         for button, wish in ((self._withdraw, "withdraw"), (self._delete, "delete")):
-            button.click(self._asks(wish), self._list, outputs, queue=False, **_PRIVATE)
+            button.click(self._asks(wish), self._list, outputs, queue=False, **QUIET)
         self._no.click(
-            lambda: (gr.Column(visible=False), ("", "")), None, [self._confirm, self._wish], queue=False, **_PRIVATE
+            lambda: (gr.Column(visible=False), ("", "")), None, [self._confirm, self._wish], queue=False, **QUIET
         )
-        self._yes.click(self._confirmed, [*chosen, self._news, self._wish], with_news, **_PRIVATE)
+        self._yes.click(self._confirmed, [*chosen, self._news, self._wish], with_news, **QUIET)
 
     # Showing
 
