@@ -8,6 +8,7 @@ from studio.errors import StudioError
 
 _LOSS = "the loss is that of the plugin, over text and codes"
 _ROWS = "is said in the rows"
+_BASE = "tokenizer and config of what is trained stay those of its base"
 _REASONS = {
     "label_smoothing_factor": _LOSS,
     "loss_type": _LOSS,
@@ -22,6 +23,9 @@ _REASONS = {
     "columns": "rows are read in their own three forms",
     "task_type": "it trains speech",
     "tuner_backend": "the model is loaded by the plugin",
+    "new_special_tokens": _BASE,
+    "rope_scaling": _BASE,
+    "max_model_len": _BASE,
 }
 _HARMLESS = {"loss_scale": "default", "task_type": "causal_lm", "tuner_backend": "peft"}
 """Values that change nothing; elsewhere those that are false."""

@@ -17,6 +17,7 @@ from studio.ui.shown import QUIET, host_banner
 from studio.ui.tabs.speak import create_speak_tab
 from studio.ui.tabs.system import create_system_tab
 from studio.ui.tabs.voices import create_voices_tab
+from studio.ui.tabs.voices.shelf import LISTING
 from studio.ui.walk import Walk
 from studio.voices.coach import examine
 from studio.voices.presets import preset_voices
@@ -59,7 +60,7 @@ def lay_out(services: Services) -> gr.Blocks:
             return there, f"news {told['count']}", *speak.offer(request, told["select"])
 
         voices_tab.select(_warm_up_coach, None, None, queue=False, **QUIET)
-        voices.news.change(voices.offer, voices.offer_inputs, voices.offer_outputs, **QUIET)
+        voices.news.change(voices.offer, voices.offer_inputs, voices.offer_outputs, **LISTING)
         voices.news.change(after_news, voices.news, [tabs, speak.made, *speak.voice_updates], **QUIET)
         walk.wire(page, tabs)
     return page

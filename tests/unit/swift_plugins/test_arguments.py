@@ -315,6 +315,7 @@ def test_nothing_is_refused_where_nothing_is_given(defaults: dict[str, Any]) -> 
         ("enable_channel_loss", True), ("use_logits_to_keep", True), ("packing", True), ("padding_free", True),
         ("predict_with_generate", True), ("loss_scale", "last_round"), ("system", "You speak."),
         ("columns", {"talk": "messages"}), ("task_type", "embedding"), ("tuner_backend", "unsloth"),
+        ("new_special_tokens", ["<laugh>"]), ("rope_scaling", "yarn"), ("max_model_len", 4096),
     ],
 )  # fmt: skip
 def test_what_would_be_ignored_or_fail_in_mid_run_is_refused_at_the_start(

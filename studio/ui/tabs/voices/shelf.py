@@ -20,6 +20,8 @@ from studio.voices.voice import Voice, VoiceClip
 
 Updates = dict[Any, Any]
 _MARKS = {"good": "✓", "warn": "!", "bad": "✕"}
+# What lists the voices goes one after the other, or the list after a change would hide what was searched for meanwhile.
+LISTING: dict[str, Any] = {**QUIET, "concurrency_id": "shelf", "concurrency_limit": 1}
 
 
 class Shelf:
@@ -81,7 +83,7 @@ class Shelf:
     def _wire(self) -> None:
         outputs, chosen = self.outputs, [self.search, self._list]
         # Not "input", which hands over what stood there before the key was pressed.
-        self.search.change(self._searched, chosen, outputs, trigger_mode="always_last", **QUIET)
+        self.search.change(self._searched, chosen, outputs, trigger_mode="always_last", **LISTING)
         self._list.input(self._chosen, self._list, outputs, **QUIET)
         self._clip.input(self._clip_chosen, [self._list, self._clip], outputs, **QUIET)
         # Through the queue: a state that changes outside of it triggers nothing.
