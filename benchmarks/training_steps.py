@@ -178,7 +178,7 @@ def main() -> None:
     """Print what one step of each batch adds to a loaded model, as JSON."""
     checkpoint, variant, batches, device = sys.argv[1:]
     model, peaks = load(Path(checkpoint), variant, device), {}
-    kept = torch.load(batches)
+    kept = torch.load(batches, weights_only=True)
     forward_backward(model, kept[min(kept)])  # weights are mapped from their file: now they are in memory
     for size, batch in kept.items():
         peak = Peak(device)

@@ -127,10 +127,13 @@ OVERFIT = (
 """Learns four utterances by heart in about a hundred steps, 10 s on one core."""
 
 
-def train(home: Path, folder: Path, *arguments: object, **changes: str) -> Run:
-    """``sft`` to its end."""
+SCRIPT = [str(PROJECT / "scripts" / "train_higgs_audio.sh")]
+
+
+def train(home: Path, folder: Path, *arguments: object, program: list[str] | None = None, **changes: str) -> Run:
+    """``sft`` to its end, through the launcher or another ``program``."""
     done = subprocess.run(
-        command("sft", "--output_dir", folder, *arguments),
+        [*(program or command("sft")), "--output_dir", str(folder), *map(str, arguments)],
         cwd=PROJECT,
         env=environment(home, **changes),
         stdout=subprocess.PIPE,

@@ -45,11 +45,15 @@ def save(page: Any, name: str, ground: str = "My own voice") -> None:
     page.locator("#save-voice").click()
 
 
-def saved_voice(page: Any, clip: Path, transcript: str, name: str) -> None:
+def clip_with_transcript(page: Any, clip: Path, transcript: str) -> None:
     open_voices(page)
     upload(page, clip)
     says(page, "coach", "Speech")
     page.locator("#transcript textarea").fill(transcript)
+
+
+def saved_voice(page: Any, clip: Path, transcript: str, name: str) -> None:
+    clip_with_transcript(page, clip, transcript)
     save(page, name)
     says(page, "voice-outcome", f"{name} is in your library")
 
@@ -128,10 +132,7 @@ def test_a_transcript_is_written_and_is_cut_with_the_clip(page: Any, clip: tuple
 
 
 def test_a_typed_transcript_is_marked_when_the_clip_is_cut(page: Any, clip: tuple[Path, str]) -> None:
-    open_voices(page)
-    upload(page, clip[0])
-    says(page, "coach", "Speech")
-    page.locator("#transcript textarea").fill(clip[1])
+    clip_with_transcript(page, *clip)
     page.locator("#cut").get_by_text("Cut by seconds").click()
     field(page, "cut-end").fill("3.4")
     page.locator("#cut-now").click()
@@ -190,10 +191,7 @@ def test_a_name_that_is_none_is_refused_and_nothing_typed_is_lost(
     strangers: Any, page: Any, clip: tuple[Path, str]
 ) -> None:
     before = strangers.files("voices/*/*")
-    open_voices(page)
-    upload(page, clip[0])
-    says(page, "coach", "Speech")
-    page.locator("#transcript textarea").fill(clip[1])
+    clip_with_transcript(page, *clip)
     for name, sentence in (
         ("", "no name"),
         ("x" * 300, "300 characters"),
@@ -375,10 +373,7 @@ def test_a_locked_library_is_said_in_a_sentence_and_the_next_press_saves(
     strangers: Any, page: Any, clip: tuple[Path, str]
 ) -> None:
     before = strangers.files("voices/*/*")
-    open_voices(page)
-    upload(page, clip[0])
-    says(page, "coach", "Speech")
-    page.locator("#transcript textarea").fill(clip[1])
+    clip_with_transcript(page, *clip)
     other = sqlite3.connect(strangers.home / "studio.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")  # another program writes and does not finish
     save(page, "Patience")
