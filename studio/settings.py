@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     """Whether people who do not know each other may visit, and get libraries of their own; None: yes, unless only this
     machine is listened on or visitors log in. To be set behind a reverse proxy on the same machine."""
 
+    training: bool | None = None
+    """Whether visitors may train on this machine; None: only where they are not strangers."""
+
     @field_validator("home")
     @classmethod
     def _expand_home(cls, home: Path) -> Path:
@@ -90,6 +93,13 @@ class Settings(BaseSettings):
         return not (self._own_machine or bool(self.username and self.password))
 
     @property
+    def may_train(self) -> bool:
+        """The decision behind ``training``."""
+        if self.training is not None:
+            return self.training
+        return not self.visitors_are_strangers
+
+    @property
     def _own_machine(self) -> bool:
         return self.host in _LOOPBACK and not on_space()
 
@@ -107,6 +117,16 @@ class Settings(BaseSettings):
     def takes_folder(self) -> Path:
         """The sound of every take."""
         return self.home / "takes"
+
+    @property
+    def jobs_folder(self) -> Path:
+        """Training runs, a folder each."""
+        return self.home / "jobs"
+
+    @property
+    def datasets_folder(self) -> Path:
+        """Rows to train on and their recordings: what whoever runs the studio put there, and what was uploaded."""
+        return self.home / "datasets"
 
     @property
     def drafts_folder(self) -> Path:

@@ -131,3 +131,63 @@ class TakeRow(SQLModel, table=True):
     report: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
     starred: bool = False
     consent_withdrawn_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class JobRow(SQLModel, table=True):
+    """A training run: what was asked for, and where it is. How far it got stands in its folder.
+
+    Attributes:
+        name: what the list calls it.
+        device: "cpu", "mps" or "cuda:N"; jobs of one device run one after the other.
+        state: queued, running, stopping, completed, stopped, failed or lost.
+        queued_at: its place in the queue of its device.
+        pid, pid_started: of the supervisor, and when that process began (seconds since 1970): a pid alone may by now
+            be another program's.
+        exit_code: of the trainer; negative for the signal that ended it.
+        sentence: why it failed, was lost, or what else there is to know; "" for nothing.
+        spec: everything it was started with, see ``studio.training.spec``.
+        runs: how often it was started: 1, and 1 for each time it was resumed.
+        retry_of: the job that it repeats; "" for none.
+    """
+
+    __tablename__ = "job"  # pyright: ignore[reportAssignmentType]
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    owner: str = Field(index=True)
+    name: str
+    created_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
+    device: str = Field(index=True)
+    state: str = Field(default="queued", index=True)
+    queued_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
+    started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    pid: int | None = None
+    pid_started: float | None = None
+    exit_code: int | None = None
+    sentence: str = ""
+    spec: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    runs: int = 0
+    retry_of: str = ""
+
+
+class AdapterRow(SQLModel, table=True):
+    """A checkpoint of a training run that can be spoken with.
+
+    Attributes:
+        step: of the run; there is one adapter for each saved step.
+        name: what pickers call it.
+        folder: of the checkpoint, from the studio's home.
+        card: data, command, base, metrics, samples, consent and the comparison with the base.
+    """
+
+    __tablename__ = "adapter"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (UniqueConstraint("job_id", "step", name="uq_adapter_job_step"),)
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    owner: str = Field(index=True)
+    job_id: str = Field(foreign_key="job.id", index=True, ondelete="CASCADE")
+    step: int
+    name: str
+    folder: str
+    card: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    created_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
