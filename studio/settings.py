@@ -144,6 +144,11 @@ class Settings(BaseSettings):
         return self.home / "cache" / "codes"
 
     @property
+    def leases_folder(self) -> Path:
+        """Which processes of this home have a model in the memory of which device."""
+        return self.home / "cache" / "leases"
+
+    @property
     def page_cache_folder(self) -> Path:
         """Files in transit between the page and the browser; removed after a day."""
         return self.home / "cache" / "page"

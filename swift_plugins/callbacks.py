@@ -1,4 +1,4 @@
-"""What happens beside the training: learning rates into the log, a stop that saves, checkpoints that load."""
+"""What happens beside the training: learning rates into the log, a stop that saves, checkpoints that load, samples."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from swift.callbacks import TrainerCallback, callbacks_map
 from swift.utils import get_logger
 
 from swift_plugins.complete import complete_checkpoint
+from swift_plugins.options import Options
+from swift_plugins.samples import TrainingSamples
 
 CALLBACK = "higgs-audio"
 
@@ -25,17 +27,20 @@ class HiggsAudioCallback(TrainerCallback):
 
     def __init__(self, args: Any, trainer: Any) -> None:
         super().__init__(args, trainer)
-        self._stop_asked = False
+        self._num_signals = 0
         self._stopping = False
+        plan = Options.from_environment().sample_plan
+        # The first signal lets a sample be spoken to its end, as it lets a step; who sends a second one is in a hurry.
+        self._samples = TrainingSamples(plan, trainer, cancelled=lambda: self._num_signals > 1) if plan else None
         # Not ms-swift's graceful_exit: it also obeys a file /tmp/stop, which anybody on the machine can make.
         signal.signal(signal.SIGTERM, self._ask_to_stop)
 
     def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
-        self._stop_asked = True
+        self._num_signals += 1
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """After SIGTERM: save and end. In a run of several processes all of them stop at the same step."""
-        asked = self._stop_asked
+        asked = self._num_signals > 0
         if dist.is_available() and dist.is_initialized():
             anywhere = torch.tensor([int(asked)], device=args.device)
             dist.all_reduce(anywhere, op=dist.ReduceOp.MAX)
@@ -60,17 +65,24 @@ class HiggsAudioCallback(TrainerCallback):
                 logs["learning_rate"] = group["lr"] / group["ratio"]
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Stand before the callbacks that write logs, so that what is added here is written too."""
+        """Stand before the callbacks that write logs, so that what is added here is written too. Let the base be heard."""
         callbacks = self.trainer.callback_handler.callbacks
         callbacks.remove(self)
         callbacks.insert(0, self)
+        if self._samples and state.is_world_process_zero:
+            self._samples.begin(state.global_step)
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """A full-parameter checkpoint becomes a folder that transformers and the studio load; adapters stay as they are."""
+        """A full-parameter checkpoint becomes a folder that transformers and the studio load; adapters stay as they are.
+
+        Then the sentences of the plan are spoken.
+        """
         model = self.trainer.accelerator.unwrap_model(self.trainer.model)
         if state.is_world_process_zero and not isinstance(model, PeftModel):
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
             complete_checkpoint(folder, Path(model.model_dir), link_codec=True)
+        if self._samples and state.is_world_process_zero:
+            self._samples.speak(state.global_step)
 
 
 def register() -> None:

@@ -32,6 +32,7 @@ Beside ms-swift's own arguments:
   --target_modules text_attention text_ffn audio_ffn
   --skip_bad_rows true                             leave bad rows out and count them, instead of stopping
   --code_cache DIR                                 where codes of clips are kept
+  --sample_plan FILE                               sentences to speak at each checkpoint (docs/training.md)
 Guide: docs/training.md"""
 
 

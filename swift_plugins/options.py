@@ -25,6 +25,7 @@ class Options:
         audio_lr_ratio: learning rate of the audio parameters in terms of ``learning_rate``.
         skip_bad_rows: leave out rows that cannot be used and say which, instead of stopping before training.
         code_cache: folder in which codes of clips are kept; None: the studio's own.
+        sample_plan: file that says which sentences are spoken at each checkpoint; None: none.
 
     Raises:
         StudioError: a value outside its range.
@@ -37,6 +38,7 @@ class Options:
     audio_lr_ratio: float = 2.0
     skip_bad_rows: bool = False
     code_cache: Path | None = None
+    sample_plan: Path | None = None
 
     def __post_init__(self) -> None:
         for name in ("text_loss_weight", "audio_loss_weight", "auxiliary_loss_weight", "audio_lr_ratio"):
@@ -88,6 +90,10 @@ def _flag(name: str, text: str) -> bool:
     return not is_false(text)
 
 
+def _path(name: str, text: str) -> Path:
+    return Path(text).expanduser()
+
+
 _READERS = {
     "text_loss_weight": _number,
     "audio_loss_weight": _number,
@@ -95,5 +101,6 @@ _READERS = {
     "auxiliary_loss_weight": _number,
     "audio_lr_ratio": _number,
     "skip_bad_rows": _flag,
-    "code_cache": lambda _, text: Path(text).expanduser(),
+    "code_cache": _path,
+    "sample_plan": _path,
 }

@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol, TypeVar
 
 import typer
+
+from studio.errors import StudioError
+
+MIN_ID_CHARS = 6
+"""Shortest beginning of an id that is taken for it."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
@@ -54,3 +59,34 @@ def shortened(text: str, length: int) -> str:
 def short_id(identifier: str) -> str:
     """As much of an id as a person needs to tell it from others."""
     return identifier[:8]
+
+
+class WithId(Protocol):
+    """Something that has an id."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        ...
+
+
+Entry = TypeVar("Entry", bound=WithId)
+
+
+def by_beginning(entries: Iterable[Entry], wanted: str, *, kind: str, listed_by: str) -> Entry:
+    """The one entry whose id begins with ``wanted``.
+
+    Raises:
+        StudioError: there is none, more than one, or ``wanted`` is too short.
+    """
+    wanted = wanted.strip().lower()
+    if len(wanted) < MIN_ID_CHARS:
+        raise StudioError(f"'{wanted}' is too short for the id of a {kind}: give at least {MIN_ID_CHARS} characters.")
+    found = [entry for entry in entries if entry.id.startswith(wanted)]
+    if not found:
+        raise StudioError(
+            f"There is no {kind} '{shortened(wanted, 40)}': `python -m studio {listed_by}` shows what there is."
+        )
+    if len(found) > 1:
+        raise StudioError(f"{len(found)} {kind}s have ids that begin with '{wanted}': give more characters.")
+    return found[0]

@@ -16,6 +16,7 @@ from studio.cli.checkpoint import checkpoint_app
 from studio.cli.output import Json, print_result
 from studio.cli.speak import speak
 from studio.cli.take import take_app
+from studio.cli.train import train_app
 from studio.cli.voice import voice_app
 from studio.errors import StudioError
 from studio.settings import get_settings
@@ -48,6 +49,7 @@ def doctor(as_json: Json = False) -> None:
 app.command()(speak)
 app.add_typer(voice_app, name="voice")
 app.add_typer(take_app, name="take")
+app.add_typer(train_app, name="train")
 app.add_typer(checkpoint_app, name="checkpoint")
 
 

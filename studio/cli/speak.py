@@ -41,6 +41,9 @@ def speak(
         list[str] | None, typer.Option(help="A voice in words instead of a clip: NAME=DESCRIPTION. May be repeated.")
     ] = None,
     checkpoint: Annotated[str | None, typer.Option(help="Local folder or hub id.")] = None,
+    adapter: Annotated[
+        str | None, typer.Option(help="A trained voice, by id or name; or the folder of a LoRA checkpoint.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed and settings, same audio.")] = None,
     scene: Annotated[str | None, typer.Option(help="Where it is spoken, in words; '' for none.")] = None,
     temperature: Annotated[float, typer.Option(help="0 is greedy; higher is livelier.")] = 0.3,
@@ -73,6 +76,7 @@ def speak(
         language=language,
         descriptions=dict(_named(entry, "--describe") for entry in describe or ()),
         voices=tuple(_chosen(entry) for entry in voice or ()),
+        **_adapter(adapter),
     )
     _refuse_mixture(request)
     service = TakeService.from_settings(speaking_settings(checkpoint, device, precision), announce=say)
@@ -81,6 +85,11 @@ def speak(
             service.voices().voice(choice.voice)
         except StudioError as error:
             raise StudioError(f"--voice {choice.voice}: {error}") from error
+    if request.adapter:
+        try:
+            service.adapters().usable(request.adapter)
+        except StudioError as error:
+            raise StudioError(f"--adapter {request.adapter}: {error}") from error
     speak_and_tell(service, request, out, keep=keep, as_json=as_json)
 
 
@@ -123,6 +132,21 @@ def _chosen(entry: str) -> Any:
     if not voice.strip() or (separator and not speaker.strip()):
         raise StudioError(f"--voice '{entry}' is not of the form VOICE or SPEAKER=VOICE.")
     return VoiceChoice(voice.strip(), speaker.strip() or None)
+
+
+def _adapter(given: str | None) -> dict[str, Any]:
+    """The fields of a request for what was given: a folder as it is, anything else is looked up in the library."""
+    if given is None:
+        return {}
+    if not given.strip():
+        raise StudioError("--adapter is empty: give the id or the name of a trained voice, or leave it out.")
+    try:
+        folder = Path(given).expanduser().absolute()
+        if folder.is_dir():
+            return {"adapter_folder": folder}
+    except (OSError, ValueError, RuntimeError):  # longer than a path may be, or no path at all
+        pass
+    return {"adapter": given.strip()}
 
 
 def _refuse_mixture(request: SpeakRequest) -> None:

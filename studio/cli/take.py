@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from studio.cli.output import Json, columns, print_result, say, short_id, shortened
+from studio.cli.output import Json, by_beginning, columns, print_result, say, short_id, shortened
 from studio.cli.speak import speak_and_tell, speaking_settings
 from studio.errors import StudioError
 from studio.settings import get_settings
@@ -15,9 +15,6 @@ from studio.settings import get_settings
 if TYPE_CHECKING:
     from studio.takes.library import TakeLibrary
     from studio.takes.take import Take
-
-MIN_ID_CHARS = 6
-"""Shortest beginning of an id that is taken for it."""
 
 take_app = typer.Typer(
     name="python -m studio",
@@ -38,17 +35,7 @@ def _library() -> TakeLibrary:
 
 def _found(library: TakeLibrary, wanted: str) -> Take:
     """The one take whose id begins like this. Raises StudioError where there is none, or more than one."""
-    wanted = wanted.strip().lower()
-    if len(wanted) < MIN_ID_CHARS:
-        raise StudioError(f"'{wanted}' is too short for the id of a take: give at least {MIN_ID_CHARS} characters.")
-    found = [take for take in library.takes() if take.id.startswith(wanted)]
-    if not found:
-        raise StudioError(
-            f"There is no take '{shortened(wanted, 40)}': `python -m studio take list` shows what there is."
-        )
-    if len(found) > 1:
-        raise StudioError(f"{len(found)} takes have ids that begin with '{wanted}': give more characters.")
-    return found[0]
+    return by_beginning(library.takes(), wanted, kind="take", listed_by="take list")
 
 
 @take_app.command("list")
@@ -145,13 +132,19 @@ def _line(take: Take) -> list[str]:
 
 def _described(take: Take) -> str:
     voices = [f"{voice.speaker}={voice.name}" if voice.speaker else voice.name for voice in take.voices]
-    settings = [f"{key} {value}" for key, value in take.settings.items() if value not in (None, "", {})]
+    settings = [
+        f"{key} {value}"
+        for key, value in take.settings.items()
+        if value not in (None, "", {}) and key not in ("adapter", "adapter_folder")
+    ]
+    adapter = f"{take.adapter} ({take.adapter_id or take.settings.get('adapter_folder', '')})"
     lines = [
         f"take: {take.id}{' ★' if take.starred else ''}",
         f"made: {take.created_at.astimezone():%Y-%m-%d %H:%M:%S}",
         f"text: {take.text}",
         f"voices: {', '.join(voices) or 'picked by the model'}",
         f"checkpoint: {take.checkpoint}",
+        *([f"adapter: {adapter}"] if take.adapter else []),
         f"seed: {take.seed}",
         f"settings: {', '.join(settings)}",
         f"length: {take.seconds:.2f} s, RTF {take.rtf:.2f}",

@@ -23,6 +23,7 @@ from studio.engine.checkpoint import (
     shown_name,
 )
 from studio.engine.files import write_advice
+from studio.engine.leases import Lease
 from studio.engine.tiny import build_tiny_checkpoint
 from studio.engine.voice_engine import VoiceEngine
 from studio.errors import StudioError
@@ -85,6 +86,7 @@ class EngineHost:
         checkpoint: folder or hub id; None chooses by the machine: with a large GPU the 3B from the hub, else tiny.
         checkpoints_folder: where the tiny checkpoint is built when it is needed.
         announce: called with a sentence before something slow begins.
+        leases: folder in which it says on which device it has a model; None says nothing.
     """
 
     def __init__(
@@ -97,7 +99,9 @@ class EngineHost:
         precision: Precision = "auto",
         max_text_chars: int = 10_000,
         announce: Callable[[str], None] = lambda sentence: None,
+        leases: Path | None = None,
     ) -> None:
+        self._lease = Lease(leases) if leases is not None else None
         self._wanted, self._tiny_folder = checkpoint, checkpoints_folder / TINY_FOLDER
         self._code_cache = code_cache
         self._device: Device = device
@@ -145,18 +149,24 @@ class EngineHost:
             )  # only now: after a failure the next request loads the earlier one again
             return self._engine
 
-    def unload(self) -> None:
-        """Give the memory back; the next request loads the checkpoint again."""
+    def unload(self, because: str | None = None) -> None:
+        """Give the memory back; the next request loads the checkpoint again.
+
+        Args:
+            because: a sentence for whoever wonders.
+        """
         with self._lock:
             self._release()
             if self._status.state != "failed":  # why it failed is worth more than that nothing is loaded
                 now = self._status
-                self._status = HostStatus("unloaded", now.name, now.speaks, now.notices)
+                self._status = HostStatus("unloaded", now.name, now.speaks, (because,) if because else now.notices)
 
     def _release(self) -> None:
         if self._engine is not None:
             self._engine.unload()
             self._engine = None
+        if self._lease is not None:
+            self._lease.release()
 
     @contextmanager
     def _failure_shown(self) -> Iterator[None]:
@@ -175,6 +185,8 @@ class EngineHost:
             self._announce(f"Loading {files.shown_name} ({files.size_bytes / 1e9:.1f} GB) …")
         checkpoint = load_checkpoint(files, device=self._device, precision=self._precision)
         engine = VoiceEngine(checkpoint, code_cache=self._code_cache, max_text_chars=self._max_text_chars)
+        if self._lease is not None:
+            self._lease.hold(engine.device)
         if files.kind == "tiny":
             notices = (*notices, TINY_NOTICE)
         log.info("%s is loaded on %s in %s", files.name, engine.device, engine.precision)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 from studio.engine.adapter import Adapter, Adapters
@@ -17,7 +18,7 @@ from studio.engine.codec import Codec, CodeCache, StreamDecoder
 from studio.engine.generation import MAX_SEED, FrameStream, Sampling, check_seed
 from studio.engine.memory import return_memory
 from studio.engine.plan import plan_speech
-from studio.engine.prompt import DEFAULT_SCENE, Conversation, encode_prompt, speech_conversation
+from studio.engine.prompt import DEFAULT_SCENE, Conversation, PromptInputs, encode_prompt, speech_conversation
 from studio.engine.reference import Reference
 from studio.engine.speech import Speech, SpeechRequest, SpeechStream
 from studio.errors import StudioError
@@ -123,15 +124,20 @@ class VoiceEngine:
         first_seconds: float = 0.4,
         piece_seconds: float = 1.0,
         cancel: threading.Event | None = None,
+        adapter: Adapter | EllipsisType | None = ...,
     ) -> SpeechStream:
         """Like :meth:`clone`, in pieces as they are spoken: ``first_seconds`` first, then ``piece_seconds`` each.
 
         Set ``cancel`` at any time to stop within one frame.
 
+        ``adapter`` is one of :meth:`load_adapter`, or None for the base alone, whatever others speak with; without it the
+        one of :meth:`use_adapter`.
+
         Everything that can be refused is refused here, before the first piece.
         """
         started = time.perf_counter()
-        adapter = self._adapter
+        if adapter is ...:
+            adapter = self._adapter
         if seed is None:
             seed = secrets.randbelow(MAX_SEED + 1)
         check_seed(seed)
@@ -175,21 +181,43 @@ class VoiceEngine:
         cancelled: Callable[[], bool] = lambda: False,
     ) -> FrameStream:
         """Frames that continue a conversation; ``clips`` are the codes of its assistant turns."""
-        prompt = encode_prompt(
+        return FrameStream(
+            partial(self._lend, adapter),
+            self._config,
+            self._prompt(conversation, clips),
+            max_frames=max_frames,
+            sampling=sampling,
+            generator=generator,
+            cancelled=cancelled,
+        )
+
+    def prompt_logits(
+        self, conversation: Conversation, clips: Sequence[torch.Tensor], *, adapter: Adapter | None
+    ) -> torch.Tensor:
+        """What the audio head says after a prompt: float32 on the CPU, shape (num_codebooks, codebook_size).
+
+        Args:
+            conversation, clips: as for :meth:`frame_stream`.
+        """
+        import torch
+
+        prompt = self._prompt(conversation, clips)
+        inputs = {"input_ids": prompt.input_ids}
+        if prompt.audio_rows is not None:
+            inputs["audio_input_ids"] = prompt.audio_rows
+            inputs["audio_input_ids_mask"] = torch.ones(prompt.audio_rows.shape[:2], dtype=torch.bool)
+        with self._lend(adapter) as model, torch.inference_mode():
+            inputs = {name: tensor.to(model.device) for name, tensor in inputs.items()}
+            logits = model(**inputs, use_cache=False, logits_to_keep=1).logits[0, -1].float().cpu()
+        return logits.reshape(self._config.num_codebooks, self._config.codebook_size)
+
+    def _prompt(self, conversation: Conversation, clips: Sequence[torch.Tensor]) -> PromptInputs:
+        return encode_prompt(
             conversation,
             clips,
             tokenizer=self._tokenizer,
             stream_bos_id=self._config.audio_stream_bos_id,
             stream_eos_id=self._config.audio_stream_eos_id,
-        )
-        return FrameStream(
-            partial(self._lend, adapter),
-            self._config,
-            prompt,
-            max_frames=max_frames,
-            sampling=sampling,
-            generator=generator,
-            cancelled=cancelled,
         )
 
     def stream_decoder(self, first_seconds: float, piece_seconds: float) -> StreamDecoder:
@@ -237,6 +265,15 @@ class VoiceEngine:
             if self._adapters is None:
                 raise StudioError(_UNLOADED)
             self._adapter = None if folder is None else self._adapters.load(Path(folder))
+
+    def load_adapter(self, folder: Path) -> Adapter:
+        """Read an adapter for single requests, see :meth:`stream`; nobody speaks with it by that. Raises as
+        :meth:`use_adapter`.
+        """
+        with self._adapter_lock:
+            if self._adapters is None:
+                raise StudioError(_UNLOADED)
+            return self._adapters.load(Path(folder))
 
     @property
     def is_loaded(self) -> bool:

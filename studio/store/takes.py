@@ -8,7 +8,8 @@ from datetime import datetime
 
 from sqlmodel import Session, col, func, select
 
-from studio.store.tables import TakeRow
+from studio.store.adapters import adapters
+from studio.store.tables import AdapterRow, TakeRow
 
 _AT_ONCE = 500
 """SQLite takes no more than some thousands of values in one question."""
@@ -93,13 +94,22 @@ def delete(session: Session, row: TakeRow) -> None:
 
 
 def mark_withdrawn(session: Session, owner: str, voice_id: str, when: datetime) -> int:
-    """Mark every take in which a voice speaks; returns how many there are."""
-    spoken = [row for row in takes(session, owner) if any(voice.get("id") == voice_id for voice in row.voices)]
+    """Mark every take in which a voice speaks, or an adapter that was trained on it; returns how many there are."""
+    trained = {row.id for row in adapters(session, owner) if _is_trained_on(row, voice_id)}
+    spoken = [
+        row
+        for row in takes(session, owner)
+        if any(voice.get("id") == voice_id for voice in row.voices) or row.settings.get("adapter") in trained
+    ]
     for row in spoken:
         row.consent_withdrawn_at = when
         session.add(row)
     session.flush()
     return len(spoken)
+
+
+def _is_trained_on(row: AdapterRow, voice_id: str) -> bool:
+    return any(consent.get("voice_id") == voice_id for consent in row.card.get("consent") or ())
 
 
 def _folded(text: str) -> str:

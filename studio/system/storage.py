@@ -28,6 +28,8 @@ def storage_summary(settings: Settings) -> dict[str, int]:
         "takes": folder_bytes(settings.takes_folder),
         "unsaved clips": folder_bytes(settings.drafts_folder),
         "checkpoints": folder_bytes(settings.checkpoints_folder),
+        "training jobs": folder_bytes(settings.jobs_folder),
+        "datasets": folder_bytes(settings.datasets_folder),
         "code cache": folder_bytes(settings.code_cache_folder),
         "page cache": folder_bytes(settings.page_cache_folder),
         "free on disk": shutil.disk_usage(existing).free,

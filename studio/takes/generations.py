@@ -99,6 +99,11 @@ class Generations:
         """One generation of an owner; None where there is none, or no longer."""
         return next((generation for generation in self._all(owner) if generation.id == generation_id), None)
 
+    @property
+    def speaking(self) -> bool:
+        """Whether something is being spoken at this moment."""
+        return self._speaking is not None
+
     # Inside
 
     def _all(self, owner: str) -> list[Generation]:
@@ -156,8 +161,8 @@ class Generations:
             stream = self._service.stream(request, owner=owner, cancel=generation.cancel)
             generation.follow(stream)
             if generation.begin_keeping():
-                keep = partial(library.keep, stream.speech, request, stream.voices, stream.checkpoint)
-                self._keep(generation, keep, stream)
+                spoken = (stream.speech, request, stream.voices, stream.checkpoint)
+                self._keep(generation, partial(library.keep, *spoken, adapter=stream.adapter), stream)
         except StudioError as error:
             generation.fail(str(error))
         except Exception:

@@ -25,7 +25,8 @@ from studio.store import takes as records
 from studio.store.store import Store
 from studio.store.tables import TakeRow, now
 from studio.takes.request import SpeakRequest, VoiceChoice
-from studio.takes.take import Take, TakeVoice, row_of, take_of
+from studio.takes.take import Take, TakeAdapter, TakeVoice, row_of, take_of
+from studio.training.adapters import AdapterLibrary
 from studio.voices.library import VoiceLibrary
 
 log = logging.getLogger(__name__)
@@ -106,16 +107,24 @@ class TakeLibrary:
         self.count()
 
     def keep(
-        self, speech: Speech, request: SpeakRequest, voices: Sequence[TakeVoice], checkpoint: str, *, adapter: str = ""
+        self,
+        speech: Speech,
+        request: SpeakRequest,
+        voices: Sequence[TakeVoice],
+        checkpoint: str,
+        *,
+        adapter: TakeAdapter | None = None,
     ) -> Take:
         """Keep what was spoken, whole or not at all.
 
         Args:
             voices: who speaks in it.
             checkpoint: its name as visitors see it.
+            adapter: what it was spoken with.
 
         Raises:
-            StudioError: a voice was deleted or its consent withdrawn, the disk is full, or the library is locked.
+            StudioError: a voice, or one that the adapter was trained on, was deleted or its consent withdrawn; the disk is
+                full, or the library is locked.
         """
         row = row_of(speech, request, tuple(voices), checkpoint, owner=self.owner, adapter=adapter)
         path = self._path(row.id)
@@ -130,7 +139,7 @@ class TakeLibrary:
                 # Asked under the write lock, which a withdrawal needs as well: it comes before and nothing is kept, or
                 # after and finds the take to mark.
                 VoiceLibrary(self._settings, self._store, self.owner).require_consent(
-                    (voice.id, voice.name) for voice in voices if voice.id
+                    (voice.id, voice.name) for voice in (*voices, *(adapter.voices if adapter else ())) if voice.id
                 )
                 records.save(session, row)
         except BaseException:
@@ -178,7 +187,8 @@ class TakeLibrary:
             seed: another one; None draws a new one.
 
         Raises:
-            StudioError: it was spoken with a clip of no library, or one of its voices is gone or may no longer speak.
+            StudioError: it was spoken with a clip of no library, or one of its voices, trained ones too, is gone or may no
+                longer speak.
         """
         if take.can_repeat:
             raise StudioError(take.can_repeat)
@@ -192,7 +202,9 @@ class TakeLibrary:
                 ) from error
             if trouble:
                 raise StudioError(trouble)
-        settings = take.settings
+        settings, folder = take.settings, take.settings.get("adapter_folder")
+        if take.adapter_id:
+            self._require_adapter(take)
         return SpeakRequest(
             text=take.text,
             scene=settings["scene"],
@@ -207,6 +219,8 @@ class TakeLibrary:
             language=settings["language"],
             descriptions=dict(settings["descriptions"]),
             voices=tuple(VoiceChoice(voice.id, voice.speaker) for voice in take.voices),
+            adapter=take.adapter_id,
+            adapter_folder=Path(folder) if folder else None,
         )
 
     def export(self, take: Take, path: Path) -> None:
@@ -235,6 +249,15 @@ class TakeLibrary:
         if row is None:
             raise StudioError("There is no such take in the library, or no longer: reload the list and choose another.")
         return row
+
+    def _require_adapter(self, take: Take) -> None:
+        adapters = {each.id: each for each in AdapterLibrary(self._settings, self._store, self.owner).adapters()}
+        if take.adapter_id not in adapters:
+            raise StudioError(
+                f"{take.adapter}, the trained voice of this take, was deleted: choose another, or the base alone."
+            )
+        if trouble := adapters[take.adapter_id].trouble:
+            raise StudioError(trouble)
 
     def _make_folder(self) -> None:
         try:

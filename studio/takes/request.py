@@ -68,6 +68,8 @@ class SpeakRequest:
         language: ISO 639-1 code for numbers and sentence boundaries; None finds it from the script.
         descriptions: voices given in words, by the name used in the script.
         voices: voices of the library of whoever asks.
+        adapter: id of a trained voice of whoever asks; "" for the base alone.
+        adapter_folder: a LoRA checkpoint that is in no library, in place of ``adapter``; never from a browser.
     """
 
     text: str
@@ -78,6 +80,8 @@ class SpeakRequest:
     language: str | None = None
     descriptions: dict[str, str] = field(default_factory=dict)
     voices: tuple[VoiceChoice, ...] = ()
+    adapter: str = ""
+    adapter_folder: Path | None = None
 
     def __post_init__(self) -> None:
         if self.seed is not None:

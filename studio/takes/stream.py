@@ -10,7 +10,7 @@ import numpy as np
 
 from studio.engine.speech import Speech, SpeechStream
 from studio.errors import StudioError
-from studio.takes.take import TakeVoice
+from studio.takes.take import TakeAdapter, TakeVoice
 from studio.voices.library import VoiceLibrary
 
 CONSENT_SECONDS = 0.5
@@ -64,16 +64,22 @@ class TakeStream:
     Attributes:
         voices: who speaks, with names in the script.
         checkpoint: its name as visitors see it.
+        adapter: what it is spoken with on top of the checkpoint; None for nothing.
 
     Raises:
         StudioError: while iterating, as soon as a voice may no longer speak, and whatever else ends speech.
     """
 
     def __init__(
-        self, stream: SpeechStream, watch: ConsentWatch, voices: tuple[TakeVoice, ...], checkpoint: str
+        self,
+        stream: SpeechStream,
+        watch: ConsentWatch,
+        voices: tuple[TakeVoice, ...],
+        checkpoint: str,
+        adapter: TakeAdapter | None = None,
     ) -> None:
         self._stream, self._watch = stream, watch
-        self.voices, self.checkpoint = voices, checkpoint
+        self.voices, self.checkpoint, self.adapter = voices, checkpoint, adapter
         self.sample_rate, self.expected_seconds = stream.sample_rate, stream.expected_seconds
 
     def __iter__(self) -> Iterator[np.ndarray]:

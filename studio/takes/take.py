@@ -34,6 +34,22 @@ class TakeVoice:
 
 
 @dataclass(frozen=True)
+class TakeAdapter:
+    """What was trained and is spoken with, as it was called then.
+
+    Attributes:
+        id: in the library of trained voices; "" for a folder that is none of them.
+        folder: of its files.
+        voices: those of the library that it was trained on: their consent counts as if they spoke themselves.
+    """
+
+    id: str
+    name: str
+    folder: Path
+    voices: tuple[TakeVoice, ...] = ()
+
+
+@dataclass(frozen=True)
 class Take:
     """A take as the library gives it out.
 
@@ -41,7 +57,8 @@ class Take:
         id: "" where it was spoken into a file only.
         checkpoint: its name as visitors see it.
         adapter: the adapter on top of it; "" for none.
-        settings: scene, temperature, top_p, top_k, ras_window, ras_max_repeats, language, descriptions.
+        settings: scene, temperature, top_p, top_k, ras_window, ras_max_repeats, language, descriptions; where it was
+            spoken with an adapter its id as adapter, or where that has none its path as adapter_folder.
         seconds: duration.
         sample_rate: in Hz.
         elapsed: seconds of computing.
@@ -77,6 +94,11 @@ class Take:
         """The beginning of the text, on one line."""
         line = " ".join(self.text[: 4 * TITLE_CHARS].split())
         return line if len(line) <= TITLE_CHARS else f"{line[: TITLE_CHARS - 1].rstrip()}…"
+
+    @property
+    def adapter_id(self) -> str:
+        """Of the adapter in the library; "" for none, or one that is in no library."""
+        return str(self.settings.get("adapter") or "")
 
     @property
     def rtf(self) -> float:
@@ -121,6 +143,7 @@ class Take:
             "seed": self.seed,
             "checkpoint": self.checkpoint,
             "adapter": self.adapter or None,
+            "adapter_id": self.adapter_id or None,
             "scene": settings.get("scene"),
             "temperature": settings.get("temperature"),
             "top_p": settings.get("top_p"),
@@ -139,16 +162,25 @@ class Take:
 
 
 def row_of(
-    speech: Speech, request: SpeakRequest, voices: tuple[TakeVoice, ...], checkpoint: str, *, owner: str, adapter: str
+    speech: Speech,
+    request: SpeakRequest,
+    voices: tuple[TakeVoice, ...],
+    checkpoint: str,
+    *,
+    owner: str,
+    adapter: TakeAdapter | None,
 ) -> TakeRow:
     """Speech and how it came about, as it is stored."""
     sampling = speech.sampling
+    trained: dict[str, str] = {}
+    if adapter is not None:
+        trained = {"adapter": adapter.id} if adapter.id else {"adapter_folder": str(adapter.folder)}
     return TakeRow(
         owner=owner,
         text=request.text,
         voices=[voice.as_json() for voice in voices],
         checkpoint=checkpoint,
-        adapter=adapter,
+        adapter=adapter.name if adapter is not None else "",
         settings={
             "scene": request.scene,
             "temperature": sampling.temperature,
@@ -158,6 +190,7 @@ def row_of(
             "ras_max_repeats": sampling.ras_max_repeats,
             "language": request.language,
             "descriptions": dict(request.descriptions),
+            **trained,
         },
         seed=speech.seed,
         seconds=speech.seconds,

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import math
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from studio.engine.trial import QUIETEST_DBFS, SILENT_DBFS
+
+__all__ = ["SILENT_DBFS", "Sample", "StepSamples", "read_samples"]
+
+LOG_FILE = "samples.jsonl"
 
 
 @dataclass(frozen=True)
@@ -33,10 +43,6 @@ class Sample:
         return self.loudness_dbfs < SILENT_DBFS
 
 
-SILENT_DBFS = -60.0
-"""RMS below which a sample counts as silent: the quietest room that a voice is recorded in is louder."""
-
-
 @dataclass(frozen=True)
 class StepSamples:
     """What was spoken at one step; step 0 is the base before training.
@@ -48,3 +54,40 @@ class StepSamples:
     step: int
     samples: tuple[Sample, ...]
     error: str = ""
+
+
+def read_samples(folder: Path) -> list[StepSamples]:
+    """What was spoken, the first step first. Where a step was spoken twice, the later time counts.
+
+    Args:
+        folder: of the samples; it may be missing. Lines of its log that cannot be read are left out: the trainer may be
+            writing one at this moment, or may have been killed while it did.
+    """
+    try:
+        lines = (folder / LOG_FILE).read_bytes().split(b"\n")
+    except OSError:
+        return []
+    found: dict[int, StepSamples] = {}
+    for line in lines:
+        with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            step = _step_samples(json.loads(line), folder)
+            found[step.step] = step
+    return [found[step] for step in sorted(found)]
+
+
+def _step_samples(entry: dict[str, Any], folder: Path) -> StepSamples:
+    samples = tuple(_sample(each, folder) for each in entry["samples"])
+    return StepSamples(int(entry["step"]), samples, str(entry.get("error", "")))
+
+
+def _sample(entry: dict[str, Any], folder: Path) -> Sample:
+    loudness = float(entry["loudness_dbfs"])
+    return Sample(
+        text=str(entry["text"]),
+        path=folder / Path(entry["file"]).name,
+        seconds=float(entry["seconds"]),
+        ended=bool(entry["ended"]),
+        budget_seconds=float(entry["budget_seconds"]),
+        loudness_dbfs=loudness if math.isfinite(loudness) else QUIETEST_DBFS,
+        same_as_base=bool(entry["same_as_base"]),
+    )

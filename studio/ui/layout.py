@@ -16,6 +16,7 @@ from studio.ui.services import Services
 from studio.ui.shown import QUIET, host_banner
 from studio.ui.tabs.speak import create_speak_tab
 from studio.ui.tabs.system import create_system_tab
+from studio.ui.tabs.train import create_train_tab
 from studio.ui.tabs.voices import create_voices_tab
 from studio.ui.tabs.voices.shelf import LISTING
 from studio.ui.walk import Walk
@@ -40,8 +41,10 @@ def lay_out(services: Services) -> gr.Blocks:
         with gr.Tabs(selected="speak") as tabs:
             with gr.Tab("Voices", id="voices") as voices_tab:
                 voices = create_voices_tab(services, remembered)
-            with gr.Tab("Speak", id="speak"):
+            with gr.Tab("Speak", id="speak") as speak_tab:
                 speak = create_speak_tab(services, remembered)
+            with gr.Tab("Train", id="train") as train_tab:
+                train = create_train_tab(train_tab, services, remembered)
             with gr.Tab("System", id="system") as system_tab:
                 create_system_tab(system_tab, services, speak.made)
         gr.HTML(f'<footer class="licences">{ATTRIBUTION}. Built with Meta Llama 3.</footer>', padding=False)
@@ -52,6 +55,7 @@ def lay_out(services: Services) -> gr.Blocks:
         recalled = page.load(None, None, remembered, js="() => window.studio.recall()")
         recalled.then(speak.restore, remembered, speak.restore_outputs, **QUIET)
         recalled.then(voices.restore, remembered, voices.restore_outputs, **QUIET)
+        recalled.then(train.restore, remembered, train.restore_outputs, **QUIET)
         recalled.then(_where_it_was, remembered, tabs, queue=False, **QUIET)
 
         def after_news(told: dict[str, Any], request: gr.Request) -> tuple[Any, ...]:
@@ -59,6 +63,16 @@ def lay_out(services: Services) -> gr.Blocks:
             # The takes too: a withdrawn consent marks them.
             return there, f"news {told['count']}", *speak.offer(request, told["select"])
 
+        def after_training(told: dict[str, Any], request: gr.Request) -> tuple[Any, ...]:
+            return gr.Tabs(selected="speak"), gr.Timer(active=False), *speak.offer_adapters(request, told["adapter"])
+
+        trained = train.news.change(after_training, train.news, [tabs, train.timer, *speak.adapter_updates], **QUIET)
+        to_picker = "() => document.getElementById('adapter-picker')?.scrollIntoView({block: 'center'})"
+        trained.then(None, None, None, js=to_picker, **QUIET)
+        # A run may have been registered meanwhile.
+        speak_tab.select(speak.offer_adapters, None, speak.adapter_updates, **QUIET)
+        for other in (voices_tab, speak_tab, system_tab):  # nothing looks at runs that are not seen
+            other.select(lambda: gr.Timer(active=False), None, train.timer, queue=False, **QUIET)
         voices_tab.select(_warm_up_coach, None, None, queue=False, **QUIET)
         voices.news.change(voices.offer, voices.offer_inputs, voices.offer_outputs, **LISTING)
         voices.news.change(after_news, voices.news, [tabs, speak.made, *speak.voice_updates], **QUIET)

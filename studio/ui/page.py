@@ -84,11 +84,13 @@ def _free_port(host: str) -> int:
 def build_page(settings: Settings) -> Any:
     """The ``gr.Blocks`` of the studio, not yet launched. Loads no model."""
     _prepare_environment(settings)  # before Gradio is imported, which reads it then
+    from studio.training.attendant import Attendant
     from studio.ui.layout import lay_out
     from studio.ui.services import Services
 
     services = Services.from_settings(settings)
     page = lay_out(services)
+    Attendant(settings, services.store, services.host, lambda: services.generations.speaking).start()
     threading.Thread(target=_clear_old, args=(settings, services), daemon=True).start()
     return page.queue(default_concurrency_limit=8, max_size=64)
 
@@ -96,6 +98,7 @@ def build_page(settings: Settings) -> Any:
 def _clear_old(settings: Settings, services: Any) -> None:
     """Every hour: what is in transit or was never saved goes after a day, and what killed processes left behind."""
     from studio.takes.library import clear_remains as clear_takes
+    from studio.training.library import clear_remains as clear_jobs
     from studio.voices.library import clear_remains as clear_voices
 
     while True:
@@ -105,6 +108,7 @@ def _clear_old(settings: Settings, services: Any) -> None:
             if settings.store_file.exists():
                 clear_voices(settings, services.store)
                 clear_takes(settings, services.store)
+                clear_jobs(settings, services.store)
         except Exception:  # whatever it is, the next hour must come
             log.exception("remains were not cleared")
         time.sleep(3600)

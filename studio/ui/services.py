@@ -12,12 +12,15 @@ from studio.store.store import Store
 from studio.takes.generations import Generations
 from studio.takes.library import TakeLibrary
 from studio.takes.service import TakeService
+from studio.training.adapters import AdapterLibrary
 from studio.ui.visitors import owner_of
 from studio.voices.drafts import Drafts
 from studio.voices.library import VoiceLibrary
 
 if TYPE_CHECKING:
     import gradio as gr
+
+    from studio.training.library import JobLibrary
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,16 @@ class Services:
     def voices(self, request: gr.Request) -> VoiceLibrary:
         """The visitor's voices."""
         return VoiceLibrary(self.settings, self.store, self.owner(request))
+
+    def adapters(self, request: gr.Request) -> AdapterLibrary:
+        """The visitor's trained voices."""
+        return AdapterLibrary(self.settings, self.store, self.owner(request))
+
+    def jobs(self, request: gr.Request) -> JobLibrary:
+        """The visitor's training runs."""
+        from studio.training.library import JobLibrary
+
+        return JobLibrary(self.settings, self.store, self.owner(request))
 
     def takes(self, request: gr.Request) -> TakeLibrary:
         """The visitor's takes."""

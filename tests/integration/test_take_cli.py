@@ -15,6 +15,7 @@ from studio.store import takes as records
 from studio.store.store import Store
 from studio.store.tables import TakeRow
 from tests.integration.in_turn import FIRST_ID, HEAVY, assert_refused, by_name, document, run, run_in_turn
+from tests.trained import register, write_adapter
 
 NOISE = re.escape(f"{TINY_NOTICE}\n")
 SCRIPT = "[ANNA] Hello, Bob.\n[Bob] Hello, Anna.\n[Old man] Good evening."
@@ -24,16 +25,22 @@ SCRIPT = "[ANNA] Hello, Bob.\n[Bob] Hello, Anna.\n[Old man] Good evening."
 def spoken(
     kathleen: dict[Path, str], tiny_checkpoint: Path, other_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Any:
-    """A dialogue that is not kept; and two takes, one of them spoken again: as it was, and with another checkpoint."""
+    """A dialogue that is not kept; and two takes, one of them spoken again: as it was, and with another checkpoint. One is
+    spoken with a trained voice: by its name, by its folder, and again.
+    """
     folder = tmp_path_factory.mktemp("takes")
     home = folder / "a home"
+    settings = Settings(home=home)
+    store = Store(settings.store_file)
+    adapter = write_adapter(tiny_checkpoint, folder / "lora 🎧")
+    trained = register(settings, store, adapter, tiny_checkpoint)
+    store.close()
     clip, transcript = next(iter(kathleen.items()))
     tiny = ["--checkpoint", tiny_checkpoint]
     again = ["take", "again", FIRST_ID, "--json"]
+    hello = ["speak", "Hello there.", "--voice", "KATHLEEN", "--seed", "7", "--json"]
     commands = {
-        "one": [
-            "speak", "Hello there.", "--voice", "KATHLEEN", "--seed", "7", *tiny, "--json", "--out", folder / "one 🎧.wav",
-        ],
+        "one": [*hello, *tiny, "--out", folder / "one 🎧.wav"],
         "two": ["speak", "Something else.", *tiny, "--out", folder / "two.flac"],
         "same": [*again, *tiny, "--out", folder / "same.wav"],
         "other": [*again, "--checkpoint", other_checkpoint, "--seed", "8", "--no-keep", "--out", folder / "other.wav"],
@@ -42,6 +49,9 @@ def spoken(
             "--transcript", transcript, "--speaker-consent", "licence", "--consent-note", "CC0", "--json",
             "--out", folder / "dialogue.wav", *tiny, "--seed", "3", "--no-keep",
         ],
+        "trained": [*hello, *tiny, "--adapter", trained.name, "--no-keep", "--out", folder / "trained.wav"],
+        "by folder": [*hello, *tiny, "--adapter", adapter, "--no-keep", "--out", folder / "by folder.wav"],
+        "unfit": [*hello, "--checkpoint", other_checkpoint, "--adapter", trained.id, "--out", folder / "never.wav"],
     }  # fmt: skip
     return folder, by_name(home, commands)
 
@@ -77,6 +87,18 @@ def test_a_take_spoken_again_is_the_same_and_another_checkpoint_is_said(spoken: 
     assert (other["id"], other["seed"]) == (None, 8)
     assert "The first take was made with" in other["notices"][-1]
     assert results["other"].stderr == "".join(f"{sentence}\n" for sentence in other["notices"])
+
+
+def test_a_trained_voice_is_heard_by_its_name_and_by_its_folder(spoken: Any) -> None:
+    folder, results = spoken
+    trained, by_folder = (document(results[name], said=NOISE) for name in ("trained", "by folder"))
+    assert (trained["adapter"], len(trained["adapter_id"])) == ("Demo · step 30", 24)
+    assert (by_folder["adapter"], by_folder["adapter_id"]) == ("lora 🎧", None)
+    sounds = {name: (folder / f"{name}.wav").read_bytes() for name in ("trained", "by folder", "same")}
+    assert sounds["trained"] == sounds["by folder"]
+    assert sounds["trained"] != sounds["same"]
+    assert_refused(results["unfit"], "Demo · step 30 was trained on tiny, and other is loaded: load tiny")
+    assert not (folder / "never.wav").exists()
 
 
 def test_takes_are_listed_shown_starred_exported_and_deleted_without_loading_a_model(spoken: Any) -> None:
@@ -137,6 +159,9 @@ def test_what_is_wrong_is_said_in_one_line_before_a_model_is_loaded(spoken: Any,
         (["speak", "Hi.", "--voice", "=Kathleen", *out], "not of the form VOICE or SPEAKER=VOICE"),
         (["speak", "Hi.", "--voice", "ANNA=", *out], "not of the form VOICE or SPEAKER=VOICE"),
         (["speak", "Hi.", "--voice", "Kathleen", "--voice", "Owen", *out], "One voice speaks in this text"),
+        (["speak", "Hi.", "--adapter", "x", *out], "--adapter x: There is no trained voice 'x'"),
+        (["speak", "Hi.", "--adapter", " ", *out], "--adapter is empty"),
+        (["speak", "Hi.", "--adapter", str(tmp_path), *out], "holds no adapter_config.json"),
         (["take", "show", "abc"], "at least 6 characters"),
         (["take", "show", "zzzzzzzz"], "There is no take 'zzzzzzzz'"),
         (["take", "again", one], "--out FILE.wav"),
@@ -170,16 +195,27 @@ def test_an_id_that_is_not_clear_and_a_consent_that_was_withdrawn_are_said(
                 elapsed=1.0, settings=scene, voices=[{"id": "v", "name": "Anna", "speaker": None}],
             )  # fmt: skip
             records.save(session, row)
+        row = TakeRow(
+            id="bbbbbbbb", owner="", text="Ho.", checkpoint="tiny", seed=1, seconds=1.0, sample_rate=24_000, elapsed=1.0,
+            settings=scene | {"adapter": "c" * 24}, adapter="Demo · step 30",
+        )  # fmt: skip
+        records.save(session, row)
     store.close()
     commands = [
         ["show", "aaaaaaa"],
         ["again", "aaaaaaab", "--out", str(tmp_path / "x.wav")],
         ["export", "aaaaaaab", str(tmp_path / "x.wav")],
+        ["again", "bbbbbbbb", "--out", str(tmp_path / "x.wav")],
+        ["show", "bbbbbbbb"],
     ]
-    (unclear, gone, silent), _ = run_in_turn(tmp_path / "home", [["take", *command] for command in commands])
+    (unclear, gone, silent, untrained, shown), _ = run_in_turn(
+        tmp_path / "home", [["take", *command] for command in commands]
+    )
     assert_refused(unclear, "2 takes have ids that begin with 'aaaaaaa'")
     assert_refused(gone, "Anna, who speaks in this take, is no longer in the library")
     assert_refused(silent, "gone from the disk")
+    assert_refused(untrained, "Demo · step 30, the trained voice of this take, was deleted")
+    assert f"\nadapter: Demo · step 30 ({'c' * 24})\n" in shown.stdout
 
 
 def test_a_disk_that_is_full_keeps_neither_file_nor_take(spoken: Any, tiny_checkpoint: Path, tmp_path: Path) -> None:

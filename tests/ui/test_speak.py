@@ -17,6 +17,7 @@ from studio.store.store import Store
 from studio.ui.visitors import owner_of
 from studio.voices.library import VoiceLibrary
 from studio.voices.voice import ConsentRecord, NewClip
+from tests.trained import register, write_adapter
 
 STATUS = "#status"
 SENTENCE = "Hello there, how are you today?"
@@ -343,11 +344,70 @@ def test_a_reload_in_the_middle_is_followed_to_the_end_and_the_take_is_there(pag
     page.locator("#speak").get_by_text("Speak", exact=True).wait_for()
 
 
-def test_a_saved_voice_speaks_until_its_consent_is_withdrawn(strangers: Any, page: Any, references: list[Any]) -> None:
+def visitor(strangers: Any, page: Any) -> tuple[Settings, Store, str]:
+    """The settings and the store of the studio, and whose libraries the page shows."""
     settings = Settings(home=strangers.home, host="0.0.0.0")
     cookies = {cookie["name"]: cookie["value"] for cookie in page.context.cookies()}
-    owner = owner_of(SimpleNamespace(cookies=cookies, session_hash=None), settings)
-    voices = VoiceLibrary(settings, Store(settings.store_file), owner)
+    return settings, Store(settings.store_file), owner_of(SimpleNamespace(cookies=cookies, session_hash=None), settings)
+
+
+def choose_trained(page: Any, name: str) -> None:
+    page.locator("#adapter-picker input").click()
+    page.locator("#adapter-picker [role=option]").get_by_text(name).first.click()
+
+
+def test_a_trained_voice_is_chosen_heard_left_and_used_again(
+    strangers: Any, page: Any, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    assert page.locator("#adapter-picker").count() == 0  # nothing was trained
+    settings, store, owner = visitor(strangers, page)
+    adapter = write_adapter(tiny_checkpoint, tmp_path / "lora")
+    trained = register(
+        settings, store, adapter, tiny_checkpoint, owner=owner, consent_sentence="<b>Anna</b>: own voice"
+    )
+    page.reload()
+    choose_trained(page, "Demo · step 30")
+    page.locator("#adapter-card").get_by_text("Consent: <b>Anna</b>: own voice.").wait_for()
+    page.locator("#adapter-state").get_by_text("Loaded").wait_for()
+    page.locator("#adapter-card summary").click()
+    page.locator("#adapter-card").get_by_text("0123456789ab", exact=True).wait_for()
+    set_seed(page, 5)
+    speak_and_wait(page, SENTENCE)
+    with_it = soundfile.read(download(page, "wav"))[0]
+    assert "Demo · step 30" in listed(page)[0]
+
+    page.reload()
+    page.locator("#adapter-card").get_by_text("7 s of speech").first.wait_for()
+    assert page.locator("#adapter-picker input").input_value() == "Demo · step 30"
+    choose_trained(page, "None")
+    page.locator("#adapter-card .card").wait_for(state="detached")
+    speak_and_wait(page, SENTENCE)
+    without = soundfile.read(download(page, "wav"))[0]
+    assert not np.array_equal(with_it, without)
+    wait_for_list(page, 2)
+    assert "Demo" not in listed(page)[0]
+
+    before = present_take(page)
+    page.locator("#takes .take").nth(1).click()
+    page.wait_for_function(
+        "before => document.querySelector('#take-heading [data-take]').dataset.take !== before", arg=before
+    )
+    page.locator("#take-again").click()
+    wait_for_status(page, "settings of the take")
+    page.locator("#adapter-card .card").wait_for()
+    speak_and_wait(page, SENTENCE)
+    assert np.array_equal(soundfile.read(download(page, "wav"))[0], with_it)
+
+    with store.writing() as session:
+        session.delete(trained)
+    store.close()
+    page.locator("#take-again").click()
+    wait_for_status(page, "The trained voice of this take, Demo · step 30, is not in your list")
+    page.locator("#adapter-picker").wait_for(state="hidden")
+
+
+def test_a_saved_voice_speaks_until_its_consent_is_withdrawn(strangers: Any, page: Any, references: list[Any]) -> None:
+    voices = VoiceLibrary(*visitor(strangers, page))
     clip = NewClip(references[0].clip, Transcript(references[0].transcript, "en"))
     voices.add(
         "Nora", [clip], ConsentRecord.given("permission", who="Nora & sons", statement="by letter"), language="en"

@@ -16,10 +16,10 @@ from alembic.migration import MigrationContext
 from sqlmodel import SQLModel, create_engine
 
 from studio.errors import StudioError
+from studio.store import adapters, jobs, takes, voices
 from studio.store import store as module
-from studio.store import takes, voices
 from studio.store.store import Store
-from studio.store.tables import ClipRow, TakeRow, VoiceRow, now
+from studio.store.tables import AdapterRow, ClipRow, JobRow, TakeRow, VoiceRow, now
 from tests.helpers import refusal
 
 
@@ -327,3 +327,30 @@ def test_takes_of_a_voice_are_marked_in_its_library_only(store: Store) -> None:
         marked = {row.text: row.consent_withdrawn_at is not None for row in takes.takes(session, "")}
         assert marked == {"One.": True, "Two.": False}
         assert takes.takes(session, "somebody")[0].consent_withdrawn_at is None
+
+
+def test_takes_spoken_with_an_adapter_are_marked_when_a_voice_it_was_trained_on_is_withdrawn(store: Store) -> None:
+    card = {"consent": [{"voice_id": "v1", "name": "Anna", "ground": "own"}]}
+    with store.writing() as session:
+        jobs.save(session, JobRow(id="j", owner="", name="run", device="cpu"))
+        for step, each in ((10, card), (20, {"consent": []})):
+            adapters.save(
+                session, AdapterRow(id=f"a{step}", owner="", job_id="j", step=step, name="", folder="", card=each)
+            )
+        for text, adapter in (("With.", "a10"), ("With another.", "a20"), ("Without.", "")):
+            takes.save(session, take(text, settings={"adapter": adapter}))
+        assert takes.mark_withdrawn(session, "", "v1", now()) == 1
+        assert [row.text for row in takes.takes(session, "") if row.consent_withdrawn_at] == ["With."]
+
+
+def test_an_adapter_goes_with_its_run_and_is_there_once_for_each_step(store: Store) -> None:
+    with store.writing() as session:
+        jobs.save(session, JobRow(id="j", owner="", name="run", device="cpu"))
+        for name in ("first", "again"):
+            adapters.save(session, AdapterRow(owner="", job_id="j", step=10, name=name, folder=""))
+        assert [row.name for row in adapters.of_job(session, "j")] == ["again"]
+        row = jobs.job_by_id(session, "j")
+        assert row is not None
+        jobs.delete(session, row)
+    with store.reading() as session:
+        assert adapters.adapters(session, "") == []

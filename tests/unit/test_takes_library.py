@@ -19,7 +19,7 @@ from studio.store import store as store_module
 from studio.store.store import Store
 from studio.takes.library import TakeLibrary, clear_remains
 from studio.takes.request import ReferenceClip, SpeakRequest
-from studio.takes.take import Take, TakeVoice
+from studio.takes.take import Take, TakeAdapter, TakeVoice
 from tests.helpers import disk_that_holds, refusal
 from tests.unit.takes_parts import SHORT, request, saved_voice
 
@@ -52,14 +52,15 @@ def files(settings: Any) -> set[str]:
 def test_a_take_is_found_again_with_everything_that_decides_how_it_sounds(library: TakeLibrary, speech: Any) -> None:
     asked = SpeakRequest(SHORT, scene="On a train.", language="en", descriptions={"Anna": "deep"})
     voices = [TakeVoice("", "me.wav", None)]
-    library.keep(speech, asked, voices, "org/model", adapter="anna-lora")
+    library.keep(speech, asked, voices, "org/model", adapter=TakeAdapter("a1", "anna-lora", Path("/nowhere")))
     (found,) = library.takes()
     assert (found.text, found.voices, found.seed) == (SHORT, tuple(voices), 4)
     assert (found.checkpoint, found.adapter) == ("org/model", "anna-lora")
     assert found.settings == {
         "scene": "On a train.", "temperature": 0.3, "top_p": 0.95, "top_k": 50, "ras_window": 7, "ras_max_repeats": 2,
-        "language": "en", "descriptions": {"Anna": "deep"},
+        "language": "en", "descriptions": {"Anna": "deep"}, "adapter": "a1",
     }  # fmt: skip
+    assert (found.as_json()["adapter"], found.as_json()["adapter_id"]) == ("anna-lora", "a1")
     assert found.report["frames"] == speech.num_frames
     assert found.seconds == pytest.approx(soundfile.info(found.path).duration)
     assert (found.title, found.starred, found.is_there) == (SHORT, False, True)

@@ -7,13 +7,13 @@ from typing import Any
 
 import gradio as gr
 
-from studio.engine.checkpoint import HUB_3B, is_hub_id
-from studio.engine.host import HOW_TO_GET_3B, TINY_FOLDER
+from studio.engine.host import HOW_TO_GET_3B
 from studio.errors import StudioError
 from studio.settings import Settings
 from studio.system.report import LICENCES, device_summary, package_versions
 from studio.system.storage import empty_code_cache, storage_summary
 from studio.takes.service import TakeService
+from studio.ui.checkpoints import checkpoint_choices, chosen_checkpoint
 from studio.ui.services import Services
 from studio.ui.shown import QUIET, card, error_sentence, size, table
 
@@ -30,7 +30,7 @@ def create_system_tab(tab: gr.Tab, services: Services, made: gr.State) -> None:
             allowed = settings.may_switch_checkpoint
             choice = gr.Dropdown(
                 label="Checkpoint",
-                choices=_choices(settings),
+                choices=checkpoint_choices(settings),
                 value=None,
                 allow_custom_value=True,
                 interactive=allowed,
@@ -75,7 +75,7 @@ def create_system_tab(tab: gr.Tab, services: Services, made: gr.State) -> None:
     gr.on([refresh.click, tab.select], machine, None, facts, **QUIET)
 
     def offer() -> Any:
-        choices, present = _choices(settings), service.host.status.shown_name
+        choices, present = checkpoint_choices(settings), service.host.status.shown_name
         # Without a value where none is to be shown: what somebody is typing meanwhile stays.
         shown: dict[str, Any] = {"value": present} if present in dict(choices).values() else {}
         return gr.Dropdown(choices=choices, **shown)
@@ -83,30 +83,12 @@ def create_system_tab(tab: gr.Tab, services: Services, made: gr.State) -> None:
     tab.select(offer, None, choice, **QUIET)
 
 
-def _choices(settings: Settings) -> list[tuple[str, str]]:
-    """The 3B, and the folders that lie in the studio's own checkpoints folder: the only paths offered to a browser."""
-    present = {path.parent.name for path in settings.checkpoints_folder.glob("*/config.json")}
-    found = sorted({*present, TINY_FOLDER})  # the tiny one is built when it is chosen
-    named = [(f"{name} (random weights: noise)" if name == TINY_FOLDER else name, name) for name in found]
-    return [("Higgs Audio v2 3B (from the hub)", HUB_3B), *named]
-
-
 def _loader(service: TakeService, settings: Settings) -> Any:
     def load(choice: str | None) -> Any:
-        name = (choice or "").strip()
         try:
             if not settings.may_switch_checkpoint:
                 raise StudioError("On this server the checkpoint is chosen by whoever runs it.")
-            if not name:
-                raise StudioError("Choose a checkpoint from the list, or type a hub id.")
-            # A path typed into a page never reaches the file system: hub ids and names from the list only.
-            known = {value for _, value in _choices(settings)}
-            if name in known - {HUB_3B, TINY_FOLDER}:
-                name = str(settings.checkpoints_folder / name)
-            elif name != TINY_FOLDER and not is_hub_id(name):
-                raise StudioError(
-                    f"'{name}' is neither in the list nor a hub id of the form owner/model: choose another."
-                )
+            name = chosen_checkpoint(choice, settings)
             service.host.switch(name)
             return card(f"{service.host.status.shown_name} is loaded.", "good")
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page

@@ -16,7 +16,7 @@ def test_without_a_word_weights_are_one_and_the_audio_rate_is_twice_the_other() 
     assert options == Options()
     assert (options.text_loss_weight, options.audio_loss_weight, options.audio_lr_ratio) == (1, 1, 2)
     assert (options.codebook_loss_weights, options.auxiliary_loss_weight) == ((), 0)
-    assert (options.skip_bad_rows, options.code_cache) == (False, None)
+    assert (options.skip_bad_rows, options.code_cache, options.sample_plan) == (False, None, None)
 
 
 def test_every_option_is_read_from_its_variable(tmp_path: Path) -> None:
@@ -28,9 +28,11 @@ def test_every_option_is_read_from_its_variable(tmp_path: Path) -> None:
         "AUDIO_LR_RATIO": "10",
         "SKIP_BAD_ROWS": "true",
         "CODE_CACHE": str(tmp_path),
+        "SAMPLE_PLAN": str(tmp_path / "plan.json"),
     }
     assert {name.lower() for name in given} == set(OPTION_NAMES)
-    assert Options.from_environment(given) == Options(0.5, 0.0, (2.0, 1.0, 0.0), 1e-4, 10.0, True, tmp_path)
+    expected = Options(0.5, 0.0, (2.0, 1.0, 0.0), 1e-4, 10.0, True, tmp_path, tmp_path / "plan.json")
+    assert Options.from_environment(given) == expected
 
 
 def test_the_process_s_own_environment_is_what_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,9 @@ class SpeakTab:
         restore: fills the tab as it was before a reload, and follows what still speaks.
         restore_outputs: outputs for what :attr:`restore` returns.
         made: to be changed whenever there are other takes, or other marks on them.
+        adapter_updates: outputs for what :attr:`offer_adapters` returns.
+        offer_adapters: the visitor's trained voices; with the id of one it is chosen. One that is gone is let go. To be
+            called through the queue, when the visitor comes to the tab, and after a run was registered.
     """
 
     voice_updates: list[Any]
@@ -48,6 +51,8 @@ class SpeakTab:
     restore: Callable[[Any, gr.Request], list[Any]]
     restore_outputs: list[Any]
     made: gr.State
+    adapter_updates: list[Any]
+    offer_adapters: Callable[..., tuple[Any, ...]]
 
 
 def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
@@ -79,7 +84,7 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
         try:
             form = fields.typed(values)
             asked = services.generations.submit(
-                form.request(services.voices(request)),
+                form.request(services.voices(request), services.adapters(request)),
                 owner=services.owner(request),
                 tab=tab_of(request, services.settings, values[remembered]),
                 variations=form.takes,
@@ -116,24 +121,31 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
     def use_again(take_id: str | None, request: gr.Request) -> list[Any]:
         try:
             take = services.takes(request).take(take_id or "")
-            voices = services.voices(request).voices()
+            voices, adapters = services.voices(request).voices(), services.adapters(request).adapters()
         except Exception as error:  # noqa: BLE001
             return [*fields.unchanged, card(error_sentence(error), "bad")]
         form, gone = Form.of_take(take).with_voices_of(voices)
+        form, untrained = form.with_adapters_of(adapters)
         why = take.can_repeat
         if gone:
             why = why or "A voice of this take is no longer in the library: choose another."
+        elif untrained or (take.adapter and not take.adapter_id):
+            why = (
+                why or f"The trained voice of this take, {take.adapter}, is not in your list: choose another, or none."
+            )
         elif not form.says_all_of(take):
             why = why or _LOSSY
         said = card(why, "warn") if why else card("These are the settings of the take, its seed included.")
-        return [*fields.fill(form, voices), said]
+        return [*fields.fill(form, voices, adapters), said]
 
     def restore(known: Any, request: gr.Request) -> list[Any]:
         try:
             owner, tab = services.owner(request), tab_of(request, services.settings, known)
-            voices = services.voices(request).voices()
+            voices, adapters = services.voices(request).voices(), services.adapters(request).adapters()
             form = Form.remembered(known.get("speak") if isinstance(known, dict) else None)
-            filled = fields.fill(form.with_voices_of(voices)[0], voices) if form else fields.arrive(voices)
+            if form:
+                form, _ = form.with_voices_of(voices)[0].with_adapters_of(adapters)
+            filled = fields.fill(form, voices, adapters) if form else fields.arrive(voices, adapters)
             latest = services.generations.of(owner, tab)
         except Exception as error:  # noqa: BLE001
             return [*fields.unchanged, card(error_sentence(error), "bad"), *busy(False), *[gr.skip()] * 3]
@@ -170,6 +182,8 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
         restore,
         [*fields.filled, status, speak, stop, watched, takes.shown, takes.made],
         takes.made,
+        fields.trained.offered,
+        fields.trained.offer,
     )
 
 

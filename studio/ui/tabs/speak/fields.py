@@ -11,12 +11,14 @@ import gradio as gr
 from studio.errors import StudioError
 from studio.takes.generations import MAX_VARIATIONS
 from studio.takes.transit import Staging, write_copy
+from studio.training.adapters import TrainedAdapter
 from studio.ui.services import Services
 from studio.ui.shown import QUIET, card, error_sentence
 from studio.ui.tabs.speak.choices import MODEL_PICKS, SAMPLE_TEXT, SCENES, voice_card, voice_choices
 from studio.ui.tabs.speak.dialogue import create_dialogue, offer_in_dialogue, props_of, shown_if
 from studio.ui.tabs.speak.following import duration
 from studio.ui.tabs.speak.form import DIALOGUE, ONE_VOICE, Form, limits, lines_of
+from studio.ui.tabs.speak.trained import BASE_ALONE, TrainedPicker
 from studio.voices.languages import LANGUAGES
 from studio.voices.presets import preset_voices
 from studio.voices.voice import Voice
@@ -34,6 +36,7 @@ class Fields:
         all: the fields, in the order of :class:`Form`.
         filled: outputs for what :meth:`fill` returns: the fields, and what follows from them.
         offered: outputs for what :meth:`offer` returns.
+        trained: the picker of trained voices.
     """
 
     def __init__(self, services: Services, staging: Staging) -> None:
@@ -47,6 +50,7 @@ class Fields:
             label="Who speaks?", choices=[("One voice", ONE_VOICE), ("Dialogue", DIALOGUE)], value=defaults.mode,
             elem_id="mode", elem_classes="segmented", container=False,
         )  # fmt: skip
+        self.trained = TrainedPicker(services)
         with gr.Column(elem_classes="tight") as self._one_voice:
             self._voice = gr.Dropdown(
                 label="Voice", choices=voice_choices(presets), value=defaults.voice, elem_id="voice-picker"
@@ -75,13 +79,15 @@ class Fields:
         self._language, self._variations = language, variations
         self.all: list[Any] = [
             self._mode, self._voice, self._text, self._dialogue, scene, *numbers, language, variations,
+            self.trained.picker,
         ]  # fmt: skip
-        self.filled = [*self.all, self._one_voice, self._about, self._heard, self._expected]
+        self.filled = [*self.all, *self.trained.filled[1:], self._one_voice, self._about, self._heard, self._expected]
         self.offered = [self._voice, self._dialogue, self._news]
         self.unchanged: list[Any] = [gr.skip()] * len(self.filled)
 
     def wire(self) -> None:
         """What the fields do among themselves."""
+        self.trained.wire()
         counted = [self._text.change, self._dialogue.input, self._language.change, self._variations.change]
         gr.on(counted, self._count_typed, set(self.all), self._expected, trigger_mode="always_last", **RAW)
         self._mode.input(self._choose_mode, set(self.all), [self._one_voice, self._dialogue, self._expected], **RAW)
@@ -102,25 +108,27 @@ class Fields:
         """The form as a browser sent it."""
         return Form.of([values[field] for field in self.all])
 
-    def fill(self, form: Form, voices: list[Voice]) -> list[Any]:
-        """Updates for :attr:`filled`; the voices are those of the visitor."""
+    def fill(self, form: Form, voices: list[Voice], adapters: list[TrainedAdapter]) -> list[Any]:
+        """Updates for :attr:`filled`; the voices, trained and not, are those of the visitor."""
         chosen = next((each for each in voices if each.id == form.voice), None)
-        mode, voice, text, lines, *rest = form.values
+        mode, voice, text, lines, *rest, adapter = form.values
         return [
             mode,
             gr.Dropdown(choices=voice_choices(voices), value=voice),
             text,
             gr.HTML(value=lines, visible=shown_if(form.mode == DIALOGUE), **props_of(voices)),
             *rest,
+            *self.trained.fill(adapter, adapters),
             gr.Column(visible=form.mode == ONE_VOICE),
             voice_card(chosen),
             self._clip_of(chosen),
             self._count(form),
         ]
 
-    def arrive(self, voices: list[Voice]) -> list[Any]:
+    def arrive(self, voices: list[Voice], adapters: list[TrainedAdapter]) -> list[Any]:
         """Updates for :attr:`filled` where nothing was typed yet: the visitor's voices, and the first to be heard."""
         updates = dict(zip(self.filled, self.unchanged, strict=True))
+        updates |= zip(self.trained.filled, self.trained.fill(BASE_ALONE, adapters), strict=True)
         updates[self._voice] = gr.Dropdown(choices=voice_choices(voices))
         updates[self._dialogue] = offer_in_dialogue(voices)
         updates[self._heard] = self._clip_of(self._first)

@@ -15,6 +15,7 @@ from studio.errors import StudioError
 from studio.takes.generations import MAX_VARIATIONS
 from studio.takes.request import SpeakRequest, VoiceChoice
 from studio.takes.take import Take
+from studio.training.adapters import AdapterLibrary, TrainedAdapter
 from studio.ui.tabs.speak.choices import DESCRIBED, MODEL_PICKS
 from studio.voices.languages import LANGUAGES
 from studio.voices.library import VoiceLibrary
@@ -45,6 +46,7 @@ class Form:
     seed: str = ""
     language: str = ""
     variations: Any = 1
+    adapter: str = ""
 
     @classmethod
     def of(cls, values: Sequence[Any]) -> Form:
@@ -90,6 +92,7 @@ class Form:
             ras_max_repeats=settings.get("ras_max_repeats", _DEFAULTS.ras_max_repeats),
             seed=str(take.seed),
             language=settings.get("language") or "",
+            adapter=take.adapter_id,
         )
         lines = _script_of(take)
         return replace(form, mode=DIALOGUE, dialogue=lines, text="", voice=MODEL_PICKS) if lines else form
@@ -107,6 +110,11 @@ class Form:
         form = replace(self, voice=self.voice if self.voice in ids else MODEL_PICKS, dialogue=lines)
         return form, form != self
 
+    def with_adapters_of(self, adapters: Sequence[TrainedAdapter]) -> tuple[Form, bool]:
+        """The form without a trained voice that is not among these, and whether it had one."""
+        gone = bool(self.adapter) and self.adapter not in {each.id for each in adapters}
+        return (replace(self, adapter="") if gone else self), gone
+
     @property
     def values(self) -> list[Any]:
         """As the page takes them, in order."""
@@ -115,11 +123,12 @@ class Form:
             for name, value in ((name, getattr(self, name)) for name in self.__dataclass_fields__)
         ]
 
-    def request(self, voices: VoiceLibrary) -> SpeakRequest:
+    def request(self, voices: VoiceLibrary, adapters: AdapterLibrary) -> SpeakRequest:
         """The request to speak this.
 
         Raises:
-            StudioError: a number out of its range, a seed that is none, a voice that is not there, an empty line.
+            StudioError: a number out of its range, a seed that is none, a voice, trained or not, that is not there, an
+                empty line.
         """
         numbers = {name: self._number(name) for name in _NUMBERS}
         sampling = Sampling(
@@ -134,6 +143,7 @@ class Form:
             "sampling": sampling,
             "seed": self._seed(),
             "language": self.language or None,
+            "adapter": adapters.adapter(self.adapter).id if self.adapter else "",
         }
         if self.mode == DIALOGUE:
             text, choices, descriptions = self._script(voices)
@@ -209,7 +219,7 @@ class Form:
         return script, tuple(choices), descriptions
 
 
-_TEXTS = ("mode", "voice", "text", "scene", "seed", "language")
+_TEXTS = ("mode", "voice", "text", "scene", "seed", "language", "adapter")
 _NUMBERS: dict[str, tuple[str, float, float, bool]] = {
     "temperature": ("Temperature", 0.0, 1.5, False),
     "top_p": ("Top-p", 0.05, 1.0, False),

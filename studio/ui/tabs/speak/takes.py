@@ -208,7 +208,7 @@ def _row(take: Take) -> dict[str, Any]:
     return {
         "id": take.id,
         "title": take.title,
-        "detail": f"{_voices(take)} · {take.seconds:.1f} s",
+        "detail": " · ".join(part for part in (_voices(take), take.adapter, f"{take.seconds:.1f} s") if part),
         "when": take.created_at.isoformat(timespec="seconds"),
         "starred": take.starred,
         "mark": mark,
@@ -248,7 +248,8 @@ def _facts(take: Take) -> str:
         *[(f"Voice of {voice.speaker}" if voice.speaker else "Voice", voice.name) for voice in take.voices],
         *[(f"Voice of {name}", f"picked by the model, {words}") for name, words in descriptions.items()],
         *([] if take.voices or descriptions else [("Voice", "picked by the model")]),
-        ("Checkpoint", take.checkpoint + (f" with {take.adapter}" if take.adapter else "")),
+        ("Checkpoint", take.checkpoint),
+        *([("Trained voice", take.adapter)] if take.adapter else []),
         ("Seed", str(take.seed)),
         ("Temperature", _figure(settings.get("temperature"))),
         ("Top-p", _figure(settings.get("top_p"))),

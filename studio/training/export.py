@@ -1,0 +1,77 @@
+"""A checkpoint of a job as a folder that is complete by itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from studio.engine.adapter_files import CONFIG_FILE, WEIGHTS_FILE
+from studio.engine.files import write_advice
+from studio.errors import StudioError
+from studio.training.job import Job
+from studio.training.queue import PROJECT
+
+CARD_FILE = "studio_adapter.json"
+"""The adapter's card, beside its weights."""
+
+
+def export_checkpoint(job: Job, checkpoint: Path, target: Path, *, merge: bool, card: dict[str, Any] | None) -> Path:
+    """Write a checkpoint to a new folder, whole or not at all.
+
+    An adapter alone is its two files and its card. Merged, or of a run that trained all weights, it is a whole checkpoint
+    that transformers and the studio load.
+
+    Raises:
+        StudioError: the target exists or cannot be written, or the export failed.
+    """
+    target = target.expanduser().absolute()
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise StudioError(f"{target.name} already exists: choose a new folder for the export.")
+    if merge or job.spec.full_parameter:
+        _run_export(job, checkpoint, target)
+    else:
+        _copy_adapter(checkpoint, target, card)
+    return target
+
+
+def _copy_adapter(checkpoint: Path, target: Path, card: dict[str, Any] | None) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=".", dir=target.parent))
+    except OSError as error:
+        raise StudioError(f"{target.name} cannot be written {write_advice(error)}") from error
+    try:
+        for name in (CONFIG_FILE, WEIGHTS_FILE):
+            shutil.copyfile(checkpoint / name, building / name)
+        if card is not None:
+            (building / CARD_FILE).write_text(json.dumps(card, ensure_ascii=False, indent=1), encoding="utf-8")
+        building.chmod(0o755)  # mkdtemp makes it for the owner alone
+        building.replace(target)
+    except OSError as error:
+        raise StudioError(f"{target.name} cannot be written {write_advice(error)}") from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _run_export(job: Job, checkpoint: Path, target: Path) -> None:
+    """ms-swift merges and copies in a process of its own: it needs gigabytes, and changes what it imports."""
+    command = [sys.executable, "-m", "swift_plugins.launch", "export", "--output_dir", str(target)]
+    if job.spec.full_parameter:
+        command += ["--model", str(checkpoint)]
+    else:
+        command += ["--adapters", str(checkpoint), "--model", job.spec.base_folder, "--merge_lora", "true"]
+    done = subprocess.run(
+        command, cwd=PROJECT, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""}, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, errors="replace", check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        said = re.findall(r"^Error: (.+)$", done.stderr, re.MULTILINE)
+        last = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "it said nothing")
+        raise StudioError(said[-1] if said else f"The export failed ({last.strip()[:200]}): try again.")

@@ -1,0 +1,168 @@
+"""The arguments of a run that a user may want to change, as the page offers them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Field:
+    """An argument as the page offers it.
+
+    Attributes:
+        name: ms-swift's own.
+        help: one line.
+        choices: for the kind "choice".
+        minimum, maximum: for numbers; None: no limit.
+    """
+
+    name: str
+    label: str
+    help: str
+    kind: Literal["int", "float", "choice", "flag", "text"]
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+FIELDS: tuple[Field, ...] = (
+    Field(
+        "lora_rank",
+        "LoRA rank",
+        "Size of the adapter: more can learn more, and learns by heart sooner.",
+        "int",
+        minimum=1,
+    ),
+    Field(
+        "lora_alpha",
+        "LoRA alpha",
+        "How strongly the adapter acts, in proportion to its rank; usually twice the rank.",
+        "float",
+        minimum=0,
+    ),
+    Field(
+        "lora_dropout",
+        "LoRA dropout",
+        "Part of the adapter that is left out by chance in each step, against learning by heart.",
+        "float",
+        minimum=0,
+        maximum=1,
+    ),
+    Field(
+        "tuner_type",
+        "What is trained",
+        "An adapter beside the base (lora), or every weight of it (full), which takes many times the memory.",
+        "choice",
+        ("lora", "full"),
+    ),
+    Field(
+        "target_modules",
+        "Parts with an adapter",
+        "text_attention, text_ffn, audio_ffn, separated by spaces; empty: all three.",
+        "text",
+    ),
+    Field(
+        "learning_rate",
+        "Learning rate",
+        "How far each step goes; the rate of the audio parameters moves with it.",
+        "float",
+        minimum=0,
+    ),
+    Field(
+        "audio_lr_ratio",
+        "Audio learning rate, as a ratio",
+        "The audio parameters learn at this many times the learning rate.",
+        "float",
+        minimum=0,
+    ),
+    Field("num_train_epochs", "Epochs", "How often each row is seen.", "float", minimum=0),
+    Field(
+        "max_steps",
+        "Steps at most",
+        "Ends the run after so many steps, whatever the epochs; -1: no limit.",
+        "int",
+        minimum=-1,
+    ),
+    Field(
+        "per_device_train_batch_size",
+        "Rows at a time",
+        "More is faster on a GPU and takes more memory.",
+        "int",
+        minimum=1,
+    ),
+    Field(
+        "gradient_accumulation_steps",
+        "Batches per step",
+        "So many batches make one step: a larger batch without more memory.",
+        "int",
+        minimum=1,
+    ),
+    Field(
+        "warmup_ratio",
+        "Warm-up",
+        "Part of the steps in which the learning rate rises from 0.",
+        "float",
+        minimum=0,
+        maximum=1,
+    ),
+    Field(
+        "weight_decay",
+        "Weight decay",
+        "Pulls weights towards 0, a little against learning by heart.",
+        "float",
+        minimum=0,
+    ),
+    Field(
+        "split_dataset_ratio",
+        "Held-out part",
+        "Part of the rows that is not trained but listened to for learning by heart; 0: none.",
+        "float",
+        minimum=0,
+        maximum=1,
+    ),
+    Field(
+        "save_steps",
+        "Save every … steps",
+        "Each save is a checkpoint that can be spoken with and resumed from.",
+        "float",
+        minimum=0,
+    ),
+    Field(
+        "eval_steps",
+        "Evaluate every … steps",
+        "How often the loss of the held-out rows is computed.",
+        "float",
+        minimum=0,
+    ),
+    Field(
+        "max_length",
+        "Longest row, in tokens",
+        "A second of sound is 25 tokens; longer rows are refused, never cut.",
+        "int",
+        minimum=1,
+    ),
+    Field(
+        "torch_dtype",
+        "Precision",
+        "bfloat16 takes half the memory of float32.",
+        "choice",
+        ("bfloat16", "float32", "float16"),
+    ),
+    Field(
+        "gradient_checkpointing",
+        "Save memory by computing twice",
+        "Takes much less memory and about a third more time.",
+        "flag",
+    ),
+    Field("text_loss_weight", "Weight of the text loss", "How much the text tokens count.", "float", minimum=0),
+    Field("audio_loss_weight", "Weight of the audio loss", "How much the sound counts.", "float", minimum=0),
+    Field(
+        "skip_bad_rows",
+        "Leave bad rows out",
+        "Trains with the good rows and says which are left out, instead of stopping.",
+        "flag",
+    ),
+    Field("seed", "Seed", "The same seed gives the same run on the same machine.", "int", minimum=0),
+)
+"""Offered under *Advanced*, in this order."""

@@ -1,0 +1,136 @@
+"""A job as the library gives it out, and how far it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from studio.store.tables import JobRow
+from studio.training.folder import JobFolder
+from studio.training.spec import TrainingSpec
+
+State = Literal["queued", "running", "stopping", "completed", "stopped", "failed", "lost"]
+STATES: tuple[State, ...] = get_args(State)
+WAITING: tuple[State, ...] = ("queued",)
+PRESENT: tuple[State, ...] = ("running", "stopping")
+"""States in which a supervisor has the job."""
+
+Stage = Literal["queued", "waiting", "loading", "training", "comparing", "ended"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training run.
+
+    Attributes:
+        state: queued, running, stopping, completed, stopped, failed or lost.
+        exit_code: of the trainer; None before it has ended.
+        sentence: why it failed or was lost, or what else there is to know; "" for nothing.
+        runs: how often it was started.
+        ahead: jobs that come before it on its device, the present one included.
+    """
+
+    id: str
+    owner: str
+    name: str
+    created_at: datetime
+    device: str
+    state: State
+    queued_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    exit_code: int | None
+    sentence: str
+    spec: TrainingSpec
+    folder: JobFolder
+    runs: int
+    retry_of: str
+    ahead: int = 0
+
+    @property
+    def active(self) -> bool:
+        """Whether it waits or runs."""
+        return self.state in (*WAITING, *PRESENT)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has come to its end, whatever that was."""
+        return not self.active
+
+    @property
+    def can_stop(self) -> bool:
+        """Whether :meth:`JobLibrary.stop` does something that was not done before."""
+        return self.state in ("queued", "running")
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether it ended early and left a checkpoint to go on from."""
+        return self.state in ("stopped", "failed", "lost") and bool(self.folder.checkpoints())
+
+    @property
+    def can_retry(self) -> bool:
+        """Whether it can be run again from its beginning, as a new job."""
+        return self.ended
+
+    @property
+    def can_delete(self) -> bool:
+        """Whether nothing runs in its folder."""
+        return self.ended
+
+    @property
+    def command(self) -> list[str]:
+        """The exact command with which it began."""
+        return self.spec.command(self.folder)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is. What is not known is None.
+
+    Attributes:
+        stage: what it does at this moment.
+        step, max_steps: optimizer steps done, and in all.
+        elapsed_seconds: since it was started the last time, until it ended.
+        memory_bytes, peak_memory_bytes: of the GPU where it trains on one, of its processes otherwise.
+        audio_seconds_per_second: trained audio for each second of computing.
+    """
+
+    stage: Stage
+    step: int
+    max_steps: int
+    epoch: float | None = None
+    seconds_per_step: float | None = None
+    eta_seconds: float | None = None
+    elapsed_seconds: float | None = None
+    memory_bytes: int | None = None
+    peak_memory_bytes: int | None = None
+    audio_seconds_per_second: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """As one JSON object; durations in seconds, memory in bytes."""
+        return dict(vars(self))
+
+
+def job_of(row: JobRow, jobs_folder: Path, *, ahead: int = 0) -> Job:
+    """A stored job."""
+    state: Any = row.state
+    return Job(
+        id=row.id,
+        owner=row.owner,
+        name=row.name,
+        created_at=row.created_at,
+        device=row.device,
+        state=state,
+        queued_at=row.queued_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        exit_code=row.exit_code,
+        sentence=row.sentence,
+        spec=TrainingSpec.model_validate(row.spec),
+        folder=JobFolder(jobs_folder / row.id),
+        runs=row.runs,
+        retry_of=row.retry_of,
+        ahead=ahead,
+    )

@@ -1,0 +1,365 @@
+"""The jobs of one owner: started, looked at, stopped, resumed, repeated, exported, deleted."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import Session
+
+from studio.audio.files import atomic_write_bytes
+from studio.engine.files import json_object, write_advice
+from studio.engine.rows import TrainingRow
+from studio.errors import StudioError
+from studio.settings import Settings
+from studio.store import adapters as adapter_records
+from studio.store import jobs as records
+from studio.store.store import Store
+from studio.store.tables import JobRow, now
+from studio.training.diagnosis import Finding, diagnose
+from studio.training.export import export_checkpoint
+from studio.training.folder import JobFolder
+from studio.training.job import PRESENT, WAITING, Job, Progress, Stage, job_of
+from studio.training.log_tail import log_tail
+from studio.training.metrics import RunLog
+from studio.training.preflight import Preflight, preflight
+from studio.training.queue import folder_of, request_stop, tidy
+from studio.training.request import TrainRequest
+from studio.training.samples import StepSamples, read_samples
+from studio.training.sentences import sample_plan
+from studio.training.spec import TrainingSpec
+
+MAX_NAME_CHARS = 80
+_MAX_LOGS = 32
+_YOUNG_SECONDS = 3600.0
+
+
+class JobLibrary:
+    """The jobs of one owner.
+
+    Args:
+        owner: whose; "" is whoever runs the studio. Another owner's jobs do not exist here.
+    """
+
+    def __init__(self, settings: Settings, store: Store, owner: str = "") -> None:
+        self._settings, self._store, self.owner = settings, store, owner
+
+    # Looking
+
+    def jobs(self) -> list[Job]:
+        """All jobs, the newest first, as they are at this moment."""
+        tidy(self._settings, self._store)
+        with self._store.reading() as session:
+            return [self._job(session, row) for row in records.jobs(session, self.owner)]
+
+    def job(self, job_id: str) -> Job:
+        """One job as it is at this moment. Raises StudioError where there is none of that id."""
+        tidy(self._settings, self._store)
+        with self._store.reading() as session:
+            return self._job(session, self._row(session, job_id))
+
+    def progress(self, job: Job) -> Progress:
+        """How far a job is."""
+        log, status = self.run_log(job), _status(job.folder)
+        step, max_steps = log.step, log.max_steps or job.spec.num_steps
+        training = job.state in PRESENT and status.get("stage") == "training"
+        pace = log.seconds_per_step
+        memory = log.last("memory(GiB)")  # ms-swift logs it on GPUs
+        peak = status.get("peak_memory_bytes")
+        began, ended = job.started_at, job.ended_at
+        return Progress(
+            stage=_stage(job, status),
+            step=step,
+            max_steps=max_steps,
+            epoch=log.epoch,
+            seconds_per_step=pace,
+            eta_seconds=(max_steps - step) * pace if training and pace is not None else None,
+            elapsed_seconds=((ended or now()) - began).total_seconds() if began else None,
+            memory_bytes=int(memory * 2**30) if memory else (status.get("memory_bytes") if job.active else None),
+            peak_memory_bytes=int(memory * 2**30) if memory else peak,
+            audio_seconds_per_second=_throughput(job, pace),
+        )
+
+    def run_log(self, job: Job) -> RunLog:
+        """What the run logged, up to this moment; the same object for the same job, so that only news is read."""
+        log = _LOGS.get(job.folder.metrics_file)
+        log.refresh()
+        return log
+
+    def samples(self, job: Job) -> list[StepSamples]:
+        """What was spoken at its checkpoints, the first step first."""
+        return read_samples(job.folder.samples)
+
+    def comparisons(self, job: Job) -> dict[int, dict[str, Any]]:
+        """For each registered checkpoint how it compares with the base, by step."""
+        with self._store.reading() as session:
+            rows = adapter_records.of_job(session, job.id)
+        return {row.step: row.card.get("comparison") or {} for row in rows}
+
+    def adapter_ids(self, job: Job) -> dict[int, str]:
+        """The adapters that its checkpoints were registered as, by step."""
+        with self._store.reading() as session:
+            return {row.step: row.id for row in adapter_records.of_job(session, job.id)}
+
+    def findings(self, job: Job) -> list[Finding]:
+        """What curves and samples say, in words."""
+        return diagnose(self.run_log(job), self.samples(job), self.comparisons(job))
+
+    def log_tail(self, job: Job, max_bytes: int = 16_384) -> str:
+        """The end of what the trainer printed, without colours and progress bars."""
+        return log_tail(job.folder.log_file, max_bytes)
+
+    # Changing
+
+    def start(
+        self,
+        request: TrainRequest,
+        *,
+        allowed: Sequence[Path] | None = None,
+        measure: bool = True,
+        announce: Callable[[str], None] = lambda sentence: None,
+    ) -> Job:
+        """Check a request and put it into the queue; it starts at once where its device is free.
+
+        Args:
+            allowed: folders in which the clips of the rows must lie; None: anywhere.
+            measure: on a CPU, measure memory and pace before.
+
+        Raises:
+            StudioError: it cannot work, and why.
+        """
+        checked = preflight(
+            request, self._settings, self._store, owner=self.owner, measure=measure, allowed=allowed, announce=announce
+        )
+        return self.start_checked(checked, request.name)
+
+    def start_checked(self, checked: Preflight, name: str = "") -> Job:
+        """The same after a preflight. Raises StudioError with its first refusal."""
+        if checked.refusals:
+            raise StudioError(checked.refusals[0])
+        return self.start_spec(checked.spec, checked.rows, name)
+
+    def start_spec(self, spec: TrainingSpec, rows: Sequence[TrainingRow], name: str = "") -> Job:
+        """Put a job with these very settings into the queue, without looking at them."""
+        row = JobRow(owner=self.owner, name=_name(name, spec.rows.source, spec.preset), device=spec.device)
+        folder = folder_of(self._settings, row)
+        row.spec = spec.model_dump(mode="json")
+        lines = [json.dumps(each.as_row(), ensure_ascii=False) for each in rows]
+        plan = sample_plan(rows, folder)
+        return self._enqueue(row, folder, "".join(f"{line}\n" for line in lines), plan)
+
+    def stop(self, job_id: str, *, now: bool = False) -> Job:
+        """Stop a job: one that waits never starts, one that runs saves a checkpoint and ends. Again changes nothing.
+
+        Args:
+            now: end it at once, without saving.
+
+        Raises:
+            StudioError: it has ended already.
+        """
+        with self._store.writing() as session:
+            row = self._row(session, job_id)
+            if row.state in WAITING:
+                row.state, row.ended_at, row.sentence = "stopped", _now(), "Stopped before it began."
+            elif row.state in PRESENT:
+                folder = folder_of(self._settings, row)
+                if now or not folder.stop_file.exists():
+                    request_stop(folder, immediately=now)
+                row.state = "stopping"
+            else:
+                raise StudioError(f"{row.name} has ended already ({row.state}): there is nothing to stop.")
+            records.save(session, row)
+        return self.job(job_id)
+
+    def resume(self, job_id: str) -> Job:
+        """Go on with a job from its last checkpoint: the same run, its curves continue.
+
+        Raises:
+            StudioError: it has not ended, is completed, or has no checkpoint.
+        """
+        tidy(self._settings, self._store)
+        with self._store.writing() as session:
+            row = self._row(session, job_id)
+            job = self._job(session, row)
+            if job.active:
+                raise StudioError(f"{job.name} has not ended ({job.state}): there is nothing to resume.")
+            if job.state == "completed":
+                raise StudioError(f"{job.name} is completed: retry it with more epochs to train longer.")
+            if not job.can_resume:
+                raise StudioError(f"{job.name} has no checkpoint to go on from: retry it to begin anew.")
+            row.state, row.queued_at, row.ended_at, row.sentence = "queued", _now(), None, ""
+            records.save(session, row)
+        return self.job(job_id)
+
+    def retry(self, job_id: str) -> Job:
+        """Run a job again from its beginning, as a new job with the same rows and settings.
+
+        Raises:
+            StudioError: it has not ended, or its rows are gone.
+        """
+        before = self.job(job_id)
+        if before.active:
+            raise StudioError(f"{before.name} has not ended ({before.state}): stop it first.")
+        row = JobRow(
+            owner=self.owner, name=before.name, device=before.device, retry_of=before.id,
+            spec=before.spec.model_dump(mode="json"),
+        )  # fmt: skip
+        folder = folder_of(self._settings, row)
+        try:
+            rows = before.folder.rows_file.read_text(encoding="utf-8")
+            plan = {**json_object(before.folder.sample_plan), "folder": str(folder.samples)}
+        except (OSError, ValueError, TypeError):
+            raise StudioError(f"The rows of {before.name} are gone from its folder: start it anew.") from None
+        return self._enqueue(row, folder, rows, plan)
+
+    def delete(self, job_id: str) -> Job:
+        """Delete a job with everything in its folder: checkpoints, samples, log.
+
+        Raises:
+            StudioError: it has not ended.
+        """
+        tidy(self._settings, self._store)
+        with self._store.writing() as session:
+            row = self._row(session, job_id)
+            job = self._job(session, row)
+            if job.active:
+                raise StudioError(f"{job.name} has not ended ({job.state}): stop it first.")
+            records.delete(session, row)
+        shutil.rmtree(job.folder.root, ignore_errors=True)
+        return job
+
+    def export(self, job_id: str, step: int | None, target: Path, *, merge: bool = False) -> Path:
+        """Copy a checkpoint out of a job, complete by itself.
+
+        Args:
+            step: which; None: the last one.
+            merge: the adapter becomes part of its base, and the folder a whole checkpoint.
+
+        Raises:
+            StudioError: no such checkpoint, or the target exists or cannot be written.
+        """
+        job = self.job(job_id)
+        checkpoints = job.folder.checkpoints()
+        if not checkpoints:
+            raise StudioError(f"{job.name} has no checkpoint yet: wait for the first one.")
+        step = max(checkpoints) if step is None else step
+        if step not in checkpoints:
+            there = ", ".join(map(str, checkpoints))
+            raise StudioError(f"{job.name} has no checkpoint of step {step}: there are {there}.")
+        with self._store.reading() as session:
+            card = next((row.card for row in adapter_records.of_job(session, job.id) if row.step == step), None)
+        return export_checkpoint(job, checkpoints[step], target, merge=merge, card=card)
+
+    # Inside
+
+    def _enqueue(self, row: JobRow, folder: JobFolder, rows: str, plan: dict[str, Any]) -> Job:
+        """Write the folder, then the row: a row never names a folder that is not whole."""
+        command = job_of(row, self._settings.jobs_folder).command
+        spec = {"id": row.id, "name": row.name, "command": command, **row.spec}
+        files = {
+            folder.rows_file: rows,
+            folder.sample_plan: json.dumps(plan, ensure_ascii=False, indent=1),
+            folder.spec_file: json.dumps(spec, ensure_ascii=False, indent=1),
+        }
+        try:
+            folder.root.mkdir(parents=True)
+            for path, content in files.items():
+                atomic_write_bytes(path, content.encode())
+            with self._store.writing() as session:
+                row.queued_at = _now()
+                records.save(session, row)
+        except BaseException as error:
+            shutil.rmtree(folder.root, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise StudioError(f"The folder of the job cannot be made {write_advice(error)}") from error
+            raise
+        return self.job(row.id)
+
+    def _row(self, session: Session, job_id: str) -> JobRow:
+        row = records.job_by_id(session, job_id, self.owner)
+        if row is None:
+            raise StudioError("There is no such job, or no longer: look at the list of jobs.")
+        return row
+
+    def _job(self, session: Session, row: JobRow) -> Job:
+        ahead = 0
+        if row.state in WAITING:
+            before = records.in_states(session, (*PRESENT, *WAITING), row.device)
+            ahead = [each.id for each in before if each.state in PRESENT or each.queued_at <= row.queued_at].index(
+                row.id
+            )
+        return job_of(row, self._settings.jobs_folder, ahead=ahead)
+
+
+class _Logs:
+    """Logs that were read, so that each line is parsed once in a process."""
+
+    def __init__(self) -> None:
+        self._logs: OrderedDict[Path, RunLog] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, path: Path) -> RunLog:
+        with self._lock:
+            log = self._logs.get(path) or RunLog(path)
+            self._logs[path] = log
+            self._logs.move_to_end(path)
+            while len(self._logs) > _MAX_LOGS:
+                self._logs.popitem(last=False)
+            return log
+
+
+_LOGS = _Logs()
+_now = now
+"""Under another name where an argument is called ``now``."""
+
+
+def clear_remains(settings: Settings, store: Store) -> int:
+    """Remove folders of jobs that no row names, left behind by killed processes; returns how many went."""
+    folder = settings.jobs_folder
+    old = [
+        path for path in folder.iterdir() if path.is_dir() and time.time() - path.stat().st_mtime > _YOUNG_SECONDS
+    ] if folder.is_dir() else []  # fmt: skip
+    with store.reading() as session:
+        known = records.known(session, [path.name for path in old])
+    gone = [path for path in old if path.name not in known]
+    for path in gone:
+        shutil.rmtree(path, ignore_errors=True)
+    return len(gone)
+
+
+def _name(given: str, source: str, preset: str) -> str:
+    name = " ".join(given.split()) or f"{Path(source).stem}, {preset}"
+    return name if len(name) <= MAX_NAME_CHARS else f"{name[: MAX_NAME_CHARS - 1].rstrip()}…"
+
+
+def _status(folder: JobFolder) -> dict[str, Any]:
+    try:
+        return json_object(folder.status_file)
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _stage(job: Job, status: dict[str, Any]) -> Stage:
+    if job.state in WAITING:
+        return "queued"
+    stage = status.get("stage", "waiting")
+    return stage if job.state in PRESENT and stage in ("waiting", "loading", "training", "comparing") else "ended"
+
+
+def _throughput(job: Job, pace: float | None) -> float | None:
+    rows = job.spec.rows
+    if not pace or not rows.count:
+        return None
+    batch = 1.0
+    for name in ("per_device_train_batch_size", "gradient_accumulation_steps"):
+        try:
+            batch *= float(job.spec.arguments.get(name, ["1"])[0])
+        except ValueError:
+            return None
+    return rows.seconds / rows.count * batch / pace

@@ -1,0 +1,55 @@
+"""*Train*: rows, base and preset become a run that needs no browser; its curves, and what it sounds like on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.components.plot import PlotData
+
+from studio.takes.transit import Staging
+from studio.ui.services import Services
+from studio.ui.shown import card
+from studio.ui.tabs.train.actions import SWITCHED_OFF
+from studio.ui.tabs.train.new_run import NewRun
+from studio.ui.tabs.train.runs import Runs
+
+
+@dataclass(frozen=True)
+class TrainTab:
+    """What the page needs of the tab.
+
+    Attributes:
+        news: changes when somebody wants to speak with a checkpoint: ``{"count", "adapter": its id}``.
+        timer: looks at the runs; to be stopped when another tab is shown.
+        restore: fills the form on arrival, from what the browser remembers.
+    """
+
+    news: gr.State
+    timer: gr.Timer
+    restore: Callable[[Any], dict[Any, Any]]
+    restore_outputs: list[Any]
+
+
+def create_train_tab(tab: gr.Tab, services: Services, remembered: gr.JSON) -> TrainTab:
+    """Lay the tab out and wire it."""
+    may = services.settings.may_train
+    news, wanted = gr.State({"count": 0, "adapter": None}), gr.State(None)
+    runs = Runs(services, Staging(services.settings.page_cache_folder), remembered, wanted, news)
+    if not may:
+        gr.HTML(card(SWITCHED_OFF), padding=False, elem_id="train-off")
+    with gr.Column(visible=may):
+        with gr.Row(equal_height=False, elem_classes="train-columns"):
+            with gr.Column(scale=6, min_width=320, elem_classes="train-form"):
+                new_run = NewRun(services, remembered, wanted)
+            with gr.Column(scale=5, min_width=320):
+                runs.lay_out_list()
+        # Plotly comes with Gradio's own plot; the curves are drawn with it by a script of ours, see assets/curves.js.
+        nothing = PlotData(type="plotly", plot='{"data":[],"layout":{}}')
+        gr.Plot(nothing, elem_classes="only-read", show_label=False, container=False)
+        runs.lay_out_panel()
+    timer = runs.wire(tab) if may else gr.Timer(active=False)
+    new_run.wire(tab, runs.look, runs.inputs, runs.outputs)
+    return TrainTab(news, timer, new_run.restore, new_run.restored)

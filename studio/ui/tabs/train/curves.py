@@ -1,0 +1,112 @@
+"""The curves of a run, and what can be changed about how they are drawn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from studio.training.job import Job
+from studio.training.metrics import RunLog
+from studio.ui import plots
+
+_JS = (Path(__file__).parents[4] / "assets" / "curves.js").read_text(encoding="utf-8")
+_NOT_YET = "The curves begin with the first step that is logged."
+NO_OTHER = ""
+_LARGE_HEIGHT = 400
+
+
+class Curves:
+    """Controls and plots. They are laid out by their own methods, because other things stand between them.
+
+    Attributes:
+        controls: smoothing, log scale and the run to compare with.
+    """
+
+    def lay_out_controls(self) -> None:
+        """The row above the plots."""
+        with gr.Row(elem_classes="curve-controls"):
+            smoothing = gr.Slider(
+                0, 0.99, value=0.6, step=0.01, label="Smoothing", elem_id="train-smoothing", min_width=180, scale=2
+            )
+            compare = gr.Dropdown(
+                label="Compare with", choices=[("No other run", NO_OTHER)], value=NO_OTHER, elem_id="train-compare",
+                min_width=180, scale=2,
+            )  # fmt: skip
+            log_scale = gr.Checkbox(label="Log scale", elem_id="train-log-scale", min_width=110, scale=1)
+        self._compare = compare
+        self.controls: list[Any] = [smoothing, log_scale, compare]
+
+    def lay_out_losses(self) -> None:
+        """The large plot."""
+        self._losses = _plot("train-losses", "curves-large")
+
+    def lay_out_rest(self) -> None:
+        """The smaller ones."""
+        with gr.Row(elem_classes="curves-row"):
+            with gr.Column(min_width=280, scale=1):
+                self._codebooks = _plot("train-codebooks")
+            with gr.Column(min_width=280, scale=1):
+                self._rates = _plot("train-rates")
+            with gr.Column(min_width=280, scale=1):
+                self._gradient = _plot("train-gradient")
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Components that :meth:`drawn` and :meth:`offered` may change."""
+        return [self._losses, self._codebooks, self._rates, self._gradient, self._compare]
+
+    def wire(self, look: Any, inputs: Sequence[Any], outputs: Sequence[Any], **how: Any) -> None:
+        """Draw anew when a control changes; while it is being drawn, only the last change counts."""
+        smoothing, log_scale, compare = self.controls
+        gr.on(
+            [smoothing.change, log_scale.input, compare.input], look, inputs, outputs, trigger_mode="always_last", **how
+        )
+
+    def offered(self, jobs: Sequence[Job], chosen: Job, present: str | None) -> dict[Any, Any]:
+        """The other runs, to compare with."""
+        others = [(f"{each.name} · {each.created_at:%d %b %H:%M}", each.id) for each in jobs if each.id != chosen.id]
+        value = present if present in {job_id for _, job_id in others} else NO_OTHER
+        return {self._compare: gr.Dropdown(choices=[("No other run", NO_OTHER), *others], value=value)}
+
+    def drawn(
+        self, job: Job, log: RunLog, other: tuple[str, RunLog] | None, smoothing: float, log_scale: bool
+    ) -> dict[Any, Any]:
+        """All four plots."""
+        how: dict[str, Any] = {"smoothing": smoothing, "log_scale": log_scale}
+        beside: dict[str, Any] = {"compare": other[1], "compare_name": other[0]} if other else {}
+        drawn = {
+            self._losses: plots.losses(log, **how, **beside).update_layout(height=_LARGE_HEIGHT),
+            # Narrow: its legend would run into itself on one line.
+            self._codebooks: plots.codebooks(log, **how).update_layout(legend={"entrywidth": 0.25}),
+            self._rates: plots.learning_rates(log),
+            self._gradient: plots.gradient_norm(log, **how),
+        }
+        return {
+            component: _value(job, figure, _NOT_YET if component is self._losses else "")
+            for component, figure in drawn.items()
+        }
+
+
+def _plot(elem_id: str, kind: str = "curves-small") -> gr.HTML:
+    return gr.HTML(
+        value={"data": [], "none": ""},  # type: ignore[arg-type]  our own script reads it
+        html_template="",
+        js_on_load=_JS,
+        apply_default_css=False,
+        padding=False,
+        elem_id=elem_id,
+        elem_classes=kind,
+    )
+
+
+def _value(job: Job, figure: Any, none: str) -> dict[str, Any]:
+    """A figure as the script takes it. Zoom stays as long as it is the same run."""
+    if not figure.data:
+        return {"data": [], "none": none}
+    value = json.loads(figure.to_json())
+    value["layout"]["uirevision"] = job.id
+    return value

@@ -1,0 +1,250 @@
+"""The form for a new run: rows, base, preset, every argument; checked, and started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from studio.engine.host import TINY_FOLDER
+from studio.errors import StudioError
+from studio.training.preflight import Preflight, preflight
+from studio.training.presets import PRESETS
+from studio.training.request import PRESET_NAMES, TrainRequest
+from studio.training.uploads import take_uploads, uploads_folder
+from studio.ui.checkpoints import checkpoint_choices, chosen_checkpoint
+from studio.ui.services import Services
+from studio.ui.shown import QUIET, card, error_sentence
+from studio.ui.tabs.train.actions import SWITCHED_OFF
+from studio.ui.tabs.train.advanced import Advanced, other_arguments, refuse_paths
+from studio.ui.tabs.train.checked import preflight_html
+from studio.ui.tabs.train.work import Done, at_work, told
+
+_PRESENT = ""
+"""The base that the studio speaks with."""
+_ROWS = "A file of training rows (.jsonl or .json) with the recordings that it names, or one .zip with both."
+_RAW: dict[str, Any] = {**QUIET, "concurrency_limit": None, "preprocess": False}
+
+
+class NewRun:
+    """Lays the form out and wires it.
+
+    Args:
+        wanted: state, the id of a run that is to be chosen next; the started one.
+    """
+
+    def __init__(self, services: Services, remembered: gr.JSON, wanted: gr.State) -> None:
+        self._services, self._settings, self._wanted = services, services.settings, wanted
+        self._remembered = remembered
+        # What was uploaded and is copied already: a press on Start after one on Check copies nothing again.
+        self._taken = gr.State(("", ""))
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        gr.Markdown("### New run", elem_classes="step")
+        gr.HTML(f'<p class="hint">{_ROWS}</p>', padding=False)
+        self._files = gr.File(label="Training rows", file_count="multiple", elem_id="train-rows", height=150)
+        with gr.Row():
+            self._rows = gr.Dropdown(
+                label="Or rows on the server", choices=[("None", "")], value="", visible=False, elem_id="train-server-rows",
+                info="Files in the studio's datasets folder.", min_width=200,
+            )  # fmt: skip
+            self._base = gr.Dropdown(
+                label="Base", choices=[("The one that speaks", _PRESENT)], value=_PRESENT, elem_id="train-base",
+                info="The model that learns.", min_width=200,
+            )  # fmt: skip
+        self._preset = gr.Radio(
+            label="Preset", choices=[(each.label, name) for name, each in PRESETS.items()], value=PRESET_NAMES[0],
+            elem_id="train-preset", elem_classes="segmented", container=False,
+        )  # fmt: skip
+        self._meaning = gr.HTML(_meaning(PRESET_NAMES[0]), padding=False, elem_id="train-preset-meaning")
+        self._name = gr.Textbox(
+            label="Name", placeholder="made of the file's name", max_length=80, elem_id="train-name", value=""
+        )
+        with gr.Accordion("Advanced", open=False, elem_id="train-advanced"):
+            self._advanced = Advanced()
+            self._other = gr.Textbox(
+                label="Other ms-swift arguments", lines=2, max_lines=10, max_length=10_000, elem_id="train-other", value="",
+                placeholder="lora_bias=all\nmax_grad_norm=0.5", info="One on each line, as NAME=VALUE. They win.",
+                visible=not self._settings.visitors_are_strangers,
+            )  # fmt: skip
+        with gr.Row(elem_classes="actions"):
+            self._start = gr.Button("Start", variant="primary", size="lg", elem_id="train-start", scale=3)
+            self._check = gr.Button("Check", size="lg", elem_id="train-check", scale=1, min_width=100)
+        self._outcome = gr.HTML(padding=False, elem_id="train-outcome")
+
+    @property
+    def _typed(self) -> list[Any]:
+        """What somebody chooses and types, in the order in which the browser remembers it."""
+        return [self._rows, self._base, self._preset, self._name, self._other, *self._advanced.fields]
+
+    @property
+    def restored(self) -> list[Any]:
+        """Components that :meth:`restore` and :meth:`offer` may change."""
+        return [*self._typed, self._meaning]
+
+    def wire(self, tab: gr.Tab, look: Any, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+        """Wire it; ``look`` shows the run that was started."""
+        typed = self._typed
+        tab.select(self.offer, [self._rows, self._base], [self._rows, self._base], **_RAW)
+        self._preset.change(_meaning, self._preset, self._meaning, queue=False, preprocess=False, **QUIET)
+        gr.on(
+            [field.change for field in typed], None, typed, None,
+            js="(...values) => { window.studio?.remember('train', ...values); }", **_RAW,
+        )  # fmt: skip
+        given = {self._files, self._taken, *typed}
+        changed = [self._outcome, self._taken, self._start, self._check, *self._advanced.fields]
+        how: dict[str, Any] = {**QUIET, "preprocess": False, "concurrency_limit": 4, "trigger_mode": "once"}
+        self._check.click(self._checked, given, changed, **how)
+        started = self._start.click(self._started, given, [*changed, self._wanted], **how)
+        started.then(look, inputs, outputs, **_RAW)
+
+    # Filling
+
+    def offer(self, rows: Any, base: Any) -> dict[Any, Any]:
+        """The files and bases of this moment."""
+        try:
+            files, bases = self._server_rows(), self._bases()
+        except OSError:
+            return {self._rows: gr.skip()}
+        return {
+            self._rows: gr.Dropdown(
+                choices=[("None", ""), *((name, name) for name in files)],
+                value=rows if rows in files else "",
+                visible=bool(files),
+            ),
+            self._base: gr.Dropdown(choices=bases, value=base if base in {value for _, value in bases} else _PRESENT),
+        }
+
+    def restore(self, kept: Any) -> dict[Any, Any]:
+        """What was typed before a reload."""
+        values = kept.get("train") if isinstance(kept, dict) else None
+        if not isinstance(values, list) or len(values) != len(self._typed):
+            return self.offer("", _PRESENT)
+        rows, base, preset, name, other, *advanced = [value if isinstance(value, str) else "" for value in values]
+        preset = preset if preset in PRESET_NAMES else PRESET_NAMES[0]
+        return {
+            **self.offer(rows, base),
+            self._preset: preset,
+            self._meaning: _meaning(preset),
+            self._name: name,
+            self._other: other,
+            **self._advanced.fill(advanced),
+        }
+
+    def _server_rows(self) -> list[str]:
+        """Files of rows that whoever runs the studio put into the datasets folder, by their names from there.
+
+        They are theirs, like the voices of their library: strangers are offered none.
+        """
+        if self._settings.visitors_are_strangers:
+            return []
+        folder, uploads = self._settings.datasets_folder, uploads_folder(self._settings)
+        found = [
+            path.relative_to(folder).as_posix()
+            for pattern in ("*.jsonl", "*/*.jsonl", "*/*/*.jsonl")
+            for path in (folder.glob(pattern) if folder.is_dir() else ())
+            if uploads not in path.parents and path.is_file()
+        ]
+        return sorted(found)
+
+    def _bases(self) -> list[tuple[str, str]]:
+        status = self._services.host.status
+        choices = checkpoint_choices(self._settings)
+        if not self._settings.may_switch_checkpoint:  # nobody else decides what this server fetches
+            choices = [(label, value) for label, value in choices if "/" not in value]
+        present = status.shown_name if status.state == "ready" else "the default"
+        return [(f"The one that speaks ({present})", _PRESENT), *choices]
+
+    # Checking and starting
+
+    def _checked(self, values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
+        """Look at everything and start nothing."""
+        yield from self._work(values, request, start=False)
+
+    def _started(self, values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
+        """Check, and start what can work."""
+        yield from self._work(values, request, start=True)
+
+    def _work(self, values: dict[Any, Any], request: gr.Request, *, start: bool) -> Iterator[dict[Any, Any]]:
+        files, taken, typed = values[self._files], values[self._taken], [values[field] for field in self._typed]
+        owner, library = self._services.owner(request), self._services.jobs(request)
+
+        def work(announce: Any) -> tuple[Preflight, str, tuple[str, str]]:
+            if not self._settings.may_train:
+                raise StudioError(SWITCHED_OFF)
+            announce("The rows are read …")
+            rows, allowed, kept = self._given_rows(files, taken, typed[0], owner)
+            checked = preflight(
+                self._request(rows, typed), self._settings, self._services.store, owner=owner, allowed=[allowed],
+                announce=announce,
+            )  # fmt: skip
+            job = library.start_checked(checked, typed[3] or "").id if start and checked.ok else ""
+            return checked, job, kept
+
+        waiting = {self._start: gr.Button(interactive=False), self._check: gr.Button(interactive=False)}
+        ready = {self._start: gr.Button(interactive=True), self._check: gr.Button(interactive=True)}
+        for news in told(work):
+            if isinstance(news, str):
+                yield {self._outcome: at_work(news), **waiting}
+            elif news.result is None:
+                yield {self._outcome: card(error_sentence(news.error or RuntimeError("nothing")), "bad"), **ready}
+            else:
+                yield {**ready, **self._came_of(news, library.owner, start)}
+
+    def _came_of(self, done: Done[tuple[Preflight, str, tuple[str, str]]], owner: str, start: bool) -> dict[Any, Any]:
+        assert done.result is not None
+        checked, job, kept = done.result
+        updates: dict[Any, Any] = {
+            self._outcome: preflight_html(checked, self._settings, whole=not owner, started=bool(job)),
+            self._taken: kept,
+            **self._advanced.known(checked.spec.arguments if checked.ok else {}),
+        }
+        return updates | ({self._wanted: job} if job else {})
+
+    def _given_rows(
+        self, files: Any, taken: tuple[str, str], chosen: Any, owner: str
+    ) -> tuple[Path, Path, tuple[str, str]]:
+        """The file of rows, the folder in which their clips must lie, and what is copied by now."""
+        sent = [
+            Path(file["path"]) for file in files or () if isinstance(file, dict) and isinstance(file.get("path"), str)
+        ]
+        if sent and chosen:
+            raise StudioError("There are rows uploaded and rows on the server chosen: take one of them away.")
+        if sent:
+            which, rows = "\n".join(map(str, sent)), Path(taken[1])
+            if taken[0] != which or not rows.is_file():
+                rows = take_uploads(sent, self._settings, owner)
+            return rows, rows.parent, (which, str(rows))
+        if not chosen:
+            raise StudioError("There are no rows yet: upload a file of training rows with its recordings, or a .zip.")
+        if chosen not in self._server_rows():
+            raise StudioError("These rows are no longer in the studio's datasets folder: choose others.")
+        return self._settings.datasets_folder / chosen, self._settings.datasets_folder, taken
+
+    def _request(self, rows: Path, typed: Sequence[Any]) -> TrainRequest:
+        _, base, preset, name, other, *advanced = typed
+        others = other_arguments(str(other or ""), strangers=self._settings.visitors_are_strangers)
+        overrides = {**self._advanced.overrides(advanced), **others}
+        refuse_paths(overrides)
+        return TrainRequest(
+            rows, preset=preset, checkpoint=self._checkpoint(base), device=self._settings.device, overrides=overrides,
+            name=str(name or ""),
+        )  # fmt: skip
+
+    def _checkpoint(self, base: Any) -> str | None:
+        if not base:
+            status = self._services.host.status
+            return status.name if status.state == "ready" else self._settings.checkpoint
+        if base not in {value for _, value in self._bases()}:
+            raise StudioError("This base is not in the list any more: choose another.")
+        name = chosen_checkpoint(str(base), self._settings)
+        return str(self._settings.checkpoints_folder / TINY_FOLDER) if name == TINY_FOLDER else name
+
+
+def _meaning(preset: Any) -> str:
+    words = PRESETS[preset].help if preset in PRESET_NAMES else ""
+    return f'<p class="expected" role="status">{escape(words)}</p>'
