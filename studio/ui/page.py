@@ -99,12 +99,14 @@ def _clear_old(settings: Settings, services: Any) -> None:
     """Every hour: what is in transit or was never saved goes after a day, and what killed processes left behind."""
     from studio.takes.library import clear_remains as clear_takes
     from studio.training.library import clear_remains as clear_jobs
+    from studio.training.uploads import clear_remains as clear_uploads
     from studio.voices.library import clear_remains as clear_voices
 
     while True:
         try:
             clear_old(settings.page_cache_folder)
             clear_old(settings.drafts_folder)
+            clear_uploads(settings)
             if settings.store_file.exists():
                 clear_voices(settings, services.store)
                 clear_takes(settings, services.store)

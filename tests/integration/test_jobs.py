@@ -8,13 +8,11 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
 
 from studio.errors import StudioError
@@ -24,36 +22,11 @@ from studio.store import jobs as records
 from studio.store.store import Store
 from studio.training.job import Job
 from studio.training.library import JobLibrary
-from studio.training.queue import JOB_VARIABLE
-from studio.training.spec import RowsSummary, TrainingSpec
 from tests.conftest import DATA
 from tests.helpers import disk_that_holds, refusal
+from tests.jobs import ended, of_jobs, spec, status, until
 
 PROJECT = DATA.parents[1]
-TRAINER = Path(__file__).with_name("small_trainer.py")
-
-
-def spec(*options: str, device: str = "cpu") -> TrainingSpec:
-    return TrainingSpec(
-        preset="quick",
-        base="none",
-        base_shown="none",
-        base_folder="none",
-        base_bytes=0,
-        device=device,
-        arguments={},
-        rows=RowsSummary(source="rows.jsonl", count=1, seconds=1.0, sha256=""),
-        num_steps=20,
-        program=[sys.executable, str(TRAINER), *options],
-    )
-
-
-def until(what: Callable[[], Any], seconds: float = 30.0) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.05)
-    return found
 
 
 @pytest.fixture
@@ -74,22 +47,6 @@ def jobs(settings: Settings) -> Iterator[JobLibrary]:
             os.kill(process.pid, signal.SIGKILL)
 
 
-def of_jobs(ids: set[str]) -> list[Process]:
-    """Every process on this machine that belongs to one of these jobs."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(JOB_VARIABLE) in ids and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(Process(process.pid, process.create_time()))
-        except psutil.Error:
-            continue
-    return found
-
-
-def ended(jobs: JobLibrary, job: Job, seconds: float = 30.0) -> Job:
-    return until(lambda: (now := jobs.job(job.id)).ended and now, seconds)
-
-
 def reached(jobs: JobLibrary, job: Job, step: int) -> None:
     until(lambda: jobs.run_log(job).step >= step)
 
@@ -105,10 +62,6 @@ def stored(settings: Settings, job: Job) -> records.JobRow:
 def trainer_of(job: Job) -> Process:
     told = until(lambda: job.folder.status_file.exists() and status(job).get("trainer"))
     return Process(told["pid"], told["started"])
-
-
-def status(job: Job) -> dict[str, Any]:
-    return json.loads(job.folder.status_file.read_text())
 
 
 def supervisor_of(settings: Settings, job: Job) -> Process:

@@ -14,7 +14,7 @@ from studio.store import jobs as records
 from studio.store.store import Store
 from studio.training.folder import JobFolder
 from tests.integration.in_turn import assert_refused, by_name, document, run
-from tests.integration.test_jobs import of_jobs, until
+from tests.jobs import of_jobs, until
 from tests.training import EXAMPLES, Example, write_rows
 
 STEPS = 60
@@ -178,7 +178,7 @@ def test_a_row_that_cannot_be_used_is_named_before_and_during_training(
     missing = Example("Nobody.", "kathleen_nowhere.flac").row()
     rows = write_rows(tmp_path / "rows.jsonl", [EXAMPLES[0].row(), missing, EXAMPLES[3].row()])
     refused = run(home, "train", "start", rows, "--checkpoint", tiny_checkpoint, *SETTINGS)
-    assert_refused(refused, "row 2")
+    assert_refused(refused, "Row 2: The clip")
     assert "skip_bad_rows=true" in refused.stderr
     clip = tmp_path / "clip.flac"
     clip.write_bytes(Path(EXAMPLES[3].row()["audios"][0]).read_bytes())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -12,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.test_jobs import of_jobs
+from tests.conftest import DATA
+from tests.jobs import of_jobs, until
 from tests.training import EXAMPLES
 from tests.ui.conftest import Studio
 
@@ -25,9 +27,9 @@ save_steps=100
 split_dataset_ratio=0"""
 
 
-def put_rows(studio: Studio) -> None:
+def put_rows(home: Path) -> None:
     """Rows and their recordings where whoever runs the studio puts them."""
-    folder = studio.home / "datasets" / "kathleen"
+    folder = home / "datasets" / "kathleen"
     folder.mkdir(parents=True)
     rows = []
     for example in EXAMPLES:
@@ -37,35 +39,133 @@ def put_rows(studio: Studio) -> None:
     (folder / "rows.jsonl").write_text("\n".join(rows))
 
 
-@pytest.fixture
-def home_of_jobs(new_studio: Callable[..., Any]) -> Iterator[Studio]:
-    """A studio of its own, because it is killed; its jobs end with the test."""
-    with new_studio() as started:
-        put_rows(started)
-        yield started
-        ids = {path.name for path in started.home.glob("jobs/*")}
-        for process in of_jobs(ids):
-            os.kill(process.pid, signal.SIGKILL)
-
-
 def points(page: Any, plot: str = "#train-losses") -> int:
     """Points of the longest curve that the browser has drawn."""
     return page.evaluate(
         "(plot) => Math.max(0, ...Array.from(document.querySelectorAll(plot + ' .js-plotly-plot'))"
-        ".flatMap((drawn) => (drawn.data ?? []).map((curve) => (curve.x ?? []).length ?? 0)))",
+        ".flatMap((drawn) => (drawn.calcdata ?? []).map((curve) => curve.length)))",
         plot,
     )
 
 
-def headline(page: Any) -> str:
-    return page.locator("#train-headline").inner_text()
-
-
 def step_of(page: Any) -> int:
-    digits = page.locator("#train-headline").get_attribute("data-step") or ""
-    return int(digits or 0)
+    said = page.locator("#train-headline .run-steps").inner_text()
+    return int(re.findall(r"step ([\d,]+)", said)[0].replace(",", ""))
 
 
 def open_train(page: Any) -> None:
     page.get_by_role("tab", name="Train").click()
-    page.locator("#train-jobs").wait_for()
+    page.locator("#train-start").wait_for()
+
+
+def in_state(page: Any, state: str, stage: str = "") -> None:
+    """The chosen run says so on the page."""
+    of = f'[data-stage="{stage}"]' if stage else ""
+    page.locator(f'#train-headline [data-state="{state}"]{of}').wait_for(timeout=120_000)
+
+
+def take_settings(page: Any) -> None:
+    """Rows of the server, a name, and settings that make a short run of many steps."""
+    page.locator("#train-server-rows input").click()
+    page.locator("#train-server-rows [role=option]").get_by_text("kathleen/rows.jsonl").click()
+    page.locator("#train-name input, #train-name textarea").first.fill("Kathleen reads")
+    page.locator("#train-advanced").get_by_role("button", name="Advanced").click()
+    page.locator("#train-other textarea").fill(OTHER)
+
+
+@pytest.fixture
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home whose jobs end with the test, whatever it did."""
+    folder = tmp_path_factory.mktemp("home")
+    yield folder
+    for process in of_jobs({path.name for path in folder.glob("jobs/*")}):
+        os.kill(process.pid, signal.SIGKILL)
+
+
+def test_a_run_outlives_page_and_studio_and_its_voice_is_heard(
+    home: Path, tiny_checkpoint: Path, open_page: Callable[..., Any]
+) -> None:
+    put_rows(home)
+    studio = Studio(home, tiny_checkpoint)
+    try:
+        page = open_page(studio.url)
+        open_train(page)
+        take_settings(page)
+        page.locator("#train-start").click()
+        in_state(page, "running", "training")
+        until(lambda: points(page) >= 2, 60)
+        seen = points(page)
+        until(lambda: points(page) > seen, 60)
+
+        page.reload()
+        open_train(page)
+        page.locator("#train-headline").get_by_text("Kathleen reads").wait_for()
+        in_state(page, "running")
+        until(lambda: points(page) > seen, 60)
+        seen = points(page)
+        page.close()
+    finally:
+        studio.process.kill()
+        studio.stop()
+
+    (job,) = home.glob("jobs/*")
+    studio = Studio(home, tiny_checkpoint)
+    try:
+        page = open_page(studio.url)
+        open_train(page)
+        in_state(page, "running")
+        until(lambda: points(page) > seen, 60)
+        page.locator("#train-stop").click()
+        in_state(page, "stopped")
+        stopped_at = step_of(page)
+        assert 0 < stopped_at < STEPS, "the run was over before it was stopped"
+        assert (job / "run" / f"checkpoint-{stopped_at}").is_dir()
+
+        page.locator("#train-resume").click()
+        in_state(page, "completed")
+        until(lambda: step_of(page) == STEPS, 20)
+        until(lambda: points(page) > 100, 20)
+        assert [path.name for path in home.glob("jobs/*")] == [job.name]
+
+        page.locator("#train-sample-step").get_by_text("Step 200").click()
+        for number in (1, 2):
+            assert seconds_of(page, f"#train-sample-{number}") > 0.2
+
+        page.locator("#train-speak").click()
+        page.locator("#adapter-state").get_by_text("Loaded").wait_for()
+        assert page.locator("#adapter-picker input").input_value() == "Kathleen reads · step 200"
+        page.locator("#adapter-card").get_by_text("consent not recorded", exact=False).first.wait_for()
+        page.locator("#text textarea").fill("Good evening.")
+        page.locator("#speak").click()
+        page.locator("#status").get_by_text("The take is ready").wait_for()
+        page.locator("#takes").get_by_text("step 200", exact=False).first.wait_for()
+    finally:
+        studio.stop()
+
+
+def seconds_of(page: Any, player: str) -> float:
+    """Duration of what a player would play, as the browser itself decodes it."""
+    page.wait_for_function(f"document.querySelector('{player} audio')?.src")
+    return page.evaluate(
+        """async (player) => {
+            const sound = await (await fetch(document.querySelector(player + ' audio').src)).arrayBuffer();
+            return (await new AudioContext().decodeAudioData(sound)).duration;
+        }""",
+        player,
+    )
+
+
+def test_what_cannot_work_is_said_before_it_starts(studio: Studio, open_page: Callable[..., Any]) -> None:
+    folder = studio.home / "datasets" / "broken"
+    folder.mkdir(parents=True)
+    (folder / "rows.jsonl").write_text(json.dumps(EXAMPLES[0].row()) + "\n{broken\n")
+    page = open_page(studio.url)
+    open_train(page)
+    page.locator("#train-start").click()
+    page.locator("#train-outcome").get_by_text("There are no rows yet").wait_for()
+    page.locator("#train-server-rows input").click()
+    page.locator("#train-server-rows [role=option]").get_by_text("broken/rows.jsonl").click()
+    page.locator("#train-start").click()
+    page.locator("#train-outcome").get_by_text("Row 2").first.wait_for()
+    assert not list(studio.home.glob("jobs/*"))
+    assert str(DATA) not in page.locator("#train-outcome").inner_text(), "no path of the server"

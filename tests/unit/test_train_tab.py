@@ -25,6 +25,7 @@ from studio.ui.tabs.train.advanced import Advanced, other_arguments, refuse_path
 from studio.ui.tabs.train.checked import as_on_page
 from studio.ui.tabs.train.curves import Curves
 from studio.ui.tabs.train.details import details_html
+from studio.ui.tabs.train.new_run import sent_files
 from studio.ui.tabs.train.runs import Seen
 from studio.ui.tabs.train.words import (
     about,
@@ -38,6 +39,7 @@ from studio.ui.tabs.train.words import (
     step_choices,
 )
 from studio.ui.tabs.train.work import Done, told
+from tests.helpers import refusal
 
 SPEC = TrainingSpec(
     preset="quick",
@@ -270,3 +272,15 @@ def test_what_takes_long_tells_what_it_does_and_how_it_ended() -> None:
     assert list(told(works)) == ["Reading …", "Measuring …", Done(7, None)]
     *_, last = told(lambda announce: 1 // 0)
     assert isinstance(last, Done) and isinstance(last.error, ZeroDivisionError)
+
+
+def test_only_files_that_were_uploaded_are_taken(tmp_path: Path) -> None:
+    cache, voices = tmp_path / "cache", tmp_path / "voices"
+    for folder in (cache / "a", voices):
+        folder.mkdir(parents=True)
+    (cache / "a" / "link.wav").symlink_to(voices)
+    sent = {"path": str(cache / "a" / "rows.jsonl")}
+    assert sent_files([sent, {"name": "no path"}, "text"], cache) == [cache / "a" / "rows.jsonl"]
+    assert sent_files(None, cache) == []
+    for path in (voices / "anna.flac", cache / ".." / "voices" / "anna.flac", cache / "a" / "link.wav"):
+        assert "not uploaded here" in refusal(lambda path=path: sent_files([sent, {"path": str(path)}], cache))

@@ -11,7 +11,7 @@ from studio.settings import Settings
 from studio.store.store import Store
 from studio.training.attendant import GIVEN_BACK, Attendant
 from studio.training.library import JobLibrary
-from tests.integration.test_jobs import ended, spec, status, until
+from tests.jobs import ended, spec, status, until
 
 
 @pytest.fixture

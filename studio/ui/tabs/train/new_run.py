@@ -209,9 +209,7 @@ class NewRun:
         self, files: Any, taken: tuple[str, str], chosen: Any, owner: str
     ) -> tuple[Path, Path, tuple[str, str]]:
         """The file of rows, the folder in which their clips must lie, and what is copied by now."""
-        sent = [
-            Path(file["path"]) for file in files or () if isinstance(file, dict) and isinstance(file.get("path"), str)
-        ]
+        sent = sent_files(files, self._settings.page_cache_folder)
         if sent and chosen:
             raise StudioError("There are rows uploaded and rows on the server chosen: take one of them away.")
         if sent:
@@ -248,3 +246,16 @@ class NewRun:
 def _meaning(preset: Any) -> str:
     words = PRESETS[preset].help if preset in PRESET_NAMES else ""
     return f'<p class="expected" role="status">{escape(words)}</p>'
+
+
+def sent_files(files: Any, cache: Path) -> list[Path]:
+    """The files that a browser says it has uploaded. Gradio looks at this, too; it must not be the only one that does.
+
+    Raises:
+        StudioError: one of them does not lie in the page's cache, so it was not uploaded.
+    """
+    given = files if isinstance(files, list) else []
+    sent = [Path(file["path"]) for file in given if isinstance(file, dict) and isinstance(file.get("path"), str)]
+    if not all(path.resolve().is_relative_to(cache.resolve()) for path in sent):
+        raise StudioError("These files were not uploaded here: choose them again.")
+    return sent

@@ -1,0 +1,54 @@
+"""Jobs for tests: a small real trainer in place of ms-swift, and waiting for what becomes of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from studio.processes import Process, with_variable
+from studio.training.job import Job
+from studio.training.library import JobLibrary
+from studio.training.queue import JOB_VARIABLE
+from studio.training.spec import RowsSummary, TrainingSpec
+
+TRAINER = Path(__file__).with_name("small_trainer.py")
+
+
+def spec(*options: str, device: str = "cpu") -> TrainingSpec:
+    return TrainingSpec(
+        preset="quick",
+        base="none",
+        base_shown="none",
+        base_folder="none",
+        base_bytes=0,
+        device=device,
+        arguments={},
+        rows=RowsSummary(source="rows.jsonl", count=1, seconds=1.0, sha256=""),
+        num_steps=20,
+        program=[sys.executable, str(TRAINER), *options],
+    )
+
+
+def until(what: Callable[[], Any], seconds: float = 30.0) -> Any:
+    end = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.05)
+    return found
+
+
+def of_jobs(ids: set[str]) -> list[Process]:
+    """Every process on this machine that belongs to one of these jobs."""
+    return [process for job_id in ids for process in with_variable(JOB_VARIABLE, job_id)]
+
+
+def ended(jobs: JobLibrary, job: Job, seconds: float = 30.0) -> Job:
+    return until(lambda: (now := jobs.job(job.id)).ended and now, seconds)
+
+
+def status(job: Job) -> dict[str, Any]:
+    return json.loads(job.folder.status_file.read_text())
