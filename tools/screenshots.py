@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,23 @@ from playwright.sync_api import Page, sync_playwright
 
 import studio.engine  # noqa: F401  the guard comes before transformers
 from studio.engine.tiny import build_tiny_checkpoint
+from studio.settings import Settings
+from studio.store.store import Store
+from studio.training.job import Job
+from studio.training.library import JobLibrary
+from studio.training.request import TrainRequest, parse_overrides
+from tests.training import EXAMPLES, write_rows
 from tests.ui.conftest import CHROMIUM, FLAGS, ROOT, Studio
 
 DATA = ROOT / "tests" / "data"
 TEXT = "The sun rises in the east and sets in the west; people have seen it for thousands of years."
+RUN = (
+    "max_steps=4000", "save_steps=60", "eval_steps=60", "learning_rate=1e-2", "per_device_train_batch_size=4",
+    "gradient_accumulation_steps=1", "lr_scheduler_type=constant",
+)  # fmt: skip
 WIDTHS = {"": 1280, "-phone": 390}
 SCHEMES = ("light", "dark")
-TABS = ("voices", "speak", "dialogue", "system")
+TABS = ("voices", "speak", "dialogue", "train", "system")
 
 
 def write_clip(path: Path) -> str:
@@ -59,6 +70,17 @@ def fill_library(page: Page, clip: Path, said: str) -> None:
         page.wait_for_timeout(3000)
 
 
+def begin_run(home: Path, checkpoint: Path) -> tuple[JobLibrary, Job]:
+    """A real run on the utterances of the tests, which has some checkpoints by the time its pictures are taken."""
+    rows = write_rows(home / "rows.jsonl", [example.row() for example in EXAMPLES] * 4)
+    settings = Settings(home=home, checkpoint=str(checkpoint), device="cpu")
+    library = JobLibrary(settings, Store(settings.store_file))
+    job = library.start(TrainRequest(rows, name="Kathleen reads", overrides=parse_overrides(RUN)), measure=False)
+    while len(job.folder.checkpoints()) < 3 and library.job(job.id).active:
+        time.sleep(1)
+    return library, job
+
+
 def show(page: Page, tab: str, clip: Path, said: str) -> None:
     """Bring a tab into the state its picture is taken in."""
     name = {"dialogue": "Speak"}.get(tab, tab.capitalize())
@@ -71,6 +93,10 @@ def show(page: Page, tab: str, clip: Path, said: str) -> None:
     elif tab == "speak":
         page.locator("#takes label").first.click()
         page.locator("#result").wait_for()
+    elif tab == "train":
+        page.locator("#train-losses .js-plotly-plot").wait_for()
+        page.locator("#train-sample-step label").nth(2).click()
+        page.locator("#train-sample-1 audio").wait_for(state="attached")
     elif tab == "dialogue":
         page.locator("#mode").get_by_text("Dialogue").click()
         page.locator("#dialogue").wait_for()
@@ -89,7 +115,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary, sync_playwright() as playwright:
         clip = Path(temporary) / "anna.flac"
         said = write_clip(clip)
-        app = Studio(Path(temporary) / "home", build_tiny_checkpoint(Path(temporary) / "checkpoints" / "tiny-random"))
+        app_checkpoint = build_tiny_checkpoint(Path(temporary) / "checkpoints" / "tiny-random")
+        app = Studio(Path(temporary) / "home", app_checkpoint)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         try:
             first = browser.new_page(viewport={"width": 1280, "height": 900})
@@ -100,6 +127,7 @@ def main() -> None:
             first.screenshot(path=folder / "first-visit.png", full_page=True)
             fill_library(first, clip, said)
             first.close()
+            library, job = begin_run(app.home, app_checkpoint)
             for tab in TABS:
                 for kind, width in WIDTHS.items():
                     for scheme in SCHEMES:
@@ -110,6 +138,8 @@ def main() -> None:
                         show(page, tab, clip, said)
                         page.screenshot(path=folder / f"{tab}{kind}-{scheme}.png", full_page=True)
                         context.close()
+                if tab == "train":
+                    library.stop(job.id, now=True)
         finally:
             browser.close()
             app.stop()

@@ -108,7 +108,7 @@ def described(library: JobLibrary, job: Job) -> Iterator[str]:
     if figures:
         yield f"figures: {', '.join(figures)}"
     for finding in library.findings(job):
-        yield f"finding: {finding.title} {finding.evidence} {finding.advice}".rstrip()
+        yield f"finding: {finding.title}. {finding.evidence} {finding.advice}".rstrip()
     comparisons, adapters = library.comparisons(job), library.adapter_ids(job)
     for step, path in job.folder.checkpoints().items():
         said = comparisons.get(step) or {}

@@ -1,4 +1,4 @@
-"""Fine-tuning from the command line with real ms-swift on the tiny checkpoint: killed twice, resumed, stopped, exported."""
+"""Fine-tuning from the command line with real ms-swift on the tiny checkpoint: killed twice, resumed, exported."""
 
 import json
 import os
@@ -13,13 +13,15 @@ from studio.settings import Settings
 from studio.store import jobs as records
 from studio.store.store import Store
 from studio.training.folder import JobFolder
+from studio.training.library import JobLibrary
+from studio.training.request import TrainRequest
 from tests.integration.in_turn import assert_refused, by_name, document, run
-from tests.jobs import of_jobs, until
+from tests.jobs import ended, of_jobs, until
 from tests.training import EXAMPLES, Example, write_rows
 
 STEPS = 60
 SETTINGS = (
-    "--set", f"max_steps={STEPS}", "--set", "save_steps=10", "--set", "eval_steps=10", "--set", "learning_rate=1e-2",
+    "--set", f"max_steps={STEPS}", "--set", "save_steps=20", "--set", "eval_steps=20", "--set", "learning_rate=1e-2",
     "--set", "per_device_train_batch_size=4", "--set", "gradient_accumulation_steps=1", "--set", "lora_rank=8",
     "--set", "split_dataset_ratio=0", "--no-measure",
 )  # fmt: skip
@@ -59,7 +61,7 @@ def supervisor_of(home: Path, job_id: str) -> Process:
 
 @pytest.fixture(scope="module")
 def job(home: Path, rows: Path, tiny_checkpoint: Path) -> dict[str, Any]:
-    """A run that was killed twice and stopped once, and came to its end all the same."""
+    """A run that was killed twice, and came to its end all the same. (One that is stopped is in ``tests/ui``.)"""
     started = document(
         run(home, "train", "start", rows, "--checkpoint", tiny_checkpoint, *SETTINGS, "--name", "kathleen", "--json")
     )
@@ -79,25 +81,21 @@ def job(home: Path, rows: Path, tiny_checkpoint: Path) -> dict[str, Any]:
     until(lambda: not of_jobs({job_id}), 60)
     history.append(shown(home, job_id))
 
-    document(run(home, "train", "resume", job_id, "--json"))
-    reached(folder, 40)
-    history.append(document(run(home, "train", "stop", job_id, "--wait", "--json"), said=".*"))
     history.append(document(run(home, "train", "resume", job_id, "--wait", "--json")))
     return {"id": job_id, "history": history, "folder": folder}
 
 
-def test_a_run_that_is_killed_twice_and_stopped_comes_to_its_end(job: dict[str, Any], home: Path) -> None:
-    started, lost, failed, stopped, completed = job["history"]
+def test_a_run_that_is_killed_twice_comes_to_its_end(job: dict[str, Any], home: Path) -> None:
+    started, lost, failed, completed = job["history"]
     assert started["state"] == "running"
     assert started["max_steps"] == STEPS
     assert Path(started["dir"]) == home / "jobs" / job["id"]
-    assert [each["state"] for each in (lost, failed, stopped, completed)] == ["lost", "failed", "stopped", "completed"]
+    assert [each["state"] for each in (lost, failed, completed)] == ["lost", "failed", "completed"]
     assert "supervisor disappeared" in lost["sentence"]
     # The supervisor's death made the trainer save where it was, which is no step of the schedule.
     assert lost["checkpoints"][-1]["step"] == lost["step"] >= 12
     assert failed["exit_code"] == -signal.SIGKILL
-    assert stopped["checkpoints"][-1]["step"] == stopped["step"]
-    assert (completed["step"], completed["max_steps"], completed["runs"]) == (STEPS, STEPS, 4)
+    assert (completed["step"], completed["max_steps"], completed["runs"]) == (STEPS, STEPS, 3)
     assert completed["checkpoints"][-1]["step"] == STEPS
     assert of_jobs({job["id"]}) == []
 
@@ -139,8 +137,11 @@ def test_a_checkpoint_is_exported_spoken_with_and_the_job_deleted(
 ) -> None:
     job_id, adapter, merged = job["id"], tmp_path / "adapter", tmp_path / "merged"
     speak = ("speak", "Good morning.", "--seed", "3", "--no-keep")
+    missing = Example("Nobody.", "kathleen_nowhere.flac").row()
+    bad_rows = write_rows(tmp_path / "bad.jsonl", [EXAMPLES[0].row(), missing, EXAMPLES[3].row()])
     answers = by_name(home, {
         "list": ["train", "list", "--json"],
+        "bad row": ["train", "start", bad_rows, "--checkpoint", tiny_checkpoint, *SETTINGS],
         "adapter": ["train", "export", job_id, "--checkpoint", str(STEPS), "--out", adapter, "--json"],
         "again": ["train", "export", job_id, "--out", adapter],
         "nowhere": ["train", "export", job_id, "--checkpoint", "7", "--out", tmp_path / "none"],
@@ -155,6 +156,8 @@ def test_a_checkpoint_is_exported_spoken_with_and_the_job_deleted(
         "gone": ["train", "show", job_id],
     })  # fmt: skip
     assert [each["id"] for each in document(answers["list"])["jobs"]] == [job_id]
+    assert_refused(answers["bad row"], "Row 2: The clip 'kathleen_nowhere.flac' does not exist")
+    assert "skip_bad_rows=true" in answers["bad row"].stderr
     assert document(answers["adapter"])["kind"] == "adapter"
     assert json.loads((adapter / "studio_adapter.json").read_text())["consent_sentence"] == "consent not recorded"
     assert_refused(answers["again"], "already exists")
@@ -172,25 +175,19 @@ def test_a_checkpoint_is_exported_spoken_with_and_the_job_deleted(
     assert_refused(answers["gone"], "There is no job")
 
 
-def test_a_row_that_cannot_be_used_is_named_before_and_during_training(
+def test_a_clip_that_goes_after_it_was_checked_is_named_by_the_failed_job(
     home: Path, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
-    missing = Example("Nobody.", "kathleen_nowhere.flac").row()
-    rows = write_rows(tmp_path / "rows.jsonl", [EXAMPLES[0].row(), missing, EXAMPLES[3].row()])
-    refused = run(home, "train", "start", rows, "--checkpoint", tiny_checkpoint, *SETTINGS)
-    assert_refused(refused, "Row 2: The clip")
-    assert "skip_bad_rows=true" in refused.stderr
     clip = tmp_path / "clip.flac"
     clip.write_bytes(Path(EXAMPLES[3].row()["audios"][0]).read_bytes())
     row = EXAMPLES[3].row() | {"audios": [str(clip)]}
-    job = document(
-        run(home, "train", "start", write_rows(rows, [EXAMPLES[0].row(), row]), "--checkpoint", tiny_checkpoint,
-            *SETTINGS, "--json")
-    )  # fmt: skip
-    clip.unlink()  # after it was checked, before the trainer has read it
-    until(lambda: (folder_of(home, job["id"]).outcome_file).exists(), 60)
-    until(lambda: not of_jobs({job["id"]}), 60)
-    failed = shown(home, job["id"])
-    assert failed["state"] == "failed"
-    assert "row 2" in failed["sentence"]
-    assert "clip.flac" in failed["sentence"]
+    settings = Settings(home=home, device="cpu")
+    jobs = JobLibrary(settings, Store(settings.store_file))
+    rows = write_rows(tmp_path / "rows.jsonl", [EXAMPLES[0].row(), row])
+    job = jobs.start(TrainRequest(rows, checkpoint=str(tiny_checkpoint)), measure=False)
+    clip.unlink()  # before the trainer has read it
+    failed = ended(jobs, job, 90)
+    assert failed.state == "failed"
+    assert "row 2" in failed.sentence
+    assert "clip.flac" in failed.sentence
+    until(lambda: not of_jobs({job.id}))

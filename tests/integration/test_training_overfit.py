@@ -12,9 +12,15 @@ import torch
 from safetensors.torch import load_file
 
 from studio.audio import read_audio
+from studio.engine.checkpoint import find_checkpoint
 from studio.engine.generation import Sampling
 from studio.engine.voice_engine import VoiceEngine
+from studio.errors import StudioError
+from studio.store.tables import JobRow
+from studio.training.export import export_checkpoint
+from studio.training.job import job_of
 from tests.conftest import DATA
+from tests.jobs import spec
 from tests.training import EXAMPLES, OVERFIT, PROJECT, Example, Run, command, environment, trained, write_rows
 
 GREEDY = Sampling(temperature=0)
@@ -117,6 +123,20 @@ def test_a_full_checkpoint_is_a_checkpoint_of_the_base_in_all_but_its_weights(fu
     assert config == base
     for name in ("generation_config.json", "processor_config.json", "tokenizer.json", "chat_template.jinja"):
         assert (folder / name).read_bytes() == (tiny_checkpoint / name).read_bytes()
+
+
+def test_a_job_that_trained_all_weights_exports_a_checkpoint_complete_by_itself(full: Run, tmp_path: Path) -> None:
+    settings = spec().model_copy(update={"full_parameter": True}).model_dump()
+    job = job_of(JobRow(owner="", name="full", device="cpu", spec=settings), tmp_path)
+    exported = export_checkpoint(job, full.checkpoint(120), tmp_path / "whole", merge=False, card=None)
+    moved = exported.rename(tmp_path / "moved")
+    assert find_checkpoint(str(moved)).codec_folder.resolve().parent == moved
+    weights, trained = (load_file(folder / "model.safetensors") for folder in (moved, full.checkpoint(120)))
+    assert weights.keys() == trained.keys()
+    assert all(torch.equal(weights[name], trained[name]) for name in weights)
+    assert not (moved / "optimizer.pt").exists()
+    with pytest.raises(StudioError, match="already exists"):
+        export_checkpoint(job, full.checkpoint(120), moved, merge=False, card=None)
 
 
 def test_every_target_of_the_lora_was_trained(lora: Run) -> None:

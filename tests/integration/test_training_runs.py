@@ -93,8 +93,17 @@ def given(rows: Path, held_out: Path, tiny_checkpoint: Path) -> tuple[object, ..
 
 
 @pytest.fixture(scope="module")
+def speaking(home: Path, given: tuple[object, ...]) -> tuple[object, ...]:
+    """The same, with sentences that are spoken before the first step and at each checkpoint."""
+    plan = home / "plan.json"
+    row, sentences = EXAMPLES[0].row(), ["The house is small.", "Where do the birds go?"]
+    plan.write_text(json.dumps({"folder": str(home / "samples"), "row": row, "sentences": sentences, "seed": 3}))
+    return (*given, "--sample_plan", plan)
+
+
+@pytest.fixture(scope="module")
 def straight(home: Path, given: tuple[object, ...]) -> Run:
-    """A run that nothing happens to."""
+    """A run that nothing happens to, and that does not speak."""
     return trained(home, home / "straight", *given)
 
 
@@ -107,13 +116,13 @@ def wait_for(what: Any, process: subprocess.Popen[str], seconds: float = 120.0) 
 
 
 @pytest.fixture(scope="module")
-def stopped(home: Path, given: tuple[object, ...], straight: Run) -> Run:
-    """The same run, ended by SIGTERM to its process group after some steps."""
+def stopped(home: Path, speaking: tuple[object, ...], straight: Run) -> Run:
+    """The same run, which speaks, ended by SIGTERM to its process group after some steps."""
     folder = home / "stopped"
     log = folder / "logging.jsonl"
     with (home / "stopped.log").open("w+", encoding="utf-8") as output:
         process = subprocess.Popen(
-            command("sft", "--output_dir", folder, *given),
+            command("sft", "--output_dir", folder, *speaking),
             cwd=PROJECT, env=environment(home), stdout=output, stderr=subprocess.STDOUT, text=True,
             start_new_session=True,
         )  # fmt: skip
@@ -131,10 +140,10 @@ def stopped(home: Path, given: tuple[object, ...], straight: Run) -> Run:
 
 
 @pytest.fixture(scope="module")
-def resumed(home: Path, given: tuple[object, ...], stopped: Run) -> Run:
+def resumed(home: Path, speaking: tuple[object, ...], stopped: Run) -> Run:
     """What was stopped, taken up again from its checkpoint into the same folder."""
     checkpoint = next(stopped.folder.glob("checkpoint-*"))
-    return trained(home, stopped.folder, *given, "--resume_from_checkpoint", checkpoint)
+    return trained(home, stopped.folder, *speaking, "--resume_from_checkpoint", checkpoint)
 
 
 def test_bad_rows_are_left_out_when_asked_and_named_and_counted(straight: Run) -> None:
@@ -176,8 +185,12 @@ def test_sigterm_to_the_group_saves_and_ends(stopped: Run) -> None:
     }
 
 
-def test_a_resumed_run_continues_as_if_it_had_not_been_stopped(straight: Run, stopped: Run, resumed: Run) -> None:
+def test_a_resumed_run_continues_as_if_it_had_neither_been_stopped_nor_spoken(
+    home: Path, straight: Run, stopped: Run, resumed: Run
+) -> None:
     step = len(stopped.log)
+    spoken = [json.loads(line) for line in (home / "samples" / "samples.jsonl").read_text().splitlines()]
+    assert [(entry["step"], len(entry["samples"])) for entry in spoken] == [(0, 2), (step, 2), (STEPS, 2)]
     assert [entry["global_step/max_steps"] for entry in resumed.log] == [f"{n}/{STEPS}" for n in range(1, STEPS + 1)]
     for before, after in zip(straight.log, resumed.log, strict=True):
         for name in ("loss", "learning_rate", "grad_norm"):

@@ -1,4 +1,4 @@
-"""A real run that speaks at its checkpoints: it learns exactly what it learns in silence, and what it spoke is its own."""
+"""A real run that speaks at its checkpoints: what it spoke is its own. (That it learns the same: ``test_training_runs``.)"""
 
 from __future__ import annotations
 
@@ -77,14 +77,6 @@ def spoken(home: Path, given: tuple[object, ...], folder: JobFolder) -> Run:
 @pytest.fixture(scope="module")
 def steps(spoken: Run, folder: JobFolder) -> list[StepSamples]:
     return read_samples(folder.samples)
-
-
-def test_a_run_learns_the_same_whether_it_speaks_or_not(home: Path, given: tuple[object, ...], spoken: Run) -> None:
-    silent = trained(home, home / "silent", *given)
-    figures = ("loss", "grad_norm", "text_loss", "audio_loss", "audio_loss_cb7", "learning_rate")
-    assert len(spoken.log) == STEPS
-    for name in figures:
-        assert [entry[name] for entry in spoken.log] == [entry[name] for entry in silent.log], name
 
 
 def test_it_speaks_the_base_and_every_checkpoint(spoken: Run, steps: list[StepSamples], folder: JobFolder) -> None:

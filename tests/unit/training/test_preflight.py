@@ -173,7 +173,6 @@ def test_rows_that_are_not_there_raise(check: Callable[..., Preflight], tmp_path
     [
         (["lerning_rate=1"], "learning_rate"),
         (["learning_rate=fast"], "number"),
-        (["target_modules=audio_ffn --external_plugins /tmp/x.py"], "--external_plugins"),
         (["max_length=100"], "max_length="),
         (["split_dataset_ratio=1"], "split_dataset_ratio=0"),
         (["val_dataset=held_out.jsonl"], str(Path("held_out.jsonl").absolute())),
