@@ -33,7 +33,7 @@ RUN = (
 )  # fmt: skip
 WIDTHS = {"": 1280, "-phone": 390}
 SCHEMES = ("light", "dark")
-TABS = ("voices", "speak", "dialogue", "train", "system")
+TABS = ("voices", "speak", "dialogue", "system", "train")
 
 
 def write_clip(path: Path) -> str:
@@ -127,19 +127,19 @@ def main() -> None:
             first.screenshot(path=folder / "first-visit.png", full_page=True)
             fill_library(first, clip, said)
             first.close()
-            library, job = begin_run(app.home, app_checkpoint)
             for tab in TABS:
+                run = begin_run(app.home, app_checkpoint) if tab == "train" else None
                 for kind, width in WIDTHS.items():
                     for scheme in SCHEMES:
                         context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
                         page = context.new_page()
                         page.goto(app.url)
-                        page.locator("#banner").get_by_text("noise").wait_for()
+                        page.locator("#banner .card").wait_for()
                         show(page, tab, clip, said)
                         page.screenshot(path=folder / f"{tab}{kind}-{scheme}.png", full_page=True)
                         context.close()
-                if tab == "train":
-                    library.stop(job.id, now=True)
+                if run is not None:
+                    run[0].stop(run[1].id, now=True)
         finally:
             browser.close()
             app.stop()
