@@ -23,7 +23,9 @@ LOOK_SECONDS = 1.0
 PATIENCE_SECONDS = 45.0
 """How long somebody who is being spoken to may go on before the training takes the device."""
 
-GIVEN_BACK = "The model gave its memory back to a training on this device: the next text loads it again, if there is room."
+GIVEN_BACK = (
+    "The model gave its memory back to a training on this device: the next text loads it again, if there is room."
+)
 
 
 class Attendant:

@@ -161,6 +161,8 @@ def _spawn(settings: Settings, job_id: str, folder: JobFolder) -> subprocess.Pop
         "PYTHONUNBUFFERED": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
+    for secret in ("STUDIO_USERNAME", "STUDIO_PASSWORD"):  # a training has no use for the page's login
+        environment.pop(secret, None)
     folder.root.mkdir(parents=True, exist_ok=True)
     with (folder.root / "supervisor.log").open("ab") as output:
         return subprocess.Popen(

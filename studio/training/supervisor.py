@@ -213,7 +213,7 @@ class Supervisor:
             return subprocess.Popen(
                 command,
                 cwd=PROJECT,
-                env=_environment(self._settings, device),
+                env=environment_for(self._settings, device),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -245,11 +245,13 @@ class Supervisor:
             output.write(f"[studio {datetime.now():%Y-%m-%d %H:%M:%S}] {sentence}\n")
 
 
-def _environment(settings: Settings, device: str) -> dict[str, str]:
-    """For the trainer: one device, and every cache below the home."""
+def environment_for(settings: Settings, device: str) -> dict[str, str]:
+    """The trainer's: it sees one device, and every cache lies below the home."""
     environment = {**os.environ, "MODELSCOPE_CACHE": str(settings.home / "cache" / "modelscope")}
     if device.startswith("cuda:"):
-        environment["CUDA_VISIBLE_DEVICES"] = device.removeprefix("cuda:")
+        # Numbers count what this process sees, which may itself be a part of the machine's.
+        index, seen = int(device.removeprefix("cuda:")), os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+        environment["CUDA_VISIBLE_DEVICES"] = seen[index].strip() if index < len(seen) and seen[index] else str(index)
     elif device == "cpu":
         environment["CUDA_VISIBLE_DEVICES"] = ""
     return environment
