@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any, TypeGuard
 
 _METRICS = {
@@ -40,12 +41,19 @@ def facts_line(card: Mapping[str, Any]) -> str:
     return " · ".join(fact for fact in facts if fact)
 
 
-def card_rows(card: Mapping[str, Any], *, base: str, comparison: str, consent: str) -> list[tuple[str, str]]:
-    """The whole card: labels and texts."""
+def card_rows(
+    card: Mapping[str, Any], *, base: str, comparison: str, consent: str, whole: bool
+) -> list[tuple[str, str]]:
+    """The whole card: labels and texts.
+
+    Args:
+        whole: the command with its folders, which are nobody's business but of whoever runs the studio.
+    """
     data, run = part_of(card, "data"), part_of(card, "run")
     speakers = ", ".join(str(each) for each in data.get("speakers") or ())
     rows = [
-        ("Run", ", ".join(str(part) for part in (run.get("name"), run.get("preset")) if part)),
+        ("Run", str(run.get("name") or "")),
+        ("Preset", str(run.get("preset") or "")),
         ("Step", _step(card).removeprefix("step ")),
         ("Trained on", "; ".join(part for part in (_amount(data), speakers, _source(data)) if part)),
         ("Data hash", str(data.get("sha256") or "")[:_HASH_CHARS]),
@@ -54,9 +62,13 @@ def card_rows(card: Mapping[str, Any], *, base: str, comparison: str, consent: s
         ("Compared with the base", comparison),
         ("Consent", consent),
         ("Samples", _samples(card.get("samples"))),
-        ("Command", shlex.join(str(part) for part in card.get("command") or ())),
+        ("Command", shlex.join(_shown(str(part), whole) for part in card.get("command") or ())),
     ]
     return [(label, text) for label, text in rows if text]
+
+
+def _shown(part: str, whole: bool) -> str:
+    return part if whole or not part.startswith("/") else PurePath(part).name
 
 
 def _step(card: Mapping[str, Any]) -> str:

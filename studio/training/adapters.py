@@ -82,8 +82,14 @@ class TrainedAdapter:
         return facts_line(self.card)
 
     def card_rows(self) -> list[tuple[str, str]]:
-        """The whole card for people: labels and texts. The command in it has paths of the server."""
-        return card_rows(self.card, base=self.base_name, comparison=self.comparison, consent=self.consent_sentence)
+        """The whole card for people: labels and texts. The command has its folders for whoever runs the studio alone."""
+        return card_rows(
+            self.card,
+            base=self.base_name,
+            comparison=self.comparison,
+            consent=self.consent_sentence,
+            whole=not self.owner,
+        )
 
     def as_json(self) -> dict[str, Any]:
         """The adapter as one JSON object; times in UTC."""

@@ -32,8 +32,10 @@ class Details:
             self._command = gr.HTML(padding=False)
         self.outputs: list[Any] = [self._log, self._command]
 
-    def log(self, tail: str) -> dict[Any, Any]:
-        """The end of the log."""
+    def log(self, tail: str, library: JobLibrary) -> dict[Any, Any]:
+        """The end of the log; visitors who are strangers do not see where the studio's home is."""
+        if library.owner:
+            tail = tail.replace(str(self._settings.home), "…")
         return {self._log: f'<pre class="console">{escape(tail)}</pre>' if tail.strip() else _NOTHING}
 
     def command(self, job: Job, library: JobLibrary) -> dict[Any, Any]:

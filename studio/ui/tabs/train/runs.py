@@ -206,7 +206,7 @@ class Runs:
         if reads_log:
             tail = library.log_tail(job)
             if seen.is_news("log", tail):
-                updates |= self._details.log(tail)
+                updates |= self._details.log(tail, library)
         return updates
 
     def _drawn(
