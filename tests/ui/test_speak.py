@@ -17,6 +17,7 @@ from studio.store.store import Store
 from studio.ui.visitors import owner_of
 from studio.voices.library import VoiceLibrary
 from studio.voices.voice import ConsentRecord, NewClip
+from tests.jobs import until
 from tests.trained import register, write_adapter
 
 STATUS = "#status"
@@ -221,7 +222,9 @@ def test_several_takes_at_once_have_seeds_of_their_own(page: Any) -> None:
             page.wait_for_function(
                 "before => document.querySelector('#take-heading [data-take]').dataset.take !== before", arg=before
             )
-        seeds.add(page.locator("#take-facts").get_by_role("row", name=re.compile("^Seed")).inner_text())
+        seed = page.locator("#take-facts").get_by_role("row", name=re.compile("^Seed"))
+        until(lambda seed=seed: seed.inner_text() not in seeds)  # the table comes after the heading
+        seeds.add(seed.inner_text())
     assert len(seeds) == 3
 
 
