@@ -189,6 +189,21 @@ def test_only_what_changed_is_news() -> None:
     assert seen.turned_to("j2") and seen.is_news("curves", (2, 0.5)) and not seen.is_news("list", ["a"])
 
 
+def test_what_a_page_did_not_get_is_sent_again() -> None:
+    shown = Seen()
+    shown.turned_to("j1")
+    assert shown.is_news("headline", "loading")
+    before = json.loads(json.dumps(shown.value))
+    lost = Seen(before)
+    assert lost.is_news("headline", "training")
+    again = Seen(before)  # the page never got the answer, so it sends what it had
+    assert not again.turned_to("j1") and again.is_news("headline", "training")
+    arrived = Seen(json.loads(json.dumps(again.value)))
+    assert not arrived.is_news("headline", "training")
+    for nonsense in (None, [], {"job": 3, "parts": {"headline": 1}}, "text"):
+        assert Seen(nonsense).value == Seen().value
+
+
 def test_after_trouble_everything_is_drawn_again() -> None:
     seen = Seen()
     seen.turned_to("j1")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,37 +29,48 @@ _AT_ONCE: dict[str, Any] = {**QUIET, "queue": False, "preprocess": False}
 _MAX_ENDED = 512
 
 
-@dataclass
 class Seen:
-    """What a page shows, so that only news is sent to it. Kept for each page on the server, where it is changed in place.
+    """What a page shows, so that only news is sent to it.
 
-    Attributes:
-        job: the run in the panel.
-        parts: for each part of the page what it was drawn from.
+    The page itself keeps it and sends it along with each look. Kept on the server it would say what was *sent*: an answer
+    that was lost, or came after a later one, would then never be made good.
+
+    Args:
+        kept: :attr:`value` as a browser sends it back; whatever is no such thing counts as nothing shown.
     """
 
-    job: str = ""
-    parts: dict[str, Any] = field(default_factory=dict)
+    def __init__(self, kept: Any = None) -> None:
+        given = kept if isinstance(kept, dict) else {}
+        self.job = given["job"] if isinstance(given.get("job"), str) else ""
+        parts = given.get("parts")
+        self._parts = {k: v for k, v in parts.items() if isinstance(v, str)} if isinstance(parts, dict) else {}
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """For the page to keep: the run in the panel, and for each part of the page what it was drawn from, as a hash."""
+        return {"job": self.job, "parts": dict(self._parts)}
 
     def is_news(self, part: str, drawn_from: Any) -> bool:
         """Whether a part would be drawn from something else than before; from now on it counts as drawn."""
-        if part in self.parts and self.parts[part] == drawn_from:
+        mark = hashlib.sha256(repr(drawn_from).encode()).hexdigest()[:16]
+        if self._parts.get(part) == mark:
             return False
-        self.parts[part] = drawn_from
+        self._parts[part] = mark
         return True
 
     def turned_to(self, job: str) -> bool:
         """Another run: whatever was drawn of the one before is no longer there. The list stays."""
         if job == self.job:
             return False
-        self.job, self.parts = job, {name: of for name, of in self.parts.items() if name in ("list", "trouble")}
+        self.job, self._parts = job, {name: of for name, of in self._parts.items() if name in ("list", "trouble")}
         return True
 
     def forget(self, trouble: str) -> bool:
         """Nothing counts as drawn but a sentence about why; returns whether that one is news."""
-        news = self.parts.get("trouble") != trouble
-        self.job, self.parts = "", {"trouble": trouble}
-        return news
+        before = self._parts.get("trouble")
+        self.job, self._parts = "", {}
+        self.is_news("trouble", trouble)
+        return self._parts["trouble"] != before
 
 
 class Runs:
@@ -75,7 +86,7 @@ class Runs:
     ) -> None:
         self._services, self._staging = services, staging
         self._remembered, self._wanted, self._news = remembered, wanted, news
-        self._seen = gr.State(Seen())
+        self._seen = gr.JSON(visible=False)
         self._picked = gr.State(False)  # whether the visitor chose the step that is heard
         self._reads_log = gr.State(False)
         self._ended: OrderedDict[tuple[Any, ...], Progress] = OrderedDict()
@@ -110,6 +121,7 @@ class Runs:
         return [
             self._jobs, self._empty, self._panel, self._headline, self._findings, *self._actions.outputs,
             *self._curves.outputs, *self._listening.outputs, *self._details.outputs, self._wanted, self._picked,
+            self._seen,
         ]  # fmt: skip
 
     @property
@@ -144,10 +156,12 @@ class Runs:
     # Looking
 
     def look(
-        self, chosen: str | None, wanted: str | None, seen: Seen, smoothing: Any, log_scale: Any, compare: Any,
+        self, chosen: str | None, wanted: str | None, shown: Any, smoothing: Any, log_scale: Any, compare: Any,
         step: Any, picked: Any, reads_log: Any, kept: Any, request: gr.Request,
     ) -> Updates:  # fmt: skip
         """What is news since the page was drawn last. Cheap where nothing is."""
+        seen = Seen(shown)
+        before = seen.value
         try:
             library = self._services.jobs(request)
             jobs = library.jobs()
@@ -171,6 +185,8 @@ class Runs:
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
             sentence = error_sentence(error)
             updates = {self._empty: card(sentence, "bad")} if seen.forget(sentence) else {}
+        if seen.value != before:
+            updates[self._seen] = seen.value
         return updates or {self._empty: gr.skip()}
 
     def _listed(self, library: JobLibrary, jobs: list[Job], job: Job | None, chosen: str | None, seen: Seen) -> Updates:
@@ -218,7 +234,7 @@ class Runs:
         other = next((each for each in jobs if each.id == compare and each.id != job.id), None)
         log, other_log = library.run_log(job), library.run_log(other) if other else None
         smoothing = min(max(float(smoothing), 0.0), 0.99) if isinstance(smoothing, int | float) else 0.0
-        drawn_from = (log.version, smoothing, log_scale, compare, other_log.version if other_log else None)
+        drawn_from = (log.version, log.step, smoothing, log_scale, compare, other_log.version if other_log else None)
         if seen.is_news("curves", drawn_from):
             beside = (other.name, other_log) if other and other_log else None
             updates |= self._curves.drawn(job, log, beside, smoothing, log_scale)
