@@ -28,9 +28,9 @@ from studio.engine.rows import TrainingRow
 from studio.errors import StudioError
 from studio.processes import signal_all, tree_memory_bytes, with_variable
 from studio.settings import Settings
+from studio.training.queue import PROJECT
 from studio.training.rows_report import MeasuredRow
 
-PROJECT = Path(__file__).parents[2]
 PROBE_VARIABLE = "STUDIO_PROBE"
 """In the environment of every process of a probe, so that none of them is left behind."""
 NUM_STEPS = 2

@@ -203,11 +203,9 @@ def _copy(entry: _Entry, target: Path, room: _Room) -> None:
     try:
         with entry.open() as source, target.open("xb") as file:
             _copy_bytes(source, file, room)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError, RuntimeError, ValueError) as error:
-        raise _damaged(entry) from error
-    except Exception as error:  # zlib, bz2 and lzma have errors of their own
-        if isinstance(error, OSError | StudioError):
-            raise
+    except (OSError, StudioError):
+        raise
+    except Exception as error:  # zipfile, zlib, bz2 and lzma each have errors of their own for a damaged archive
         raise _damaged(entry) from error
 
 
