@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import threading
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
 from studio.audio.span import Span, total_seconds
 from studio.audio.waveform import Waveform
+from studio.listening.speaker_encoder import (
+    EMBEDDING_SIZE,
+    LEVEL,
+    RATE,
+    WINDOW_FRAMES,
+    WINDOW_SECONDS,
+    embed,
+    mel_frames,
+)
 
-RATE = 16000
-WINDOW_SECONDS = 1.6  # What the encoder was trained on.
 LEAST_SECONDS = 3.0
 """Less speech than this is too few windows to tell two voices from one that changes its tone."""
 _HOP_SECONDS = 0.4
 _MOST_WINDOWS = 300
-_LEVEL = 10.0 ** (-30.0 / 20.0)  # Resemblyzer's own level, RMS.
 _BATCH = 64
 # Likeness of the two groups, see `python -m tools.coach_figures`. Parts of one voice are 0.8–0.95 alike, two voices
 # 0.45–0.75. Two groups of few windows differ by what is said, so less speech needs a clearer difference.
 TWO_BELOW, TWO_BELOW_BRIEF = 0.77, 0.72
 _BRIEF_WINDOWS = 6
 _FEWEST_WINDOWS = 2  # A group of one window may be a laugh.
-_encoder_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Speakers:
 def find_speakers(waveform: Waveform, speech: Sequence[Span]) -> Speakers | None:
     """Tell whether more than one person speaks.
 
-    Windows of 1.6 s become embeddings of the voice (Resemblyzer, Wan et al. 2018, arXiv:1710.10467). Ward's method
+    Windows of 1.6 s become embeddings of the voice (:mod:`studio.listening.speaker_encoder`). Ward's method
     divides them in the two groups that differ most; two voices are two groups whose means are less alike than two
     halves of one person's speech ever are. Of a long recording 300 windows are heard, spread evenly.
 
@@ -58,14 +59,11 @@ def find_speakers(waveform: Waveform, speech: Sequence[Span]) -> Speakers | None
         speech: where somebody speaks, in seconds.
 
     Returns:
-        None where it cannot be told: under 3 s of speech, or Resemblyzer is not installed.
+        None where it cannot be told: under 3 s of speech.
     """
     if total_seconds(speech) < LEAST_SECONDS:
         return None
-    found = _embedded_windows(waveform, speech)
-    if found is None:
-        return None
-    moments, embeddings = found
+    moments, embeddings = _embedded_windows(waveform, speech)
     if len(moments) < 2 * _FEWEST_WINDOWS:
         return None
     from scipy.cluster.hierarchy import fcluster, linkage
@@ -88,21 +86,15 @@ def voice_likeness(
     """How alike two voices are: cosine of their mean embeddings, 0–1; one voice mostly reads over 0.8.
 
     Returns:
-        None where one of them has under 1.6 s of speech, or Resemblyzer is not installed.
+        None where one of them has under 1.6 s of speech.
     """
     found = [_embedded_windows(one, speech_of_one), _embedded_windows(other, speech_of_other)]
-    means = [embeddings.mean(axis=0) for _, embeddings in filter(None, found) if len(embeddings)]
+    means = [embeddings.mean(axis=0) for _, embeddings in found if len(embeddings)]
     return _cosine(means[0], means[1]) if len(means) == 2 else None
 
 
-def _embedded_windows(waveform: Waveform, speech: Sequence[Span]) -> tuple[list[Span], np.ndarray] | None:
+def _embedded_windows(waveform: Waveform, speech: Sequence[Span]) -> tuple[list[Span], np.ndarray]:
     """Windows of speech as moments of the clip, and their embeddings, shape ``(num_windows, 256)``."""
-    encoder = _encoder()
-    if encoder is None:
-        return None
-    import torch
-    from resemblyzer.audio import wav_to_mel_spectrogram
-
     moments: list[Span] = []
     mels: list[np.ndarray] = []
     gains: dict[int, float] = {}
@@ -111,16 +103,10 @@ def _embedded_windows(waveform: Waveform, speech: Sequence[Span]) -> tuple[list[
             if index not in gains:
                 gains[index] = _gain(waveform, speech[index])
         samples = np.concatenate([_at_rate(waveform, part) * gains[index] for index, part in parts])
-        mel = wav_to_mel_spectrogram(samples.astype(np.float32))
-        mels.append(mel[: round(WINDOW_SECONDS * 100)])
+        mels.append(mel_frames(samples.astype(np.float32))[:WINDOW_FRAMES])
         moments.append(Span(parts[0][1].start, parts[-1][1].end))
-    if not mels:
-        return moments, np.empty((0, 256), dtype=np.float32)
-    embeddings = []
-    with _encoder_lock, torch.no_grad():
-        for first in range(0, len(mels), _BATCH):
-            embeddings.append(encoder(torch.from_numpy(np.stack(mels[first : first + _BATCH]))).cpu().numpy())
-    return moments, np.nan_to_num(np.concatenate(embeddings))
+    batches = [embed(np.stack(mels[first : first + _BATCH])) for first in range(0, len(mels), _BATCH)]
+    return moments, np.concatenate([np.empty((0, EMBEDDING_SIZE), dtype=np.float32), *batches])
 
 
 def _gain(waveform: Waveform, span: Span) -> float:
@@ -128,7 +114,7 @@ def _gain(waveform: Waveform, span: Span) -> float:
     first, last = (round(time * waveform.sample_rate) for time in span)
     part = waveform.samples[first:last]
     level = float(np.sqrt(np.mean(np.square(part, dtype=np.float64)))) if len(part) else 0.0
-    return _LEVEL / level if level > 0.0 else 0.0
+    return LEVEL / level if level > 0.0 else 0.0
 
 
 def _windows(speech: Sequence[Span]) -> list[list[tuple[int, Span]]]:
@@ -157,18 +143,6 @@ def _windows(speech: Sequence[Span]) -> list[list[tuple[int, Span]]]:
 def _at_rate(waveform: Waveform, span: Span) -> np.ndarray:
     first, last = (round(time * waveform.sample_rate) for time in span)
     return Waveform(np.ascontiguousarray(waveform.samples[first:last]), waveform.sample_rate).resampled(RATE).samples
-
-
-@lru_cache(maxsize=1)
-def _encoder() -> Any | None:
-    """Resemblyzer's encoder with the weights in its package (17 MB) on the CPU; None where it is not installed."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            from resemblyzer.voice_encoder import VoiceEncoder
-        except ImportError:
-            return None
-        return VoiceEncoder("cpu", verbose=False).eval()
 
 
 def _cosine(one: np.ndarray, other: np.ndarray) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import sys
 import threading
 import time
@@ -127,28 +126,6 @@ def _prepare_environment(settings: Settings) -> None:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     # Gradio asks matplotlib at the first click which screen it draws on, and nothing here draws.
     os.environ.setdefault("MPLBACKEND", "agg")
-    _provide_ffmpeg(settings.home / "cache" / "bin")
-
-
-def _provide_ffmpeg(folder: Path) -> None:
-    """Gradio streams audio through a program called ``ffmpeg``; where none is installed, take the one of a wheel."""
-    if shutil.which("ffmpeg"):
-        return
-    import imageio_ffmpeg
-
-    program = imageio_ffmpeg.get_ffmpeg_exe()
-    link = folder / ("ffmpeg.exe" if os.name == "nt" else "ffmpeg")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # Made anew each time: the environment that an old link points into may have been rebuilt or moved.
-        link.unlink(missing_ok=True)
-        try:
-            link.symlink_to(program)
-        except OSError:  # a file system without links
-            shutil.copy2(program, link)
-    except OSError as error:
-        raise _not_writable(folder, error) from error
-    os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"
 
 
 def _reach_ourselves(host: str) -> None:

@@ -11,7 +11,7 @@ from typing import Literal
 from studio.audio.problems import shown_seconds
 from studio.audio.quality import ClipQuality
 from studio.engine.length import expected_seconds
-from studio.listening.speakers import LEAST_SECONDS, Speakers
+from studio.listening.speakers import Speakers
 
 Grade = Literal["good", "warn", "bad"]
 
@@ -233,9 +233,7 @@ def _silence(quality: ClipQuality) -> Verdict:
 
 def _speakers(quality: ClipQuality, speakers: Speakers | None) -> Verdict:
     if speakers is None:
-        few = quality.speech_seconds < LEAST_SECONDS + 1.0
-        why = "it takes more than 3 s of speech to tell" if few else "Resemblyzer is not installed"
-        return _unmeasured("speakers", "Speakers", "", f"Not checked, for {why}.")
+        return _unmeasured("speakers", "Speakers", "", "Not checked, for it takes more than 3 s of speech to tell.")
     if speakers.more_than_one:
         advice = "Choose a part in which only one person speaks: two voices would be mixed."
         return Verdict("speakers", "Speakers", 2, "", "more than one", "bad", advice)

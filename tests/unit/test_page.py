@@ -1,11 +1,9 @@
-"""What the page arranges before it is served: a login, ffmpeg, the way to itself."""
+"""What the page arranges before it is served: a login, the way to itself."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import socket
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -22,7 +20,6 @@ def test_half_a_login_is_refused_and_is_no_open_door(half: dict[str, str], tmp_p
 
 
 def test_a_taken_port_is_said_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", os.environ["PATH"])
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -37,25 +34,6 @@ def test_a_home_that_cannot_be_made_is_said_in_a_sentence(tmp_path: Path) -> Non
         page.build_page(Settings(home=tmp_path / "file" / "home"))
 
 
-@pytest.mark.parametrize("leftover", ["nothing", "a dead link", "a good link"])
-def test_without_an_installed_ffmpeg_the_one_of_a_wheel_is_found(
-    leftover: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    monkeypatch.setenv("PATH", str(empty))
-    folder = tmp_path / "bin"
-    if leftover != "nothing":  # of an environment that was rebuilt since, or of this one
-        folder.mkdir()
-        (folder / "ffmpeg").symlink_to(
-            tmp_path / "gone" if leftover == "a dead link" else shutil.which("true") or "/bin/true"
-        )
-    page._provide_ffmpeg(folder)
-    found = shutil.which("ffmpeg")
-    assert found is not None
-    assert "ffmpeg version" in subprocess.run([found, "-version"], capture_output=True, text=True, check=True).stdout
-
-
 def test_a_proxy_for_the_outside_world_does_not_stand_between_the_studio_and_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -63,7 +41,6 @@ def test_a_proxy_for_the_outside_world_does_not_stand_between_the_studio_and_its
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "example.org")
-    monkeypatch.setenv("PATH", os.environ["PATH"])
     served = page.serve(Settings(home=tmp_path, port=0), block=False)
     served.close()
     assert os.environ["NO_PROXY"].split(",")[0] == "example.org"

@@ -11,6 +11,7 @@ import gradio as gr
 
 from studio.takes.generation import Generation
 from studio.takes.transit import Staging
+from studio.ui.players import live_player
 from studio.ui.services import Services
 from studio.ui.shown import card, error_sentence
 from studio.ui.tabs.speak.fields import PRIVATE, RAW, Fields
@@ -70,9 +71,7 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
                 stop = gr.Button("Stop", size="lg", elem_id="stop", interactive=False, scale=1, min_width=100)
             status = gr.HTML(elem_id="status", padding=False)
             keep = gr.Button("Try to keep it again", visible=False, elem_id="keep-again")
-            live = gr.Audio(
-                label="Live", streaming=True, autoplay=True, interactive=False, visible=False, elem_id="live", buttons=[],
-            )  # fmt: skip
+            live = live_player(label="Live", autoplay=True, visible=False, elem_id="live", buttons=[])
         with gr.Column(scale=5, min_width=320, elem_classes="speak-takes"):
             gr.HTML('<h2 class="side-title">Takes</h2>', padding=False)
             takes = create_takes(services, staging)

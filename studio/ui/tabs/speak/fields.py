@@ -12,6 +12,7 @@ from studio.errors import StudioError
 from studio.takes.generations import MAX_VARIATIONS
 from studio.takes.transit import Staging, write_copy
 from studio.training.adapters import TrainedAdapter
+from studio.ui.players import sound_player
 from studio.ui.services import Services
 from studio.ui.shown import QUIET, card, error_sentence
 from studio.ui.tabs.speak.choices import MODEL_PICKS, SAMPLE_TEXT, SCENES, voice_card, voice_choices
@@ -56,7 +57,7 @@ class Fields:
                 label="Voice", choices=voice_choices(presets), value=defaults.voice, elem_id="voice-picker"
             )
             self._about = gr.HTML(voice_card(self._first), padding=False, elem_id="voice-about")
-            self._heard = gr.Audio(
+            self._heard = sound_player(
                 label="This voice", show_label=False, container=False, visible=False, interactive=False, buttons=[],
                 elem_id="voice-clip", type="filepath",
                 waveform_options=gr.WaveformOptions(show_recording_waveform=False),

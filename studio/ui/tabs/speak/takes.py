@@ -12,6 +12,7 @@ import gradio as gr
 from studio.audio.writing import AUDIO_FORMATS
 from studio.takes.take import Take
 from studio.takes.transit import Staging, safe_stem
+from studio.ui.players import sound_player
 from studio.ui.services import Services
 from studio.ui.shown import QUIET, card, error_sentence
 from studio.voices.languages import LANGUAGES
@@ -52,7 +53,7 @@ def create_takes(services: Services, staging: Staging) -> TakesView:
     shown, made, pages = gr.State(None), gr.State(""), gr.State(1)
     with gr.Column(visible=False, elem_id="take-panel", elem_classes="take-panel") as panel:
         heading = gr.HTML(padding=False, js_on_load=_TIMES_JS, elem_id="take-heading")
-        player = gr.Audio(
+        player = sound_player(
             label="Your take", show_label=False, interactive=False, elem_id="result", buttons=[], type="filepath"
         )
         with gr.Row(elem_id="downloads", elem_classes="take-buttons"):

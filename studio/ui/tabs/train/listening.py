@@ -11,6 +11,7 @@ from studio.errors import StudioError
 from studio.takes.transit import Staging, write_copy
 from studio.training.job import Job
 from studio.training.samples import Sample, StepSamples
+from studio.ui.players import sound_player
 from studio.ui.shown import card
 from studio.ui.tabs.train.words import sample_html, step_choices
 
@@ -38,7 +39,7 @@ class Listening:
         for number in (1, 2):
             with gr.Column(elem_classes="sample"):
                 self._texts.append(gr.HTML(padding=False))
-                player = gr.Audio(
+                player = sound_player(
                     label=f"Sentence {number}", show_label=False, container=False, interactive=False, visible=False,
                     buttons=[], type="filepath", elem_id=f"train-sample-{number}", elem_classes="plain-player",
                     waveform_options=gr.WaveformOptions(show_recording_waveform=False),

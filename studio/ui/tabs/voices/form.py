@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from studio.engine.reference import CONSENT_GROUNDS
+from studio.ui.players import sound_player
 from studio.ui.tabs.voices.words import LANGUAGE_CHOICES, NO_CLIP, NOTE_LABELS, reading_html
 
 
@@ -64,7 +65,7 @@ def lay_out_form() -> VoiceForm:
     with gr.Column(elem_id="reading"):
         passage = gr.HTML(reading_html(""), elem_id="passage", padding=False)
         use_passage = gr.Button("I read this text", size="sm", elem_id="use-passage", elem_classes="quiet")
-    clip = gr.Audio(
+    clip = sound_player(
         label="Your clip", sources=["microphone", "upload"], type="filepath", elem_id="clip", editable=False, buttons=[]
     )
     intake = gr.HTML(elem_id="intake", padding=False)
@@ -75,8 +76,10 @@ def lay_out_form() -> VoiceForm:
             window = gr.Button("Take the best part", visible=False, elem_id="take-window", variant="primary", size="sm")
             whole = gr.Button("Use the whole clip", visible=False, elem_id="take-whole", size="sm")
             clean = gr.Button("Remove noise", elem_id="remove-noise", size="sm")
-        before = gr.Audio(label="Before: as recorded", interactive=False, visible=False, elem_id="before", buttons=[])
-        used = gr.Audio(
+        before = sound_player(
+            label="Before: as recorded", interactive=False, visible=False, elem_id="before", buttons=[]
+        )
+        used = sound_player(
             label="What the voice is made from", interactive=False, visible=False, elem_id="used", buttons=[]
         )
         with gr.Accordion("Cut by seconds", open=False, elem_id="cut"), gr.Row(equal_height=True):

@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from studio.errors import StudioError
+from studio.ui.players import sound_player
 from studio.ui.services import Services
 from studio.ui.shown import QUIET, card, error_sentence
 from studio.ui.tabs.voices.recorder import Recorder
@@ -48,7 +49,7 @@ class Shelf:
         with gr.Column(visible=False, elem_id="voice-panel") as self._panel:
             self._facts = gr.HTML(elem_id="voice-facts", padding=False)
             self._clip = gr.Radio(label="Clips", choices=[], visible=False, elem_id="clip-choice")
-            self._player = gr.Audio(label="Clip", interactive=False, elem_id="voice-player", buttons=[])
+            self._player = sound_player(label="Clip", interactive=False, elem_id="voice-player", buttons=[])
             with gr.Row(elem_classes="actions"):
                 self._speak = gr.Button("Speak with it", variant="primary", size="sm", elem_id="voice-speak")
             with gr.Accordion("Edit", open=False, elem_id="voice-edit") as self._editing:

@@ -18,7 +18,7 @@ NO_CLIP = '<p class="hint">The coach listens as soon as there is a clip.</p>'
 
 
 def playable(waveform: Waveform) -> tuple[int, np.ndarray]:
-    """For ``gr.Audio``: Gradio writes it to its own cache, under a name made from the sound itself."""
+    """For a player: Gradio writes it to its own cache, under a name made from the sound itself."""
     return waveform.sample_rate, np.rint(np.clip(waveform.samples, -1.0, 1.0) * 32767.0).astype(np.int16)
 
 
