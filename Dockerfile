@@ -7,19 +7,17 @@
 
 FROM python:3.11-slim
 
-# Where pip looks for torch besides PyPI. Empty, it takes PyPI's build, which has CUDA and also runs without a GPU.
-# For a much smaller image that never uses a GPU:
-#   docker build --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cpu -t higgs-voice-studio .
-# ("2.13.0+cpu" satisfies the pin torch==2.13.0 and, as a local version, is preferred to PyPI's "2.13.0".)
-ARG TORCH_INDEX=""
+# cuda: PyPI's build of torch, which also runs without a GPU. cpu: a much smaller image that never uses one:
+#   docker build --build-arg TORCH=cpu -t higgs-voice-studio .
+ARG TORCH=cuda
 
-# No apt packages: soundfile and av carry libsndfile and FFmpeg's libraries in their wheels, imageio-ffmpeg the ffmpeg
-# program, torch its OpenMP. The only package without a wheel, crcmod, installs in pure Python where there is no compiler.
+# No apt packages: soundfile and av carry libsndfile and FFmpeg's libraries in their wheels, torch its OpenMP. Four packages
+# exist as source alone and install in pure Python; the lock is complete, so nothing is looked for beside it.
 WORKDIR /app
-COPY requirements.txt requirements-nodeps.txt ./
-RUN pip install --no-cache-dir --disable-pip-version-check ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} \
-    -r requirements.txt \
-    && pip install --no-cache-dir --disable-pip-version-check --no-deps -r requirements-nodeps.txt
+COPY requirements.txt requirements-cpu.txt ./
+RUN if [ "$TORCH" = cpu ]; then lock=requirements-cpu.txt; links=https://download.pytorch.org/whl/cpu/torch/; \
+    else lock=requirements.txt; links=; fi \
+    && pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes ${links:+--find-links "$links"} -r "$lock"
 
 COPY LICENSE NOTICE app.py ./
 COPY assets ./assets

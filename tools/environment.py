@@ -189,7 +189,7 @@ def install(requirements: Path, *, required: bool = True, patient: bool = True) 
     options = ["--require-hashes", "--no-deps", "-r", str(requirements)]
     environment = dict(os.environ)
     if uv := shutil.which("uv"):
-        command = [uv, "pip", "install", "--quiet", "--python", str(PYTHON), *options]
+        command = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(PYTHON), *options]
         # uv does not read pip's settings: a mirror or a folder of wheels must count for both.
         for ours, pips in (("UV_DEFAULT_INDEX", "PIP_INDEX_URL"), ("UV_INDEX", "PIP_EXTRA_INDEX_URL"),
                            ("UV_FIND_LINKS", "PIP_FIND_LINKS"), ("SSL_CERT_FILE", "PIP_CERT")):  # fmt: skip
