@@ -32,6 +32,18 @@ CPU_TORCH_SHA256 = (
 )
 """torch-2.13.0+cpu of pytorch.org for Linux on x86-64, CPython 3.11 and 3.12. PyPI does not have these builds."""
 
+# Where the studio may run: a package for none of these, say for Python 3.13, is left out.
+ENVIRONMENTS = [
+    {"python_version": python, "python_full_version": f"{python}.0", "sys_platform": platform, "platform_machine": machine,
+     "platform_system": system, "os_name": "nt" if platform == "win32" else "posix",
+     "implementation_name": "cpython", "platform_python_implementation": "CPython"}
+    for python in ("3.11", "3.12")
+    for platform, system, machine in (
+        ("linux", "Linux", "x86_64"), ("linux", "Linux", "aarch64"), ("darwin", "Darwin", "arm64"),
+        ("win32", "Windows", "AMD64"),
+    )
+]  # fmt: skip
+
 _CUDA_ONLY = re.compile(r"(nvidia-|cuda-|triton)")
 
 
@@ -41,11 +53,30 @@ def digest_of(source: str) -> str:
     return hashlib.sha256("\n".join(line for line in lines if line).encode()).hexdigest()
 
 
+def entries(lock: str) -> tuple[str, list[str]]:
+    """What stands before the first package of a compiled lock, and the lines of each package."""
+    head, *found = re.split(r"(?m)^(?=[A-Za-z0-9])", lock)
+    return head, found
+
+
+def for_our_machines(lock: str) -> str:
+    """The lock without packages that are for none of :data:`ENVIRONMENTS`."""
+    from packaging.requirements import Requirement
+
+    head, found = entries(lock)
+    kept = [head]
+    for entry in found:
+        marker = Requirement(entry.split(" \\\n")[0]).marker
+        if marker is None or any(marker.evaluate(each) for each in ENVIRONMENTS):
+            kept.append(entry)
+    return "".join(kept)
+
+
 def cpu_lock(lock: str) -> str:
     """The lock for torch's CPU build: without NVIDIA's libraries and Triton, which only the CUDA build asks for."""
-    head, *entries = re.split(r"(?m)^(?=[A-Za-z0-9])", lock)
+    head, found = entries(lock)
     kept = [head]
-    for entry in entries:
+    for entry in found:
         if _CUDA_ONLY.match(entry):
             continue
         if pin := re.match(r"torch==([\w.]+)", entry):
@@ -68,7 +99,8 @@ def compile_lock(source: Path, upgrade: bool, folder: Path) -> str:
     done = subprocess.run(command, cwd=folder, check=False)
     if done.returncode != 0:
         raise SystemExit(f"{source.name} could not be compiled; nothing was changed.")
-    return f"# Compiled by `make lock` from {source.name}, {digest_of(source.read_text())}\n{target.read_text()}"
+    head = f"# Compiled by `make lock` from {source.name}, {digest_of(source.read_text())}\n"
+    return head + for_our_machines(target.read_text())
 
 
 def main() -> int:

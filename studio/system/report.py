@@ -12,6 +12,7 @@ from typing import Any
 
 from studio.errors import StudioError
 from studio.settings import Settings
+from studio.system.programs import outside_programs
 
 PACKAGES = (
     "torch", "torchaudio", "transformers", "ms-swift", "peft", "gradio", "sqlmodel", "faster-whisper", "silero-vad",
@@ -32,7 +33,8 @@ LICENCES = (
     ("Tiny test checkpoint", "Apache-2.0 (random weights made by the studio)"),
     ("Preset voices", "CC0 1.0 and Apache-2.0; NOTICE names each"),
     ("Silero VAD, Whisper, DeepFilterNet 3 (listening models)", "MIT"),
-    ("Resemblyzer (speaker embeddings)", "Apache-2.0"),
+    ("Speaker encoder (weights published with Resemblyzer)", "Apache-2.0"),
+    ("Installed packages", "docs/licences.md lists each"),
 )
 """What is used and under which licence; NOTICE has the whole text."""
 
@@ -108,6 +110,10 @@ def doctor(settings: Settings) -> list[Check]:
     checks.append(_checkpoint(settings))
     free = shutil.disk_usage(Path.home()).free if not settings.home.exists() else shutil.disk_usage(settings.home).free
     checks.append(Check("disk", free > 2**30, f"{free / 2**30:.1f} GiB free"))
+    checks += [
+        Check(f"program {program.name}", True, f"{program.path or 'not found'} ({program.use})")
+        for program in outside_programs()
+    ]
     return checks
 
 

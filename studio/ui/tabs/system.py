@@ -10,6 +10,7 @@ import gradio as gr
 from studio.engine.host import HOW_TO_GET_3B
 from studio.errors import StudioError
 from studio.settings import Settings
+from studio.system.programs import outside_programs
 from studio.system.report import LICENCES, device_summary, package_versions
 from studio.system.storage import empty_code_cache, storage_summary
 from studio.takes.service import TakeService
@@ -60,6 +61,8 @@ def create_system_tab(tab: gr.Tab, services: Services, made: gr.State) -> None:
             gr.HTML(table(list(LICENCES), "Licences"), padding=False)
         with gr.Column(min_width=320):
             gr.HTML(table(list(package_versions().items()), "Versions"), padding=False)
+            programs = [(each.name, f"{each.state}. {each.use[0].upper()}{each.use[1:]}") for each in outside_programs()]
+            gr.HTML(table(programs, "Outside programs (none is needed)"), padding=False, elem_id="programs")
 
     def machine() -> str:
         return _machine(service, settings)
