@@ -121,8 +121,8 @@ def document(listed: list[Package]) -> str:
 
 Written by `make docs` from the metadata of the packages that `requirements.txt` and `requirements-dev.txt` pin; not to be
 edited. None is copied into this repository, and none is under a licence that extends to a program that uses it as an
-installed library. Libraries inside wheels have licences of their own, which matter to whoever passes on an image in which they are
-installed: [NOTICE](../NOTICE) names them. The models' licences are there too.
+installed library. Libraries inside wheels have licences of their own, which matter to whoever passes on an image in which
+they are installed: [NOTICE](../NOTICE) names them. The models' licences are there too.
 
 | Package | Version | Licence | What it asks of a program that uses it |
 | --- | --- | --- | --- |
