@@ -61,7 +61,9 @@ def create_system_tab(tab: gr.Tab, services: Services, made: gr.State) -> None:
             gr.HTML(table(list(LICENCES), "Licences"), padding=False)
         with gr.Column(min_width=320):
             gr.HTML(table(list(package_versions().items()), "Versions"), padding=False)
-            programs = [(each.name, f"{each.state}. {each.use[0].upper()}{each.use[1:]}") for each in outside_programs()]
+            programs = [
+                (each.name, f"{each.state}. {each.use[0].upper()}{each.use[1:]}") for each in outside_programs()
+            ]
             gr.HTML(table(programs, "Outside programs (none is needed)"), padding=False, elem_id="programs")
 
     def machine() -> str:
