@@ -83,4 +83,24 @@
     input.dispatchEvent(new Event("change", { bubbles: true }));
   };
   if (interrupted) rescue();
+
+  // A player that cannot play says so, and offers the file: a dead player under "The take is ready" would be a lie. Media
+  // events do not bubble, so they are caught on their way down.
+  const playerOf = (event) => event.target instanceof HTMLMediaElement ? event.target.closest(".block[id]") : null;
+  document.addEventListener("error", (event) => {
+    const box = playerOf(event), source = event.target.currentSrc || event.target.src;
+    if (!box || box.id === "live" || !source || box.querySelector(".unplayable")) return;
+    const note = document.createElement("p"), link = document.createElement("a");
+    note.className = "unplayable";
+    note.setAttribute("role", "status");
+    link.href = source;
+    link.download = "";
+    link.textContent = "Download it";
+    note.append("This browser could not load or play the sound. ", link, ", or reload the page.");
+    box.append(note);
+  }, true);
+  // Another sound, or the same one after all: what was said of the last one goes.
+  for (const news of ["loadstart", "emptied", "loadeddata"]) {
+    document.addEventListener(news, (event) => playerOf(event)?.querySelector(".unplayable")?.remove(), true);
+  }
 })();

@@ -124,6 +124,27 @@ def test_a_first_visitor_presses_speak_and_hears_a_voice(page: Any) -> None:
     assert "Kathleen" in listed(page)[0]
 
 
+def test_a_take_plays_and_a_player_that_cannot_offers_the_file(page: Any) -> None:
+    for seed in (1, 2):
+        set_seed(page, seed)
+        speak_and_wait(page, f"Number {seed}.")
+    wait_for_list(page, 2)
+    page.locator("#result button[aria-label='Play']").click()
+    page.wait_for_function("document.querySelector('#result time#time')?.textContent !== '0:00'")
+    # A file that does not arrive as it is, whatever the reason.
+    page.route(re.compile(r"\.wav$"), lambda route: route.fulfill(body=b"no sound" * 100, content_type="audio/wav"))
+    page.locator("#takes label.take", has_text="Number 1").click()
+    said = page.locator("#result .unplayable")
+    said.wait_for()
+    assert "could not load or play" in said.inner_text()
+    page.unroute(re.compile(r"\.wav$"))
+    with page.expect_download() as downloading:
+        said.get_by_text("Download it").click()
+    assert soundfile.info(downloading.value.path()).duration > 0.2
+    page.locator("#takes label.take", has_text="Number 2").click()
+    said.wait_for(state="detached")
+
+
 def test_speech_is_heard_while_it_is_made_and_stop_keeps_nothing(page: Any) -> None:
     set_seed(page, 1)
     speak(page, LONG_TEXT)
