@@ -139,6 +139,9 @@ def test_a_run_outlives_page_and_studio_and_its_voice_is_heard(
         page.locator("#train-sample-step").get_by_text(f"Step {STEPS}").click()
         for number in (1, 2):
             assert seconds_of(page, f"#train-sample-{number}") > 0.2
+            playing = f"document.querySelector('#train-sample-{number} audio')"
+            page.evaluate(f"{playing}.play()")
+            page.wait_for_function(f"{playing}.currentTime > 0")
 
         page.locator("#train-speak").click()
         page.locator("#adapter-state").get_by_text("Loaded").wait_for()

@@ -113,7 +113,6 @@ def test_from_the_microphone_to_a_saved_voice_that_speaks(
     page.locator("#walk").wait_for(state="hidden")  # all three steps are done
 
 
-@pytest.mark.usefixtures("asr_model")
 def typed(page: Any, box: str, text: str) -> bool:
     """Type, and see whether it stays: what shows a transcript also fills in these boxes, and may come a moment later."""
     field(page, box).fill(text)
@@ -121,6 +120,7 @@ def typed(page: Any, box: str, text: str) -> bool:
     return field(page, box).input_value() == text
 
 
+@pytest.mark.usefixtures("asr_model")
 def test_a_transcript_is_written_and_is_cut_with_the_clip(page: Any, clip: tuple[Path, str]) -> None:
     open_voices(page)
     upload(page, clip[0])
@@ -297,6 +297,8 @@ def test_a_voice_is_searched_renamed_and_deleted_with_its_files(
     before = strangers.files("voices/*/*")
     saved_voice(page, *clip, "Berta")
     assert len(strangers.files("voices/*/*") - before) == 1
+    page.locator("#voice-player button[aria-label='Play']").click()
+    page.wait_for_function("document.querySelector('#voice-player time#time')?.textContent !== '0:00'")
     page.locator("#voice-edit").get_by_text("Edit").click()
     field(page, "edit-name").fill("Clara")
     page.locator("#edit-save").click()
