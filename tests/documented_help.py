@@ -106,6 +106,8 @@ class Helps:
             yield self._made[key]
         for word in arguments:
             name, equals, _ = word.partition("=")
+            if not equals and not re.search(rf"^{word}:", _texts("Makefile"), re.MULTILINE):
+                yield f"the Makefile has no {word}"  # a folder of that name would do for make
             if equals and not re.search(rf"\b{name}\b", _texts("Makefile", "tools/environment.py")):
                 yield f"nothing in the Makefile reads {name}"
 

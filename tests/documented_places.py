@@ -17,20 +17,24 @@ from typing import Any
 
 from tests.asr_model import joined_model
 from tests.documented import Command, Page
-from tests.documented_runs import Turns, in_shell, make_folder
+from tests.documented_runs import SPOKEN, Turns, in_shell, make_folder
 from tests.jobs import of_jobs, until
 
+MEASURED = """
+from studio.training import probe
+probe._measure = lambda *arguments: probe.Measured(2**30, 0.1, 1.0)
+"""
+"""Two steps of the trainer need not be made again to see what they take: ``test_preflight.py`` does that."""
 SMALL_TRAINER = """
-from studio.training import library, probe
+from studio.training import library
 from tests.jobs import TRAINER
 import sys
-real = library.JobLibrary.start_spec, probe._measure
-probe._measure = lambda *arguments: probe.Measured(2**30, 0.1, 1.0)
-library.JobLibrary.start_spec = lambda self, spec, rows, name="": real[0](
+real = globals().get("real") or library.JobLibrary.start_spec
+library.JobLibrary.start_spec = lambda self, spec, rows, name="": real(
     self, spec.model_copy(update={"program": [sys.executable, str(TRAINER), "steps=10", "pace=0.02"]}), rows, name
 )
 """
-MS_SWIFT = "library.JobLibrary.start_spec, probe._measure = real"
+MS_SWIFT = "library.JobLibrary.start_spec = real"
 LIBRARY = """
 from studio.settings import Settings
 from studio.store.store import Store
@@ -133,7 +137,7 @@ class Place:
         """Whether a command listens and there is no model for that; then what later commands build on has been done."""
         if "--transcribe" not in command.text or "STUDIO_ASR_MODEL" in self.environment:
             return False
-        self.run(replace(command, text=command.text.replace("--transcribe", '--transcript "Two men shook hands."')))
+        self.run(replace(command, text=command.text.replace("--transcribe", f'--transcript "{SPOKEN}"')))
         return True
 
     def close(self) -> None:
@@ -158,6 +162,7 @@ def place_for(page: Page, folder: Path, turns: Turns, tiny: Path) -> Place:
     if page.name in ("README.md", "docs/higgs-v2.md"):
         place.before["checkpoint convert"] = lambda: (folder / "OLD").exists() or place.code(ORIGINAL)
         place.names["NATIVE"] = lambda text: str(tiny)
+    place.before["train (check|start)"] = lambda: place.code(MEASURED)
     if page.name == "README.md":
         place.names["ID"] = lambda text: place.results["python -m studio train list"][1].split()[0]
     if page.name == "docs/jobs.md":
@@ -168,13 +173,12 @@ def place_for(page: Page, folder: Path, turns: Turns, tiny: Path) -> Place:
 def _prepare_jobs(place: Place) -> None:
     """Runs that can be looked at, stopped and exported.
 
-    The two runs that this document starts have a small trainer, and what they take is not measured: README starts one with
-    ms-swift, and ``test_train_cli.py`` another.
+    The two runs that this document starts have a small trainer: README starts one with ms-swift, and ``test_train_cli.py``
+    another.
     """
 
     def anna() -> None:
-        transcript = "Two men shook hands."
-        place.studio("voice", "add", "Anna", "my-clip.wav", "--transcript", transcript, "--speaker-consent", "own")
+        place.studio("voice", "add", "Anna", "my-clip.wav", "--transcript", SPOKEN, "--speaker-consent", "own")
 
     def running() -> None:
         place.jobs["long"] = place.code(LONG_JOB)
@@ -194,7 +198,7 @@ def _prepare_jobs(place: Place) -> None:
 
     place.names |= {"3f9c21": job, "81d0e4": lambda text: place.jobs["adapter"]}
     place.before |= {
-        "train check": lambda: place.code(SMALL_TRAINER),
+        "train start": lambda: place.code(SMALL_TRAINER),
         "train list": lambda: place.code(MS_SWIFT),
         "train stop": running,
         "train resume": lambda: until(lambda: not of_jobs({place.jobs["long"]}), 60),
