@@ -61,12 +61,8 @@ class Helps:
         elif module == "swift_plugins.launch":
             commands = list(arguments[:1])
         code, said = self._help(module, commands if module == "studio" else ())
-        usage = f"usage: python {module} "  # a small program that shows this for all it does not know
-        if code != 0 and said.startswith(usage):
-            yield from (f"{module} has no command {word}" for word in arguments if word not in re.split(r"[\s|]", said))
-        elif code != 0:
-            yield f"{module} {' '.join(commands)} --help ends with {code}: {said.strip()[-200:]}"
         if code != 0:
+            yield f"{module} {' '.join(commands)} --help ends with {code}: {said.strip()[-200:]}"
             return
         options = set(_SHOWN.findall(said)) | {"--help"}
         if module == "swift_plugins.launch":

@@ -40,8 +40,8 @@ class Stopped(Exception):
 def main(arguments: list[str]) -> int:
     """Exit code: 0 the environment is there, 1 not, with a sentence on stderr."""
     if arguments not in (["run"], ["test"]):
-        say("usage: python tools/environment.py run|test")
-        return 2
+        say(__doc__ or "")
+        return 0 if arguments in (["-h"], ["--help"]) else 2
     try:
         make(for_tests=arguments == ["test"])
     except Stopped as stopped:
