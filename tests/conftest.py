@@ -21,6 +21,22 @@ for _name in [name for name in os.environ if name.startswith("STUDIO_")]:
 DATA = Path(__file__).parent / "data"
 
 
+BEGIN_FIRST = (
+    "ui/test_speak", "integration/test_train_cli", "ui/test_voices", "integration/test_training_runs", "ui/test_page",
+    "integration/test_training_overfit", "ui/test_train", "integration/test_jobs", "integration/", "ui/", "unit/",
+)  # fmt: skip
+"""Files of tests in the order in which they begin: the longest first, so that all workers end together, and those that
+wait for a browser or a job in between those that compute."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        path = item.path.relative_to(Path(__file__).parent).as_posix()
+        return next(number for number, begins in enumerate(BEGIN_FIRST) if path.startswith(begins))
+
+    items.sort(key=place)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _home_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
     """No test writes under the developer's own home by accident."""
