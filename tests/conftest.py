@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,19 @@ BEGIN_FIRST = (
 )  # fmt: skip
 """Files of tests in the order in which they begin: the longest first, so that all workers end together, and those that
 wait for a browser or a job in between those that compute."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Keep the garbage collector away from what is imported for the tests: a million objects that stay, through which it
+    would look again and again meanwhile, and each time an engine is unloaded."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

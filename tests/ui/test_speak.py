@@ -337,7 +337,7 @@ def test_what_is_typed_and_kept_survives_a_reload(page: Any) -> None:
 
 def test_a_reload_in_the_middle_is_followed_to_the_end_and_the_take_is_there(page: Any) -> None:
     choose_voice(page, "Let the model")
-    speak(page, " ".join([SENTENCE] * 60))
+    speak(page, " ".join([SENTENCE] * 120))  # longer than a reload takes on a busy machine
     wait_for_status(page, "Speaking")
     page.reload()
     wait_for_status(page, "Preparing|Speaking")
