@@ -104,7 +104,10 @@ def fact(status: str, name: str) -> str:
 
 @pytest.fixture
 def page(strangers: Any, open_page: Any) -> Any:
-    return open_page(strangers.url)
+    """A first visitor, once the page has filled its form in: that answer would take back what is chosen before it comes."""
+    page = open_page(strangers.url)
+    page.wait_for_function("document.querySelector('#text textarea')?.value.length > 10")
+    return page
 
 
 # Speaking
