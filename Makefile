@@ -13,7 +13,7 @@ run: environment
 
 # As on a machine that has only what README names, whatever this one has: see tools/bare.
 test: test-environment browser check
-	@$(PYTHON) tools/bare --offline $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(PYTHON) tools/bare --offline $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: test-environment
 	$(BIN)/ruff check .

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import studio.engine  # noqa: F401  installs the import guard
+from studio.engine.memory import importing_much
 from studio.errors import StudioError
 from swift_plugins.arguments import Arguments
 from swift_plugins.runner import PLUGIN_FILE, run_swift
@@ -107,7 +108,8 @@ def training_arguments(arguments: Arguments) -> Arguments:
 
 
 def _has_accelerator() -> bool:
-    import torch
+    with importing_much():
+        import torch
 
     return torch.accelerator.is_available()
 

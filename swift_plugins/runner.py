@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from studio.engine.files import json_object
+from studio.engine.memory import importing_much
 from studio.errors import StudioError
 from swift_plugins.arguments import Arguments
 from swift_plugins.refused import refuse_unsupported
@@ -28,8 +29,9 @@ def run_swift(command: str, arguments: Arguments) -> int:
     _refuse_remote_code(arguments.value("model"))
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     print(f"swift {command} {json.dumps(arguments.argv, ensure_ascii=False)}", file=sys.stderr)  # noqa: T201
-    from swift.arguments import ExportArguments, SftArguments
-    from swift.pipelines import export_main, sft_main
+    with importing_much():
+        from swift.arguments import ExportArguments, SftArguments
+        from swift.pipelines import export_main, sft_main
 
     if command == "sft":
         from swift.cli.utils import try_use_single_device_mode

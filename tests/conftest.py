@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,35 @@ for _name in [name for name in os.environ if name.startswith("STUDIO_")]:
     del os.environ[_name]  # a developer's own settings must not decide what a test finds
 
 DATA = Path(__file__).parent / "data"
+
+
+BEGIN_FIRST = (
+    "ui/test_speak", "integration/test_train_cli", "integration/test_documented_commands", "ui/test_voices", "integration/test_training_runs", "ui/test_page",
+    "integration/test_training_overfit", "ui/test_train", "integration/test_jobs", "integration/", "ui/", "unit/",
+)  # fmt: skip
+"""Files of tests in the order in which they begin: the longest first, so that all workers end together, and those that
+wait for a browser or a job in between those that compute."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Keep the garbage collector away from what is imported for the tests: a million objects that stay, through which it
+    would look again and again meanwhile, and each time an engine is unloaded."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        path = item.path.relative_to(Path(__file__).parent).as_posix()
+        return next(number for number, begins in enumerate(BEGIN_FIRST) if path.startswith(begins))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -14,6 +14,7 @@ from typing import Any
 from studio.audio import read_audio
 from studio.engine.prompt import Conversation
 from studio.engine.reference import Consent, Reference
+from tests import warm
 from tests.conftest import DATA
 
 PROJECT = DATA.parents[1]
@@ -130,18 +131,28 @@ OVERFIT = (
 SCRIPT = [str(PROJECT / "scripts" / "train_higgs_audio.sh")]
 
 
+LAUNCH = "import sys\nfrom swift_plugins.launch import main\nsys.exit(main())\n"
+"""The launcher for ``tests/warm.py``."""
+
+
 def train(home: Path, folder: Path, *arguments: object, program: list[str] | None = None, **changes: str) -> Run:
-    """``sft`` to its end, through the launcher or another ``program``."""
-    done = subprocess.run(
-        [*(program or command("sft")), "--output_dir", str(folder), *map(str, arguments)],
-        cwd=PROJECT,
-        env=environment(home, **changes),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=280,
-        check=False,
-    )
+    """``sft`` to its end, through the launcher or another ``program``.
+
+    A run of one process is a warm one, see ``tests/warm.py``; a program, and what becomes torchrun, starts from nothing.
+    """
+    given = ["--output_dir", str(folder), *map(str, arguments)]
+    surroundings: dict[str, Any] = {"cwd": PROJECT, "env": environment(home, **changes), "timeout": 280}
+    if program or "NPROC_PER_NODE" in changes:
+        done = subprocess.run(
+            [*(program or command("sft")), *given],
+            **surroundings,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+    else:
+        done = warm.run(LAUNCH, ["sft", *given], **surroundings, together=True)
     return Run(folder, done.returncode, done.stdout)
 
 

@@ -19,7 +19,7 @@ from studio.engine.chat_template import feature_extractor_settings
 from studio.engine.compat import CODEC_FOLDER
 from studio.engine.files import json_object
 from studio.engine.hub import download
-from studio.engine.memory import is_out_of_memory
+from studio.engine.memory import importing_much, is_out_of_memory
 from studio.engine.tiny import MARKER_FILE
 from studio.errors import StudioError
 
@@ -278,9 +278,10 @@ def load_checkpoint(
     Raises:
         StudioError: not enough memory, damaged or missing weights, or files gone since they were found.
     """
-    import torch
-    from transformers import AutoTokenizer, HiggsAudioV2ForConditionalGeneration
-    from transformers.utils import logging as transformers_logging
+    with importing_much():
+        import torch
+        from transformers import AutoTokenizer, HiggsAudioV2ForConditionalGeneration
+        from transformers.utils import logging as transformers_logging
 
     place = pick_device(device)
     dtype: Any = "auto" if precision == "auto" else getattr(torch, precision)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _SAID_BY_ALLOCATORS = ("out of memory", "can't allocate memory", "cannot allocate memory", "failed to allocate")
 
@@ -14,6 +16,19 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _SAID_BY_ALLOCATORS)
+
+
+@contextmanager
+def importing_much() -> Iterator[None]:
+    """For imports of torch and what builds on it: without the garbage collector, which would look through everything that has
+    been imported so far again and again, they take three quarters of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def return_memory() -> None:

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.warm import run as run_warm
+
 ROOT = Path(__file__).parents[2]
 Result = subprocess.CompletedProcess[str]
 
@@ -75,21 +77,30 @@ def run(home: Path, *arguments: str | Path, **options: Any) -> Result:
     )
 
 
-def run_in_turn(home: Path, commands: Sequence[Sequence[str | Path]], **environment: str) -> InTurn:
+def run_in_turn(
+    home: Path, commands: Sequence[Sequence[str | Path]], *, warm: bool = False, **environment: str
+) -> InTurn:
     """Several commands with this home, one after the other in one process.
 
     As in a shell, ``NAME=value`` before a command sets a variable for it alone.
+
+    Args:
+        warm: for commands that load a model: the process begins with their imports done, see ``tests/warm.py``.
     """
     arguments = json.dumps([[str(part) for part in command] for command in commands])
-    done = subprocess.run(
-        [sys.executable, "-c", _IN_TURN, arguments],
-        env=os.environ | {"STUDIO_HOME": str(home)} | environment,
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
+    env = os.environ | {"STUDIO_HOME": str(home)} | environment
+    if warm:
+        done = run_warm(_IN_TURN, [arguments], env=env, cwd=ROOT, timeout=280)
+    else:
+        done = subprocess.run(
+            [sys.executable, "-c", _IN_TURN, arguments],
+            env=env,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=280,
+        )
     assert done.returncode == 0, done.stderr
     results, modules = json.loads(done.stdout)
     completed = [
@@ -98,9 +109,9 @@ def run_in_turn(home: Path, commands: Sequence[Sequence[str | Path]], **environm
     return InTurn(completed, set(modules))
 
 
-def by_name(home: Path, commands: Mapping[str, Sequence[str | Path]]) -> dict[str, Result]:
-    """The same with a name for each."""
-    return dict(zip(commands, run_in_turn(home, list(commands.values())).results, strict=True))
+def by_name(home: Path, commands: Mapping[str, Sequence[str | Path]], *, warm: bool = True) -> dict[str, Result]:
+    """The same with a name for each; most of what is named here loads a model."""
+    return dict(zip(commands, run_in_turn(home, list(commands.values()), warm=warm).results, strict=True))
 
 
 def document(result: Result, *, said: str = "") -> dict[str, Any]:

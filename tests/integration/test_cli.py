@@ -53,7 +53,9 @@ class Ran:
 
 @pytest.fixture(scope="module")
 def ran(clip: tuple[Path, str], checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
-    """Two processes at once on one home, which both write one file in the end; then a third. Tests wait for their own."""
+    """Two processes at once on one home, which both write one file in the end, and begin with their imports done; then a
+    third, which begins from nothing. Tests wait for their own.
+    """
     folder = tmp_path_factory.mktemp("ran")
     for made in ("spoken", "full disk"):
         (folder / made).mkdir()
@@ -72,8 +74,6 @@ def ran(clip: tuple[Path, str], checkpoint: Path, tmp_path_factory: pytest.TempP
         "seed 8": speak("shared.wav", 8),
         "tiny": [*make, "--seed", "5", "--json"],
         "tiny again": make,
-        "doctor": ["doctor", "--json"],
-        "doctor, bad home": ["STUDIO_HOME=/sys/studio", "doctor", "--json"],
     }
     other = {
         "two": speak("two.wav", 7),
@@ -83,16 +83,21 @@ def ran(clip: tuple[Path, str], checkpoint: Path, tmp_path_factory: pytest.TempP
             FULL_DISK, "speak", TEXT, *tiny, "--seed", "1", "--no-keep", "--out", folder / "full disk" / "speech.wav",
         ],
     }  # fmt: skip
-    script = [
-        "speak", "--script", folder / "script.txt", "--reference", f"آنا={clip[0]}", "--transcript", clip[1],
-        "--speaker-consent", "permission", "--consent-note", "Anna, by letter", "--describe", "Bob=an old man",
-        "--out", folder / "dialogue.mp3", *tiny, "--seed", "3", "--trim-end", "2.5",
-    ]  # fmt: skip
+    third = {
+        "script": [
+            f"STUDIO_HOME={folder / 'home of the script'}",
+            "speak", "--script", folder / "script.txt", "--reference", f"آنا={clip[0]}", "--transcript", clip[1],
+            "--speaker-consent", "permission", "--consent-note", "Anna, by letter", "--describe", "Bob=an old man",
+            "--out", folder / "dialogue.mp3", *tiny, "--seed", "3", "--trim-end", "2.5",
+        ],
+        "doctor": ["doctor", "--json"],
+        "doctor, bad home": ["STUDIO_HOME=/sys/studio", "doctor", "--json"],
+    }  # fmt: skip
     with ThreadPoolExecutor(2) as pool:
         results: dict[str, Any] = {}
         for commands in (one, other):
             results |= dict.fromkeys(commands, pool.submit(by_name, folder / "home", commands))
-        results["script"] = pool.submit(lambda: {"script": run(folder / "home of the script", *script)})
+        results |= dict.fromkeys(third, pool.submit(by_name, folder / "home", third, warm=False))
         yield Ran(folder, results)
 
 

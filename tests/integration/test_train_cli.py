@@ -19,7 +19,7 @@ from tests.integration.in_turn import assert_refused, by_name, document, run
 from tests.jobs import ended, of_jobs, until
 from tests.training import EXAMPLES, Example, write_rows
 
-STEPS = 60
+STEPS = 40
 SETTINGS = (
     "--set", f"max_steps={STEPS}", "--set", "save_steps=20", "--set", "eval_steps=20", "--set", "learning_rate=1e-2",
     "--set", "per_device_train_batch_size=4", "--set", "gradient_accumulation_steps=1", "--set", "lora_rank=8",

@@ -1,7 +1,6 @@
 """What is trained is what is spoken: utterances learnt by heart come back code for code, through the engine."""
 
 import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,10 @@ from studio.errors import StudioError
 from studio.store.tables import JobRow
 from studio.training.export import export_checkpoint
 from studio.training.job import job_of
+from tests import warm
 from tests.conftest import DATA
 from tests.jobs import spec
-from tests.training import EXAMPLES, OVERFIT, PROJECT, Example, Run, command, environment, trained, write_rows
+from tests.training import EXAMPLES, LAUNCH, OVERFIT, PROJECT, Example, Run, environment, trained, write_rows
 
 GREEDY = Sampling(temperature=0)
 
@@ -152,10 +152,8 @@ def merged(lora: Run, home: Path) -> Path:
     """The adapter exported into its base."""
 
     folder = home / "merged"
-    done = subprocess.run(
-        command("export", "--adapters", lora.checkpoint(120), "--merge_lora", "true", "--output_dir", folder),
-        cwd=PROJECT, env=environment(home), capture_output=True, text=True, timeout=200, check=False,
-    )  # fmt: skip
+    given = ["export", "--adapters", lora.checkpoint(120), "--merge_lora", "true", "--output_dir", folder]
+    done = warm.run(LAUNCH, list(map(str, given)), cwd=PROJECT, env=environment(home), timeout=200)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return folder
 

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,18 +14,19 @@ from safetensors.torch import load_file
 from tests.conftest import DATA
 from tests.training import (
     EXAMPLES,
+    LAUNCH,
     PROJECT,
     SCRIPT,
     STEADY,
     TRANSCRIPTS,
     Example,
     Run,
-    command,
     environment,
     train,
     trained,
     write_rows,
 )
+from tests.warm import WarmProcess
 
 STEPS = 24
 SETTINGS = (
@@ -107,7 +107,7 @@ def straight(home: Path, given: tuple[object, ...]) -> Run:
     return trained(home, home / "straight", *given)
 
 
-def wait_for(what: Any, process: subprocess.Popen[str], seconds: float = 120.0) -> None:
+def wait_for(what: Any, process: WarmProcess, seconds: float = 120.0) -> None:
     end = time.monotonic() + seconds
     while not what():
         assert process.poll() is None, "the run ended too early"
@@ -120,23 +120,21 @@ def stopped(home: Path, speaking: tuple[object, ...], straight: Run) -> Run:
     """The same run, which speaks, ended by SIGTERM to its process group after some steps."""
     folder = home / "stopped"
     log = folder / "logging.jsonl"
-    with (home / "stopped.log").open("w+", encoding="utf-8") as output:
-        process = subprocess.Popen(
-            command("sft", "--output_dir", folder, *speaking),
-            cwd=PROJECT, env=environment(home), stdout=output, stderr=subprocess.STDOUT, text=True,
-            start_new_session=True,
-        )  # fmt: skip
-        try:
-            wait_for(lambda: log.exists() and log.read_text().count("\n") >= 3, process)
-            os.killpg(process.pid, signal.SIGTERM)
-            status = process.wait(timeout=60)
-            with pytest.raises(ProcessLookupError):  # nobody of the group is left
-                os.killpg(process.pid, 0)
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-        output.seek(0)
-        return Run(folder, status, output.read())
+    output = home / "stopped.log"
+    process = WarmProcess(
+        LAUNCH, ["sft", "--output_dir", str(folder), *map(str, speaking)], cwd=PROJECT, env=environment(home),
+        output=output, errors=output, start_new_session=True,
+    )  # fmt: skip
+    try:
+        wait_for(lambda: log.exists() and log.read_text().count("\n") >= 3, process)
+        os.killpg(process.pid, signal.SIGTERM)
+        status = process.wait(timeout=60)
+        with pytest.raises(ProcessLookupError):  # nobody of the group is left
+            os.killpg(process.pid, 0)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    return Run(folder, status, output.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,10 @@ def run_voice(home: Path, *arguments: str | Path) -> Result:
     return run(home, "voice", *arguments)
 
 
-def run_all(home: Path, commands: Sequence[Sequence[str | Path]], **environment: str) -> list[Result]:
-    return run_in_turn(home, [["voice", *command] for command in commands], **environment).results
+def run_all(
+    home: Path, commands: Sequence[Sequence[str | Path]], *, warm: bool = False, **environment: str
+) -> list[Result]:
+    return run_in_turn(home, [["voice", *command] for command in commands], warm=warm, **environment).results
 
 
 def verdicts(said: dict[str, Any]) -> dict[str, str]:
@@ -63,7 +65,7 @@ def saved(good: tuple[Path, str], long: tuple[Path, str], tmp_path_factory: pyte
         "check": ["check", good[0], "--transcript", good[1], "--language", "en"],
         "add, too long": ["add", "Cleo", long[0], "--transcript", long[1], "--speaker-consent", "own"],
     }  # fmt: skip
-    return home, dict(zip(commands, run_all(home, list(commands.values())), strict=True))
+    return home, dict(zip(commands, run_all(home, list(commands.values()), warm=True), strict=True))
 
 
 def test_a_good_clip_is_told_in_words(saved: Any) -> None:
@@ -243,6 +245,7 @@ def test_a_model_writes_down_what_is_said_in_the_part_that_is_used(
             ],
             ["transcript", "Elsa", corrected_text, "--json"],
         ],
+        warm=True,
         STUDIO_ASR_MODEL=str(asr_model),
     )  # fmt: skip
     said = document(added)

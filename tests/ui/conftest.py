@@ -161,19 +161,33 @@ def browser(playwright: Any, microphone: tuple[Path, str]) -> Iterator[Any]:
     started.close()
 
 
-@pytest.fixture
-def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
-    """Opens the studio in a browser session of its own, or as another tab ``beside`` a page; fails the test if the page
-    logs a script error.
-    """
-    contexts, errors = [], []
+@pytest.fixture(scope="session")
+def visits(browser: Any) -> list[Any]:
+    """Browser sessions that one test after the other uses. Each is emptied for the next, of all but the page's own program
+    in the browser's cache, which would take longer to fetch and compile than most tests take."""
+    return []
 
-    def open_one(url: str, *, beside: Any = None, **options: Any) -> Any:
+
+@pytest.fixture
+def open_page(browser: Any, visits: list[Any]) -> Iterator[Callable[..., Any]]:
+    """Opens the studio as a visitor of its own, or as another tab ``beside`` a page; fails the test if the page logs a
+    script error.
+    """
+    contexts, pages, errors = [], [], []
+
+    def open_one(url: str, *, beside: Any = None) -> Any:
         if beside is None:
-            size = {"width": 1280, "height": 900}
-            options = {"permissions": ["microphone"], "viewport": size, "accept_downloads": True, **options}
-            contexts.append(browser.new_context(**options))
-        page = (beside.context if beside else contexts[-1]).new_page()
+            if len(contexts) == len(visits):
+                size = {"width": 1280, "height": 900}
+                visits.append(browser.new_context(permissions=["microphone"], viewport=size, accept_downloads=True))
+            contexts.append(visits[len(contexts)])
+        context = beside.context if beside else contexts[-1]
+        page = context.new_page()
+        pages.append(page)
+        if beside is None:
+            context.clear_cookies()
+            everything = {"origin": url.rstrip("/"), "storageTypes": "all"}
+            context.new_cdp_session(page).send("Storage.clearDataForOrigin", everything)
         page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(url)
@@ -181,6 +195,6 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
         return page
 
     yield open_one
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
     assert errors == []

@@ -104,7 +104,10 @@ def fact(status: str, name: str) -> str:
 
 @pytest.fixture
 def page(strangers: Any, open_page: Any) -> Any:
-    return open_page(strangers.url)
+    """A first visitor, once the page has filled its form in: that answer would take back what is chosen before it comes."""
+    page = open_page(strangers.url)
+    page.wait_for_function("document.querySelector('#text textarea')?.value.length > 10")
+    return page
 
 
 # Speaking
@@ -358,7 +361,7 @@ def test_what_is_typed_and_kept_survives_a_reload(page: Any) -> None:
 
 def test_a_reload_in_the_middle_is_followed_to_the_end_and_the_take_is_there(page: Any) -> None:
     choose_voice(page, "Let the model")
-    speak(page, " ".join([SENTENCE] * 60))
+    speak(page, " ".join([SENTENCE] * 120))  # longer than a reload takes on a busy machine
     wait_for_status(page, "Speaking")
     page.reload()
     wait_for_status(page, "Preparing|Speaking")
