@@ -27,6 +27,7 @@ ELSEWHERE = {
     "cuda-pathfinder": "Apache-2.0",
     "cuda-toolkit": "NVIDIA Proprietary Software",
     "nvidia-nvtx": "Apache-2.0",
+    "pywin32": "PSF-2.0",
     "triton": "MIT",
 }
 # Where the metadata names a file or says nothing: read in the package.
