@@ -180,6 +180,8 @@ def open_page(browser: Any, visits: list[Any]) -> Iterator[Callable[..., Any]]:
             if len(contexts) == len(visits):
                 size = {"width": 1280, "height": 900}
                 visits.append(browser.new_context(permissions=["microphone"], viewport=size, accept_downloads=True))
+                # A tab that stays keeps the browser's window open: a new window costs as much as the studio's page.
+                visits[-1].new_page()
             contexts.append(visits[len(contexts)])
         context = beside.context if beside else contexts[-1]
         page = context.new_page()

@@ -143,7 +143,7 @@ def test_a_transcript_is_written_and_is_cut_with_the_clip(page: Any, clip: tuple
 def test_a_typed_transcript_is_marked_when_the_clip_is_cut(page: Any, clip: tuple[Path, str]) -> None:
     clip_with_transcript(page, *clip)
     page.locator("#cut").get_by_text("Cut by seconds").click()
-    field(page, "cut-end").fill("3.4")
+    until(lambda: typed(page, "cut-end", "3.4"))
     page.locator("#cut-now").click()
     says(page, "heard", "check it word for word")
 
