@@ -189,7 +189,7 @@ def install(requirements: Path, *, required: bool = True, patient: bool = True) 
     options = ["--require-hashes", "--no-deps", "-r", str(requirements)]
     environment = dict(os.environ)
     if uv := shutil.which("uv"):
-        command = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(PYTHON), *options]
+        command = [uv, "pip", "install", "--quiet", "--python", str(PYTHON), *options]
         # uv does not read pip's settings: a mirror or a folder of wheels must count for both.
         for ours, pips in (("UV_DEFAULT_INDEX", "PIP_INDEX_URL"), ("UV_INDEX", "PIP_EXTRA_INDEX_URL"),
                            ("UV_FIND_LINKS", "PIP_FIND_LINKS"), ("SSL_CERT_FILE", "PIP_CERT")):  # fmt: skip
@@ -198,7 +198,9 @@ def install(requirements: Path, *, required: bool = True, patient: bool = True) 
         environment.setdefault("UV_HTTP_RETRIES", "5" if patient else "0")
     else:
         retries = ["--retries", "5" if patient else "0", "--timeout", "60" if patient else "10"]
-        command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *retries, *options]
+        # Not compiled, as by uv: of all modules a twentieth is ever imported, and is compiled then.
+        quick = ["--quiet", "--disable-pip-version-check", "--no-compile"]
+        command = [str(PYTHON), "-m", "pip", "install", *quick, *retries, *options]
     # Four packages exist as source alone; what builds them is held to the lock's version too.
     with tempfile.TemporaryDirectory() as folder:
         constraints = Path(folder) / "build.txt"

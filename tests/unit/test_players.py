@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -97,5 +95,4 @@ def test_no_file_appears_beside_the_source() -> None:
     """Gradio writes a stub beside the source of every component class that it meets."""
     import studio.ui.players as module
 
-    subprocess.run([sys.executable, "-c", "import studio.ui.players"], check=True)
     assert not Path(module.__file__).with_suffix(".pyi").exists()
