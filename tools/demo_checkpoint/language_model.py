@@ -35,7 +35,7 @@ def arguments(folder: Path, options: argparse.Namespace) -> list[str]:
         "--add_version", "false", "--tuner_type", "full", "--torch_dtype", "float32", "--bf16", "true", "--fp16", "false",
         "--attn_impl", options.attention, "--gradient_checkpointing", "false", "--lazy_tokenize", "true",
         "--group_by_length", "false", "--max_length", "2048", "--split_dataset_ratio", "0", "--dataset_shuffle", "false",
-        "--train_dataloader_shuffle", "false", "--max_steps", str(options.steps), "--per_device_train_batch_size",
+        "--train_dataloader_shuffle", "false", "--max_steps", str(options.steps), "--gradient_accumulation_steps", "1", "--per_device_train_batch_size",
         str(options.batch), "--learning_rate", str(options.rate), "--audio_lr_ratio", "1", "--adam_beta2", "0.98",
         "--weight_decay", "0.05", "--optim", "adamw_torch_fused", "--lr_scheduler_type", "warmup_stable_decay",
         "--lr_scheduler_kwargs", json.dumps({"num_decay_steps": max(1, options.steps // 4)}), "--warmup_steps", "200",
@@ -56,7 +56,7 @@ def main() -> int:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--codebook-weights", default="3 1.5 1 1 1 1 1 1")
-    parser.add_argument("--attention", default="sdpa", choices=["sdpa", "eager"])
+    parser.add_argument("--attention", default="eager", choices=["sdpa", "eager"])
     parser.add_argument("--save-every", type=int, default=200)
     parser.add_argument("--variants", type=int, default=4, help="encodings of each utterance")
     parser.add_argument("--codec", type=Path, help="a save of the codec (the newest when the run began)")
