@@ -75,7 +75,9 @@ def released_weights(folder: Path) -> dict[str, torch.Tensor]:
     try:
         weights = load_file(folder / "model.safetensors")
     except (OSError, SafetensorError) as error:
-        raise ValueError(f"{folder.name} holds no whole model.safetensors ({error}): train again from its last save") from None
+        raise ValueError(
+            f"{folder.name} holds no whole model.safetensors ({error}): train again from its last save"
+        ) from None
     return {name: tensor for name, tensor in weights.items() if not name.startswith(TEACHING_PREFIX)}
 
 
@@ -112,7 +114,12 @@ def assemble(
         FileExistsError: the folder exists.
         ValueError: weights are lacking, too many, of another shape, or not finite.
     """
-    from transformers import DacFeatureExtractor, GenerationConfig, HiggsAudioV2ForConditionalGeneration, HiggsAudioV2Processor
+    from transformers import (
+        DacFeatureExtractor,
+        GenerationConfig,
+        HiggsAudioV2ForConditionalGeneration,
+        HiggsAudioV2Processor,
+    )
 
     if folder.exists():
         raise FileExistsError(f"{folder} exists: choose a new folder")
@@ -141,7 +148,9 @@ def assemble(
             audio_stream_bos_id=CODES, audio_stream_eos_id=CODES + 1,
         ).save_pretrained(building)  # fmt: skip
         (model.to(torch.bfloat16) if half else model).save_pretrained(building)
-        (building / MARKER_FILE).write_text(json.dumps({"kind": "demo", "speaks": weights is not None}, indent=2) + "\n")
+        (building / MARKER_FILE).write_text(
+            json.dumps({"kind": "demo", "speaks": weights is not None}, indent=2) + "\n"
+        )
         (building / "scope.json").write_text(json.dumps(description(figures or {}), indent=2) + "\n")
         (building / "LICENSE").write_text(LICENCE)
         building.chmod(0o755)
@@ -167,7 +176,9 @@ def main() -> int:
     """Exit code: 0 written, 1 an input is missing or damaged."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--model", type=Path, help="checkpoint of the training; without it: random weights to begin with")
+    parser.add_argument(
+        "--model", type=Path, help="checkpoint of the training; without it: random weights to begin with"
+    )
     parser.add_argument("--codec", type=Path, help="save of the codec (the newest)")
     parser.add_argument("--figures", type=Path, help="figures.json of evaluate.py")
     parser.add_argument("--half", action="store_true", help="store bfloat16 and float16")

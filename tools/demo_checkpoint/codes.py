@@ -41,7 +41,7 @@ class Clip:
     sounds: np.ndarray
 
 
-SOUNDS = " !,.?;:—“”\"()AIOQSTWYabcdefhijklmnopqstuvwxyzæçðøŋœɐɑɒɔɕɖəɚɛɜɟɡɣɤɥɨɪɯɰɲɳɴɸɹɻɽɾʁʂʃʈʊʋʌʎʒʔʝʣʤʥʦʧʨʰʲˈˌː̃βθχᵊᵝᵻ"
+SOUNDS = ' !,.?;:—“”"()AIOQSTWYabcdefhijklmnopqstuvwxyzæçðøŋœɐɑɒɔɕɖəɚɛɜɟɡɣɤɥɨɪɯɰɲɳɴɸɹɻɽɾʁʂʃʈʊʋʌʎʒʔʝʣʤʥʦʧʨʰʲˈˌː̃βθχᵊᵝᵻ'
 """Kokoro's signs; a sound's number is its place plus one."""
 NUM_SOUNDS = len(SOUNDS) + 1
 
@@ -138,7 +138,9 @@ def encode_all(codec: Codec, folder: Path, count: int) -> None:
     progress: Any = state.Progress("codes, shards", len(todo))
     for number, path in enumerate(todo, start=1):
         rng = np.random.default_rng(int(path.stem[1:]))
-        kept = [u for u in corpus.read_shard(path) if u.kind == "open" or set(scope.words_of(u.text)) <= set(scope.words())]
+        kept = [
+            u for u in corpus.read_shard(path) if u.kind == "open" or set(scope.words_of(u.text)) <= set(scope.words())
+        ]
         few = 1 if corpus.is_held_out(path) else count
         write_clips(folder / path.name, [clip for u in kept for clip in encode_utterance(codec, u, few, rng)])
         progress(number, path.name)

@@ -102,7 +102,13 @@ def make_utterance(voice: str, text: str, kind: str, speed: float, archive: Path
 def write_shard(path: Path, utterances: list[Utterance]) -> None:
     """Keep a shard, whole or not at all."""
     meta = [
-        {"voice": u.voice, "text": u.text, "kind": u.kind, "phonemes": u.phonemes, "lengths": [len(u.samples), len(u.words)]}
+        {
+            "voice": u.voice,
+            "text": u.text,
+            "kind": u.kind,
+            "phonemes": u.phonemes,
+            "lengths": [len(u.samples), len(u.words)],
+        }
         for u in utterances
     ]
     state.write_arrays(
@@ -120,7 +126,9 @@ def read_shard(path: Path) -> list[Utterance]:
     found, at = [], np.zeros(3, dtype=np.int64)
     for entry in meta:
         lengths = np.array([*entry["lengths"], len(entry["phonemes"])])
-        parts = [arrays[n][a : a + k] for n, a, k in zip(("samples", "words", "phoneme_times"), at, lengths, strict=True)]
+        parts = [
+            arrays[n][a : a + k] for n, a, k in zip(("samples", "words", "phoneme_times"), at, lengths, strict=True)
+        ]
         found.append(
             Utterance(entry["voice"], entry["text"], entry["kind"], parts[0], parts[1], entry["phonemes"], parts[2])
         )

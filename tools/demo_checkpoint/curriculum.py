@@ -104,7 +104,11 @@ class Curriculum:
             texts = [lines[(n + 1) % len(lines)] for n in range(len(lines))]
             wrong, _ = self._loss(model, lines, alphabet, texts)
             frames = float(np.mean([line.num_frames for line in lines]))
-            figures |= {f"gain_{low}-{high}": (wrong - right) * frames, f"loss_{low}-{high}": right, f"found_{low}-{high}": found}
+            figures |= {
+                f"gain_{low}-{high}": (wrong - right) * frames,
+                f"loss_{low}-{high}": right,
+                f"found_{low}-{high}": found,
+            }
         model.train(training)
         found = [value for name, value in figures.items() if name.startswith("found")]
         if self.stage < len(GATES) and np.mean(found) >= GATES[self.stage]:

@@ -1,4 +1,4 @@
-"""What takes are judged by: Whisper base for the words, Resemblyzer for the voice. Both are models of the tests' environment."""
+"""What takes are judged by: Whisper base for the words, Resemblyzer for the voice; both belong to the tests' environment."""
 
 from __future__ import annotations
 

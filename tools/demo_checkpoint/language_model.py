@@ -19,6 +19,23 @@ from pathlib import Path
 from studio.audio.files import atomic_write_bytes
 from tools.demo_checkpoint import state
 
+_FIXED = {
+    "add_version": "false",
+    "gradient_accumulation_steps": 1,
+    "gradient_checkpointing": "false",
+    "lazy_tokenize": "true",  # a lesson is drawn when it is needed, at the stage of that moment…
+    "group_by_length": "false",
+    "dataset_shuffle": "false",
+    "train_dataloader_shuffle": "false",  # …and by its number, so that a resumed run draws the same ones
+    "split_dataset_ratio": 0,
+    "logging_steps": 20,
+    "save_total_limit": 2,
+    "eval_strategy": "no",
+    "report_to": "none",
+    "seed": 1,
+}
+"""Arguments of every run."""
+
 
 def last_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint that is whole: the trainer's state is what it writes last."""
@@ -29,20 +46,33 @@ def last_checkpoint(folder: Path) -> Path | None:
 def arguments(folder: Path, options: argparse.Namespace) -> list[str]:
     """The command line for ``swift_plugins.launch``."""
     plugin = Path(__file__).with_name("plugin.py")
-    argv = [
-        "sft", "--external_plugins", str(plugin), "--model", str(folder / "base"), "--model_type", "higgs-demo",
-        "--template", "higgs-demo", "--dataset", "higgs-demo", "--callbacks", "higgs-demo", "--output_dir", str(folder / "out"),
-        "--add_version", "false", "--tuner_type", "full", "--torch_dtype", "float32", "--bf16", "true", "--fp16", "false",
-        "--attn_impl", options.attention, "--gradient_checkpointing", "false", "--lazy_tokenize", "true",
-        "--group_by_length", "false", "--max_length", "2048", "--split_dataset_ratio", "0", "--dataset_shuffle", "false",
-        "--train_dataloader_shuffle", "false", "--max_steps", str(options.steps), "--gradient_accumulation_steps", "1", "--per_device_train_batch_size",
-        str(options.batch), "--learning_rate", str(options.rate), "--audio_lr_ratio", "1", "--adam_beta2", "0.98",
-        "--weight_decay", "0.05", "--optim", "adamw_torch_fused", "--lr_scheduler_type", "warmup_stable_decay",
-        "--lr_scheduler_kwargs", json.dumps({"num_decay_steps": max(1, options.steps // 4)}), "--warmup_steps", "200",
-        "--text_loss_weight", "0.1", "--codebook_loss_weights", *options.codebook_weights.split(),
-        "--logging_steps", "20", "--save_steps", str(options.save_every), "--save_total_limit", "2",
-        "--eval_strategy", "no", "--report_to", "none", "--seed", "1",
-    ]  # fmt: skip
+    given = {
+        "external_plugins": plugin,
+        "model": folder / "base",
+        "output_dir": folder / "out",
+        **dict.fromkeys(("model_type", "template", "dataset", "callbacks"), "higgs-demo"),
+        "tuner_type": "full",
+        "torch_dtype": "float32",  # the weights; the arithmetic is bfloat16
+        "bf16": "true",
+        "fp16": "false",
+        "attn_impl": options.attention,
+        "max_length": 2048,
+        "max_steps": options.steps,
+        "per_device_train_batch_size": options.batch,
+        "learning_rate": options.rate,
+        "lr_scheduler_type": "warmup_stable_decay",
+        "lr_scheduler_kwargs": json.dumps({"num_decay_steps": max(1, options.steps // 4)}),
+        "warmup_steps": 200,
+        "optim": "adamw_torch_fused",
+        "adam_beta2": 0.98,
+        "weight_decay": 0.05,
+        "audio_lr_ratio": 1,
+        "text_loss_weight": 0.1,
+        "save_steps": options.save_every,
+        **_FIXED,
+    }
+    argv = ["sft", *(part for name, value in given.items() for part in (f"--{name}", str(value)))]
+    argv += ["--codebook_loss_weights", *options.codebook_weights.split()]
     if checkpoint := last_checkpoint(folder / "out"):
         argv += ["--resume_from_checkpoint", str(checkpoint)]
     return argv

@@ -123,7 +123,9 @@ class LessonCallback(TrainerCallback):
 def register() -> None:
     """Make all of it known to ms-swift. Idempotent."""
     register_model(
-        ModelMeta(NAME, [], LessonLoader, template=NAME, model_arch="higgs_audio_v2", architectures=[], is_multimodal=True),
+        ModelMeta(
+            NAME, [], LessonLoader, template=NAME, model_arch="higgs_audio_v2", architectures=[], is_multimodal=True
+        ),
         exist_ok=True,
     )
     register_template(

@@ -61,7 +61,8 @@ _TEMPLATES = (
     "My {thing} is {quality}, but your {thing2} is {quality2}.", "You can {verb} it {place}.",
     "She gave me {number} {things} and a {colour} {thing}.", "He lives {place} with his {person}.", "Call me at {digits}.",
     "I like your {colour} {thing}, {name}.", "No, I do not have a {thing}.", "Yes, the {thing} is {place}.",
-    "How are you {time}, {name}?", "I am fine, thank you.", "What time is it? It is {clock}.", "I would like a {drink}, please.",
+    "How are you {time}, {name}?", "I am fine, thank you.", "What time is it? It is {clock}.",
+    "I would like a {drink}, please.",
     "The {drink} is {weather2}.", "Her {person} was born in {month}.", "Your room number is {number}.",
     "That is {number} {money}, please.", "See you {time}, {name}!", "The {ordinal} {thing} is {colour}.",
     "My {person} and I {go} {to} every {day}.", "Is this your {thing}, {name}?", "They were {place} on {day}.",
@@ -152,11 +153,15 @@ def salad(rng: random.Random, num_words: int) -> str:
     return text[0].upper() + text[1:]
 
 
-_ONSETS = (
-    "b bl br c ch cl cr d dr f fl fr g gl gr h j k l m n p pl pr qu r s sc sh sk sl sm sn sp st str sw t th tr tw v w wh y z"
-).split()
-_NUCLEI = "a a e e i o u ai ay ea ee ie oa oo ou ow oi au ar er or ir a i".split()
-_CODAS = "b ck d f g l ll m n nd ng nk nt p r rd rk rn s sh sk ss st t th v x ft lt mp pt ch dge ve".split()
+_ONSETS, _NUCLEI, _CODAS = (
+    line.split()
+    for line in (
+        "b bl br c ch cl cr d dr f fl fr g gl gr h j k l m n p pl pr qu r s sc sh sk sl sm sn sp st str sw t th tr tw v w wh "
+        "y z",
+        "a a e e i o u ai ay ea ee ie oa oo ou ow oi au ar er or ir a i",
+        "b ck d f g l ll m n nd ng nk nt p r rd rk rn s sh sk ss st t th v x ft lt mp pt ch dge ve",
+    )
+)
 
 
 def invented_word(rng: random.Random) -> str:

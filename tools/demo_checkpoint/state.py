@@ -41,7 +41,7 @@ def read_arrays(path: Path) -> tuple[Any, dict[str, np.ndarray]]:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         return json.loads(arrays.pop("meta").tobytes()), arrays
-    except Exception as error:  # noqa: BLE001  zipfile, numpy and json each have their own
+    except Exception as error:  # zipfile, numpy and json each have their own
         raise ValueError(f"{path.name} is damaged ({error}): delete it and run its stage again") from error
 
 

@@ -80,7 +80,9 @@ class TeachingModel(HiggsAudioV2Training):
             self.model.layers[layer].self_attn.register_forward_pre_hook(_catcher(caught, layer), with_kwargs=True)
             for layer in {layer for layer, _ in self.plan.heads}
         ]
-        hooks.append(self.model.layers[self.plan.ear].register_forward_hook(lambda _m, _i, out: ear.append(out.clone())))
+        hooks.append(
+            self.model.layers[self.plan.ear].register_forward_hook(lambda _m, _i, out: ear.append(out.clone()))
+        )
         try:
             output = super().forward(*args, **inputs)
         finally:

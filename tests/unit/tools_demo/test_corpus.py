@@ -34,7 +34,7 @@ def test_a_shard_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch) ->
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(Exception, match="."):
+    with pytest.raises(Exception, match=r"."):
         corpus.write_shard(tmp_path / "s00002.npz", [utterance("One.")])
     assert list(tmp_path.iterdir()) == []
 
