@@ -47,7 +47,7 @@ NUM_SOUNDS = len(SOUNDS) + 1
 
 
 def sounds_of(phonemes: str, times: np.ndarray, num_frames: int) -> np.ndarray:
-    """The phoneme in the middle of each frame, by its number; stress and length marks count as the sound beside them.
+    """The phoneme in the middle of each frame, by its number; a stress mark counts as what follows, a length mark as before.
 
     Args:
         times: seconds, shape (len(phonemes), 2).
@@ -55,11 +55,11 @@ def sounds_of(phonemes: str, times: np.ndarray, num_frames: int) -> np.ndarray:
     found = np.zeros(num_frames, np.int16)
     middle = (np.arange(num_frames) + 0.5) * FRAME_SECONDS
     last = 0
-    for sign, (start, end) in zip(phonemes, times, strict=True):
-        number = last if sign == "ː" else 0 if sign in " .,?!" else SOUNDS.find(sign) + 1
-        if sign not in "ˈˌ":
-            last = number
-        found[(middle >= start) & (middle < end)] = number
+    for place, (sign, (start, end)) in enumerate(zip(phonemes, times, strict=True)):
+        if sign in "ˈˌ":
+            sign = phonemes[place + 1 : place + 2] or " "
+        last = last if sign == "ː" else 0 if sign in " .,?!" else SOUNDS.find(sign) + 1
+        found[(middle >= start) & (middle < end)] = last
     return found
 
 

@@ -21,14 +21,33 @@ from tools.demo_checkpoint.codes import read_clips
 from tools.demo_checkpoint.lessons import Alphabet, Spoken, lesson
 from tools.demo_checkpoint.sequences import Line, Store, natural
 
+
+@dataclass(frozen=True)
+class Stage:
+    """How hard the lessons are.
+
+    Attributes:
+        words: of a line, from and to.
+        joined: share of lines that are joined from words.
+        corruption: largest share of the history that is replaced.
+        reference: share of lessons that open with a clip that is heard and not learnt, often of words outside the scope.
+    """
+
+    words: tuple[int, int]
+    joined: float
+    corruption: float
+    reference: float
+
+
 STAGES = (
-    {"words": (1, 3), "joined": 0.4, "corruption": 0.3},
-    {"words": (1, 6), "joined": 0.4, "corruption": 0.4},
-    {"words": (2, 9), "joined": 0.3, "corruption": 0.3},
+    Stage((1, 4), joined=0.4, corruption=0.3, reference=0.0),
+    Stage((1, 8), joined=0.4, corruption=0.4, reference=0.1),
+    Stage((2, 10), joined=0.3, corruption=0.3, reference=0.4),
 )
-"""Words of a line, from and to; share of joined lines; largest share of the history that is replaced."""
-GATES = (0.60, 0.80)
+GATES = (0.6, 0.8)
 """Share of rows whose word the guided heads find, on held-out lines, that opens the next stage."""
+FRAMES = 130
+"""Of a lesson: lines are added until it has about as many, so that a batch needs little padding."""
 
 
 @dataclass(frozen=True)
@@ -78,14 +97,18 @@ class Curriculum:
         self._store = Store(self._clips)
 
     def lesson(self, number: int, alphabet: Alphabet) -> dict[str, Any]:
-        """Lesson ``number`` at the present stage: two lines of one voice, the first also serving as a reference."""
+        """Lesson ``number`` at the present stage: lines of one voice, each a reference for those after it."""
         rng = np.random.default_rng((self.run.seed, number))
         stage = STAGES[self.stage]
         voice = self._store.voices[rng.integers(len(self._store.voices))]
-        low, high = stage["words"]
-        lines = [self._store.line(rng, voice, int(rng.integers(low, high + 1)), stage["joined"]) for _ in range(2)]
-        share = rng.uniform(0, stage["corruption"]) if rng.random() < 0.8 else 0.0
-        return lesson([Spoken(line) for line in lines], alphabet, rng=rng, corruption=share)
+        turns: list[Spoken] = []
+        if rng.random() < stage.reference:
+            turns.append(Spoken(self._store.reference(rng, voice), trained=False))
+        while not turns or not turns[-1].trained or sum(turn.line.num_frames for turn in turns) < FRAMES:
+            count = int(rng.integers(stage.words[0], stage.words[1] + 1))
+            turns.append(Spoken(self._store.line(rng, voice, count, stage.joined)))
+        share = rng.uniform(0, stage.corruption) if rng.random() < 0.8 else 0.0
+        return lesson(turns, alphabet, rng=rng, corruption=share)
 
     @torch.no_grad()
     def measure(self, trainer: Any, step: int) -> dict[str, float]:

@@ -88,8 +88,10 @@ class Store:
 
     def __init__(self, clips: Iterable[Clip]) -> None:
         self._spoken: dict[str, list[Clip]] = defaultdict(list)
+        self._all: dict[str, list[Clip]] = defaultdict(list)
         self._words: dict[str, dict[str, list[tuple[Clip, int]]]] = defaultdict(lambda: defaultdict(list))
         for clip in clips:
+            self._all[clip.voice].append(clip)
             if clip.kind == "open":
                 continue
             self._spoken[clip.voice].append(clip)
@@ -105,6 +107,10 @@ class Store:
         spoken = self._spoken[voice]
         drawn = [spoken[rng.integers(len(spoken))] for _ in range(6)]
         return natural(min(drawn, key=lambda clip: abs(len(clip.words) - num_words)))
+
+    def reference(self, rng: np.random.Generator, voice: str) -> Line:
+        """Whatever this voice said, words outside the scope included."""
+        return natural(self._all[voice][rng.integers(len(self._all[voice]))])
 
     def join(self, rng: np.random.Generator, voice: str, num_words: int) -> Line:
         """Words of this voice drawn with equal chances, each with up to two that were spoken around it."""

@@ -8,6 +8,7 @@ import torch
 
 from studio.engine.labels import IGNORED
 from tests.unit.tools_demo.parts import clip
+from tools.demo_checkpoint.codes import SOUNDS, sounds_of
 from tools.demo_checkpoint.lessons import Alphabet, Spoken, lesson
 from tools.demo_checkpoint.sequences import Store, corrupted, natural, owners, units_of
 from tools.demo_checkpoint.tokens import build_tokenizer
@@ -80,6 +81,13 @@ def test_corruption_replaces_about_the_share_asked_for() -> None:
     rows[1:-8] = 7
     hit = (corrupted(rows, np.random.default_rng(1), 0.4, num_codes=BOS) != rows).any(axis=1).mean()
     assert hit > 0.3
+
+
+def test_sounds_of_frames_know_stress_and_length() -> None:
+    times = np.array([[0.0, 0.04], [0.04, 0.12], [0.12, 0.2], [0.2, 0.24], [0.24, 0.3]])
+    found = sounds_of("ˈaːb.", times, 8)
+    a, b = SOUNDS.index("a") + 1, SOUNDS.index("b") + 1
+    assert found.tolist() == [a, a, a, a, a, b, 0, 0]
 
 
 def test_joined_lines_know_their_words() -> None:
