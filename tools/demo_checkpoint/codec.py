@@ -169,7 +169,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=8000)
     parser.add_argument("--start", type=Path, help="weights of an earlier codec (safetensors)")
-    parser.add_argument("--rate", type=float, default=5e-4)
+    parser.add_argument("--rate", type=float, default=1.5e-4)
     parser.add_argument("--batch", type=int, default=12)
     parser.add_argument("--kathleen", type=Path, help="folder of the Kathleen recordings (CC0): wavs/ID.flac")
     parser.add_argument("--threads", type=int, default=1)

@@ -39,17 +39,17 @@ class Pool:
 
     def pair(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """What the codec hears and what it has to give back: the same but for the noise."""
-        speech = self._other_speaker(rng) if rng.random() < 0.4 else self.piece(rng)
-        if rng.random() < 0.3:
+        speech = self._other_speaker(rng) if rng.random() < 0.3 else self.piece(rng)
+        if rng.random() < 0.2:
             speech = _tilted(speech, rng.uniform(-0.4, 0.4))
-        if rng.random() < 0.3:
+        if rng.random() < 0.2:
             speech = _in_a_room(speech, self._rate, rng)
         speech = speech * np.float32(10 ** (rng.uniform(-14, 3) / 20))
         peak = np.abs(speech).max()
         if peak > 0.98:
             speech = speech * np.float32(0.98 / peak)
         heard = speech
-        if rng.random() < 0.35:
+        if rng.random() < 0.2:
             heard = speech + _noise(len(speech), rng) * speech.std() * np.float32(10 ** (-rng.uniform(10, 38) / 20))
         return heard.astype(np.float32), speech.astype(np.float32)
 
