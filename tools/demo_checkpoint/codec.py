@@ -2,6 +2,7 @@
 
 The same command goes on from the last save. ``--start FILE`` begins with the weights of an earlier codec of this shape;
 without it the codec starts from nothing, and its codebooks once the encoder has settled.
+``--adversary-from STEP``: from there on discriminators join in, for the ear.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 
 from tools.demo_checkpoint import corpus, state
+from tools.demo_checkpoint.adversary import Adversary
 from tools.demo_checkpoint.codec_model import RATE, Codec, load_start
 from tools.demo_checkpoint.sound import Pool
 
@@ -60,6 +62,8 @@ class Trainer:
         self._parameters = self.codec.trained_parameters()
         self._optimizer = torch.optim.AdamW(self._parameters, lr=rate, betas=(0.8, 0.99), weight_decay=1e-3)
         self._quantise_from = 2500
+        self._adversary: Adversary | None = None
+        self._opponent: torch.optim.Optimizer | None = None
         self._loss = SpectralLoss()
         self._pool = Pool(RATE, PIECE_SECONDS)
         self._read: set[Path] = set()
@@ -90,6 +94,17 @@ class Trainer:
         self.average.load_state_dict(kept["average"])
         self._optimizer.load_state_dict(kept["optimizer"])
         self.step, self._quantise_from = kept["step"], kept["quantise_from"]
+        if "adversary" in kept:
+            self.begin_adversary()
+            assert self._adversary is not None and self._opponent is not None
+            self._adversary.load_state_dict(kept["adversary"])
+            self._opponent.load_state_dict(kept["opponent"])
+
+    def begin_adversary(self) -> None:
+        """Let discriminators join in, unless they have."""
+        if self._adversary is None:
+            self._adversary = Adversary()
+            self._opponent = torch.optim.AdamW(self._adversary.parameters(), lr=self._rate, betas=(0.8, 0.99))
 
     def save(self) -> None:
         """Keep everything; a run that is killed goes on from here."""
@@ -100,6 +115,8 @@ class Trainer:
             "step": self.step,
             "quantise_from": self._quantise_from,
         }
+        if self._adversary is not None and self._opponent is not None:
+            content |= {"adversary": self._adversary.state_dict(), "opponent": self._opponent.state_dict()}
         state.write_torch(self._save_file, content)
 
     def add_speech(self) -> None:
@@ -134,9 +151,18 @@ class Trainer:
         with torch.autocast("cpu", torch.bfloat16):
             given = self.codec.decode(frames)
         length = min(given.shape[-1], wanted.shape[-1])
-        loss = self._loss(wanted[:, 0, :length], given[:, 0, :length].float())
+        wanted, given = wanted[:, 0, :length], given[:, 0, :length].float()
+        loss = self._loss(wanted, given)
+        total = loss + 0.1 * commitment
+        if self._adversary is not None and self._opponent is not None:
+            own = self._adversary.own_loss(wanted, given)
+            self._opponent.zero_grad()
+            own.backward()
+            self._opponent.step()
+            fooled, alike = self._adversary.generator_loss(wanted, given)
+            total = total + 0.1 * fooled + 0.2 * alike
         self._optimizer.zero_grad()
-        (loss + 0.1 * commitment).backward()
+        total.backward()
         torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
         self._optimizer.step()
         self._average()
@@ -172,6 +198,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1.5e-4)
     parser.add_argument("--batch", type=int, default=12)
     parser.add_argument("--kathleen", type=Path, help="folder of the Kathleen recordings (CC0): wavs/ID.flac")
+    parser.add_argument("--adversary-from", type=int, help="step from which discriminators join in")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -182,6 +209,8 @@ def main() -> None:
     saved = time.monotonic()
     last: dict[str, Any] = {}
     while trainer.step < options.steps:
+        if options.adversary_from is not None and trainer.step >= options.adversary_from:
+            trainer.begin_adversary()
         last = trainer.train_step(options.batch)
         losses.append(last["loss"])
         if trainer.step % 50 == 0:

@@ -43,6 +43,27 @@ def test_quantising_moves_the_codebooks_only_when_told(codec: Codec) -> None:
     assert torch.equal(before, codec.native.quantizer.quantizers[0].codebook.embed)
 
 
+def test_training_goes_on_where_it_was_saved(tmp_path, monkeypatch) -> None:
+    from tests.unit.tools_demo.parts import utterance
+    from tools.demo_checkpoint import corpus
+    from tools.demo_checkpoint.codec import Trainer, load_codec
+
+    monkeypatch.setenv("HIGGS_DEMO_STATE", str(tmp_path))
+    spoken = [utterance("One two three four five six seven eight nine ten.")]
+    corpus.write_shard(tmp_path / "corpus" / f"s{corpus.HELD_OUT_SHARDS:05d}.npz", spoken)
+    settings = {"start": None, "steps": 100, "rate": 1e-4, "kathleen": None}
+    trainer = Trainer(tmp_path, **settings)
+    trainer.begin_adversary()
+    assert np.isfinite(list(trainer.train_step(2).values())).all()
+    trainer.save()
+    again = Trainer(tmp_path, **settings)
+    assert again.step == 1
+    for name, tensor in trainer.codec.state_dict().items():
+        assert torch.equal(tensor, again.codec.state_dict()[name]), name
+    again.train_step(2)
+    assert load_codec(tmp_path / "codec.pt").analysis.isfinite().all()
+
+
 def test_pieces_have_their_length_and_noise_is_only_heard() -> None:
     pool = Pool(16_000, 0.5)
     rng = np.random.default_rng(0)
