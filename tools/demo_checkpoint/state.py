@@ -56,20 +56,18 @@ def write_torch(path: Path, content: Any) -> None:
 
 
 class Progress:
-    """One line for each report: what, how far, how long still. Time while the process stood still is not counted.
+    """One line for each report: what, how far, how long still (by the clock: a pause makes the rest look longer).
 
     Args:
         total: units in all; done: of them, those of earlier runs.
     """
 
     def __init__(self, what: str, total: float, done: float = 0.0) -> None:
-        self._what, self._total, self._first, self._start = what, total, done, time.process_time()
-        self._wall = time.time()
+        self._what, self._total, self._first, self._start = what, total, done, time.monotonic()
 
     def __call__(self, done: float, note: str = "") -> None:
         """Report ``done`` units."""
-        wall = time.time() - self._wall
-        speed = (done - self._first) / max(wall, 1e-9)
+        speed = (done - self._first) / max(time.monotonic() - self._start, 1e-9)
         left = (self._total - done) / speed if speed > 0 else float("inf")
         clock = time.strftime("%H:%M:%S")
         print(f"{clock} {self._what} {done:g}/{self._total:g}, {left / 60:.1f} min left. {note}", flush=True)
