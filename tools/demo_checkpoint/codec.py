@@ -138,7 +138,7 @@ class Trainer:
         heard, wanted = (torch.from_numpy(np.stack(side))[:, None] for side in zip(*pairs, strict=True))
         if self.step == self._quantise_from and self.step:
             with torch.no_grad():
-                frames = self.codec.encode(torch.cat([heard] * 1))
+                frames = self.codec.encode(heard)
                 while frames.numel() < 144 * 9000:
                     more = np.stack([self._pool.pair(self._rng)[0] for _ in range(batch)])
                     frames = torch.cat([frames, self.codec.encode(torch.from_numpy(more)[:, None])])

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import sys
 from pathlib import Path
 
@@ -124,7 +123,6 @@ def main() -> int:
     from swift_plugins.launch import main as launch
 
     argv = arguments(folder, options)
-    print(" ".join(argv if not re.search(r"\s", "".join(argv)) else map(repr, argv)), flush=True)
     return launch(argv)
 
 

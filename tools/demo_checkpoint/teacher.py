@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tools.demo_checkpoint.scope import word_spans
-from tools.preset_voices import NPM_ARCHIVE, espeak_phonemes, model, phonemes, style_vectors, vocabulary
+from tools.preset_voices import NPM_ARCHIVE, model, phonemes, style_vectors, vocabulary
 
 RATE = 24_000
 FRAME = 600
@@ -77,12 +77,8 @@ def speak(text: str, voice: str, speed: float, archive: Path = NPM_ARCHIVE) -> S
         raise ValueError(f"{frames.sum()} frames do not make {len(samples)} samples")
     edges = np.cumsum(frames) * FRAME / RATE
     times = np.stack([edges[:-2], edges[1:-1]], axis=1)
-    word_times = np.array(
-        [
-            (times[owners == word, 0].min(), times[owners == word, 1].max())
-            for word in range(len(word_spans(text)))
-        ]
-    )  # fmt: skip
+    spans = [times[owners == word] for word in range(len(word_spans(text)))]
+    word_times = np.array([(span[:, 0].min(), span[:, 1].max()) for span in spans])
     return Spoken(samples, word_times, signs, times)
 
 
@@ -164,6 +160,3 @@ def distance(a: str, b: str) -> int:
         for j, y in enumerate(b, start=1):
             previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (x != y))
     return row[-1]
-
-
-__all__ = ["FRAME", "RATE", "Spoken", "distance", "espeak_phonemes", "phonemes_by_word", "speak"]

@@ -19,9 +19,6 @@ from swift_plugins.losses import IGNORED
 from swift_plugins.model import HiggsAudioV2Training, TrainingOutput
 from tools.demo_checkpoint.codes import NUM_SOUNDS
 
-HEARD = "teaching_heads"
-"""Name of the maps among the weights; nothing of this name is released."""
-
 
 @dataclass
 class TeachingOutput(TrainingOutput):
@@ -60,10 +57,8 @@ class TeachingModel(HiggsAudioV2Training):
     def add_teaching(self) -> None:
         """Give the model its maps; after its weights were loaded, since no checkpoint has them."""
         size = self.config.hidden_size
-        heads = nn.ModuleDict(
-            {"sound": nn.Linear(size, NUM_SOUNDS), "token": nn.Linear(size, self.config.vocab_size)}
-        )  # fmt: skip
-        setattr(self, HEARD, heads.to(self.dtype))
+        maps = {"sound": nn.Linear(size, NUM_SOUNDS), "token": nn.Linear(size, self.config.vocab_size)}
+        self.teaching_heads = nn.ModuleDict(maps).to(self.dtype)
 
     def forward(self, *args: Any, attend: Tensor | None = None, heard: Tensor | None = None, **inputs: Any) -> Any:  # type: ignore[override]
         """Also takes what the template adds to a batch.
@@ -76,51 +71,57 @@ class TeachingModel(HiggsAudioV2Training):
             return super().forward(*args, **inputs)
         caught: dict[int, tuple[Tensor, tuple[Tensor, Tensor]]] = {}
         ear: list[Tensor] = []
-        hooks = [
-            self.model.layers[layer].self_attn.register_forward_pre_hook(_catcher(caught, layer), with_kwargs=True)
-            for layer in {layer for layer, _ in self.plan.heads}
-        ]
-        hooks.append(
-            self.model.layers[self.plan.ear].register_forward_hook(lambda _m, _i, out: ear.append(out.clone()))
-        )
+        layers = self.model.layers
+        hooks = [layers[self.plan.ear].register_forward_hook(lambda _m, _i, out: ear.append(out.clone()))]
+        for layer in {layer for layer, _ in self.plan.heads}:
+            hook = _catcher(caught, layer)
+            hooks.append(layers[layer].self_attn.register_forward_pre_hook(hook, with_kwargs=True))
         try:
             output = super().forward(*args, **inputs)
         finally:
             for hook in hooks:
                 hook.remove()
-        mask, input_ids = inputs["audio_input_ids_mask"], inputs["input_ids"]
-        is_audio = self.model.get_placeholder_mask(input_ids, None, mask)
-        sample, position = is_audio.nonzero(as_tuple=True)
-        flat_attend, flat_heard = attend[mask], heard[mask]
-        taught = flat_attend != IGNORED
-        losses, found = [], []
-        for layer, head in self.plan.heads:
-            hidden, rotation = caught[layer]
-            scores = head_scores(
-                self.model.layers[layer].self_attn, head, hidden, rotation, sample[taught], position[taught] - 1
-            )  # fmt: skip
-            valid = inputs["attention_mask"].bool()[sample[taught]]
-            scores = scores.masked_fill(~valid, torch.finfo(scores.dtype).min)
-            target = flat_attend[taught]
-            losses.append(F.cross_entropy(scores, target))
-            words = scores.detach().masked_fill(is_audio[sample[taught]], torch.finfo(scores.dtype).min)
-            found.append((words.argmax(dim=1) == target).float().mean())
-        attention, hits = torch.stack(losses).mean(), torch.stack(found).mean()
-        known = flat_heard[:, 0] != IGNORED
-        state = ear[0][sample[known], position[known]]
-        maps = getattr(self, HEARD)
-        sound = F.cross_entropy(maps["sound"](state).float(), flat_heard[known, 0])
-        token = F.cross_entropy(maps["token"](state).float(), flat_heard[known, 1])
-        extra = self.plan.attention_weight * attention + self.plan.ear_weight * (sound + token)
+        mask = inputs["audio_input_ids_mask"]
+        is_audio = self.model.get_placeholder_mask(inputs["input_ids"], None, mask)
+        attention, found = self._attention(caught, is_audio, inputs["attention_mask"].bool(), attend[mask])
+        sound, token = self._hearing(ear[0], is_audio, heard[mask])
         fields = {name: value for name, value in output.items() if name != "loss"}
         return TeachingOutput(
-            loss=output.loss + extra,
+            loss=output.loss + self.plan.attention_weight * attention + self.plan.ear_weight * (sound + token),
             **fields,
             attention=attention.detach(),
-            found=hits,
+            found=found,
             sound=sound.detach(),
             token=token.detach(),
         )
+
+    def _attention(self, caught: Any, is_audio: Tensor, is_token: Tensor, attend: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss of the guided heads, and the share of rows whose token they find.
+
+        Args:
+            caught: by layer, what went into its attention.
+            is_audio, is_token: shape (batch, num_tokens): rows of codes; no padding.
+            attend: shape (num_rows,), all rows of the batch in reading order.
+        """
+        taught = attend != IGNORED
+        sample, position = (index[taught] for index in is_audio.nonzero(as_tuple=True))
+        target, nothing = attend[taught], torch.finfo(torch.float32).min
+        losses, found = [], []
+        for layer, head in self.plan.heads:
+            # A row is predicted by the position before it.
+            scores = head_scores(self.model.layers[layer].self_attn, head, *caught[layer], sample, position - 1)
+            scores = scores.masked_fill(~is_token[sample], nothing)
+            losses.append(F.cross_entropy(scores, target))
+            words = scores.detach().masked_fill(is_audio[sample], nothing)
+            found.append((words.argmax(dim=1) == target).float().mean())
+        return torch.stack(losses).mean(), torch.stack(found).mean()
+
+    def _hearing(self, states: Tensor, is_audio: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
+        """Losses of telling sound and token of the last row heard; ``heard`` has shape (num_rows, 2)."""
+        known = heard[:, 0] != IGNORED
+        state = states[is_audio][known]
+        sound, token = (self.teaching_heads[name](state).float() for name in ("sound", "token"))
+        return F.cross_entropy(sound, heard[known, 0]), F.cross_entropy(token, heard[known, 1])
 
 
 # As in the plugin: the name is saved as the architecture.

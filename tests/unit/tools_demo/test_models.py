@@ -149,3 +149,33 @@ def test_a_guided_head_is_scored_as_the_model_computes_it() -> None:
         sample, position = torch.tensor([0, 0, 1]), torch.tensor([3, 11, 7])
         scores = head_scores(layer, 0, caught.hidden, caught.turn, sample, position)
     torch.testing.assert_close(scores.softmax(dim=1), caught.weights[sample, 0, position], atol=1e-5, rtol=1e-4)
+
+
+def test_teaching_adds_to_the_plugins_loss_and_heads_learn_where_to_look() -> None:
+    pytest.importorskip("swift")
+    from tests.unit.tools_demo.parts import clip
+    from tools.demo_checkpoint.curriculum import collate
+    from tools.demo_checkpoint.lessons import Alphabet, Spoken, lesson
+    from tools.demo_checkpoint.sequences import natural
+    from tools.demo_checkpoint.teaching import Plan, TeachingModel
+
+    config = assemble.model_config(build_tokenizer(), **_sizes())
+    model = TeachingModel(config, use_text_head=True)
+    model.plan = Plan(heads=((1, 0),), ear=0)
+    model.add_teaching()
+    alphabet = Alphabet(build_tokenizer(), 512, 513)
+    lines = [natural(clip("Red green blue.")), natural(clip("One two.", seed=1)), natural(clip("Anna.", seed=2))]
+    batch = collate([lesson([Spoken(line)], alphabet) for line in lines], config)
+    output = model(**batch)
+    plain = model(**{name: value for name, value in batch.items() if name not in ("attend", "heard")})
+    extra = output.attention + 0.3 * (output.sound + output.token)
+    torch.testing.assert_close(output.loss, plain.loss + extra, atol=1e-4, rtol=1e-4)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    for _ in range(60):
+        output = model(**batch)
+        optimizer.zero_grad()
+        output.loss.backward()
+        optimizer.step()
+    assert output.found > 0.8
+    weights = {name for name in model.state_dict() if not name.startswith(assemble.TEACHING_PREFIX)}
+    assert weights == set(_weights())
