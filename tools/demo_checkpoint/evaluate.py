@@ -90,7 +90,9 @@ def speech_figures(folder: Path, count: int, *, seen: bool, out: Path | None = N
     from studio.engine.reference import Consent, Reference
     from studio.engine.voice_engine import VoiceEngine
 
-    engine = VoiceEngine(load_checkpoint(find_checkpoint(str(folder)), device="cpu"))
+    checkpoint = load_checkpoint(find_checkpoint(str(folder)), device="cpu", precision="float32")
+    checkpoint.codec_model.float()  # however it is stored: a CPU is slow in half precision
+    engine = VoiceEngine(checkpoint)
     everything = list(corpus.utterances(held_out=True))
     voices = _mean_voices(everything)
     consent = Consent("licence", "Synthetic voice of Kokoro-82M")
