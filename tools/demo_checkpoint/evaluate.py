@@ -117,7 +117,7 @@ def speech_figures(folder: Path, count: int, *, seen: bool, out: Path | None = N
         takes.append(take)
         if out is not None and len(samples):
             out.mkdir(parents=True, exist_ok=True)
-            write_audio(out / f"{number:02d}.wav", speech.waveform)
+            write_audio(speech.waveform, out / f"{number:02d}.wav")
         print(json.dumps(take), flush=True)
     judged = [take for take in takes if "nearest" in take]
     return {
