@@ -1,0 +1,80 @@
+"""The curriculum draws the same lesson for the same number, keeps its stage, and refuses what is not whole."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from studio.engine.labels import IGNORED
+from tests.unit.tools_demo.parts import clip
+from tools.demo_checkpoint import codes, corpus
+from tools.demo_checkpoint.curriculum import STAGES, Curriculum, Run
+from tools.demo_checkpoint.lessons import Alphabet
+from tools.demo_checkpoint.tokens import build_tokenizer
+
+TEXTS = ("Red green blue.", "One two three four.", "Anna was late today.", "Welcome, Ben.", "The house is small.")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = [clip(text, seed=n) for n, text in enumerate(TEXTS)]
+    strange = replace(clip("Glarp nosted wem.", seed=9), kind="open")
+    codes.write_clips(tmp_path / "s00000.npz", made)
+    codes.write_clips(tmp_path / f"s{corpus.HELD_OUT_SHARDS:05d}.npz", [*made, strange])
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def alphabet() -> Alphabet:
+    return Alphabet(build_tokenizer(), 512, 513)
+
+
+def test_a_number_is_a_lesson(folder, alphabet: Alphabet) -> None:
+    run = Run(codes=str(folder), num_samples=10)
+    one, other = Curriculum(run), Curriculum(run)
+    for number in range(6):
+        assert one.lesson(number, alphabet)["input_ids"] == other.lesson(number, alphabet)["input_ids"]
+    assert one.lesson(0, alphabet)["input_ids"] != one.lesson(1, alphabet)["input_ids"]
+
+
+def test_references_are_heard_and_not_learnt(folder, alphabet: Alphabet) -> None:
+    curriculum = Curriculum(Run(codes=str(folder), num_samples=10))
+    curriculum.stage = len(STAGES) - 1
+    opened = 0
+    for number in range(30):
+        sample = curriculum.lesson(number, alphabet)
+        learnt = (sample["audio_labels"] != IGNORED).any(dim=1)
+        opened += not learnt[:12].any()
+        assert learnt.any()
+    assert 5 < opened < 25
+
+
+def test_a_resumed_run_goes_on_at_its_stage(folder) -> None:
+    curriculum = Curriculum(Run(codes=str(folder), num_samples=10))
+    curriculum.stage = 2
+    checkpoint = folder / "checkpoint-100"
+    checkpoint.mkdir()
+    curriculum.save(checkpoint, 100)
+    again = Curriculum(Run(codes=str(folder), num_samples=10, resumed=str(checkpoint)))
+    again.resume(100)
+    assert again.stage == 2
+    assert json.loads((checkpoint / "curriculum.json").read_text())["step"] == 100
+
+
+def test_no_codes_and_damaged_codes_are_refused(folder, tmp_path) -> None:
+    with pytest.raises(ValueError, match="no codes"):
+        Curriculum(Run(codes=str(tmp_path / "none"), num_samples=1))
+    file = folder / f"s{corpus.HELD_OUT_SHARDS:05d}.npz"
+    file.write_bytes(file.read_bytes()[:-40])
+    with pytest.raises(ValueError, match="damaged"):
+        Curriculum(Run(codes=str(folder), num_samples=1))
+
+
+def test_codes_come_back_as_they_were_written(folder) -> None:
+    for text, found in zip(TEXTS, codes.read_clips(folder / "s00000.npz"), strict=True):
+        wanted = clip(text, seed=TEXTS.index(text))
+        assert found.text == text
+        assert (found.codes == wanted.codes).all() and (found.words == wanted.words).all()
+        assert (found.sounds == wanted.sounds).all()
