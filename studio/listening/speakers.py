@@ -88,9 +88,14 @@ def voice_likeness(
     Returns:
         None where one of them has under 1.6 s of speech.
     """
-    found = [_embedded_windows(one, speech_of_one), _embedded_windows(other, speech_of_other)]
-    means = [embeddings.mean(axis=0) for _, embeddings in found if len(embeddings)]
-    return _cosine(means[0], means[1]) if len(means) == 2 else None
+    first, second = voice_vector(one, speech_of_one), voice_vector(other, speech_of_other)
+    return None if first is None or second is None else _cosine(first, second)
+
+
+def voice_vector(waveform: Waveform, speech: Sequence[Span]) -> np.ndarray | None:
+    """A voice as the mean of its embeddings, float32 of shape ``(256,)``; None where there is under 1.6 s of speech."""
+    _, embeddings = _embedded_windows(waveform, speech)
+    return embeddings.mean(axis=0) if len(embeddings) else None
 
 
 def _embedded_windows(waveform: Waveform, speech: Sequence[Span]) -> tuple[list[Span], np.ndarray]:

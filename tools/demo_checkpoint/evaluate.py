@@ -1,6 +1,6 @@
 """Measures the codec and the checkpoint: ``python -m tools.demo_checkpoint.evaluate codec`` or ``… speech --checkpoint F``.
 
-On sentences and clips that nothing was trained on; words are judged by Whisper base, voices by Resemblyzer.
+On sentences and clips that nothing was trained on; words are judged by Whisper base, voices by the studio's speaker encoder.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What takes are judged by: Whisper base for the words, Resemblyzer for the voice; both belong to the tests' environment."""
+"""What takes are judged by: Whisper base for the words, the studio's speaker encoder for the voice."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from studio.audio.span import Span
+from studio.audio.waveform import Waveform
+from studio.listening.speaker_encoder import WINDOW_SECONDS
+from studio.listening.speakers import voice_vector
+from studio.listening.vad import find_speech
 from tests.asr_model import joined_model
 
 RATE = 16_000
@@ -45,14 +50,14 @@ def word_error_rate(wanted: Sequence[str], heard: Sequence[str]) -> float:
     return float(jiwer.wer([normalised(text) for text in wanted], [normalised(text) for text in heard]))
 
 
-@cache
-def _voice_encoder() -> Any:
-    from resemblyzer import VoiceEncoder
-
-    return VoiceEncoder("cpu", verbose=False)
-
-
 def voice(samples: np.ndarray) -> np.ndarray:
     """A unit vector for the voice in 16 kHz samples, shape (256,); needs a second of speech to mean anything."""
-    level = np.abs(samples).max() + 1e-9
-    return _voice_encoder().embed_utterance((samples / level * 0.7).astype(np.float32))
+    least = round(WINDOW_SECONDS * RATE) + 1
+    if len(samples) < least:  # one window of the encoder; a shorter take is heard more than once
+        samples = np.tile(samples, -(-least // max(len(samples), 1)))
+    waveform = Waveform(np.ascontiguousarray(samples, dtype=np.float32), RATE)
+    found = voice_vector(waveform, find_speech(waveform))
+    if found is None:
+        found = voice_vector(waveform, [Span(0.0, waveform.duration)])
+    assert found is not None
+    return found / max(float(np.linalg.norm(found)), 1e-9)

@@ -11,6 +11,7 @@ A stage runs at the lowest priority in a session of its own and outlives the she
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -81,6 +82,9 @@ def start(name: str, arguments: list[str]) -> Stage:
             start_new_session=True,
             cwd=Path(__file__).resolve().parents[2],
         )
+    # Where Linux groups processes by session, the niceness of a process counts within its session alone.
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{process.pid}/autogroup").write_text("19")
     return record(name, process.pid)
 
 
