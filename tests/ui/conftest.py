@@ -161,6 +161,20 @@ def browser(playwright: Any, microphone: tuple[Path, str]) -> Iterator[Any]:
     started.close()
 
 
+def plays(page: Any, player: str) -> None:
+    """Press *Play* and see the time go on; a player that is drawn anew meanwhile is pressed again."""
+    page.wait_for_function(
+        """(player) => {
+            const box = document.querySelector(player);
+            if ((box?.querySelector("time#time")?.textContent ?? "0:00") !== "0:00") return true;
+            box?.querySelector("button[aria-label='Play']")?.click();
+            return false;
+        }""",
+        arg=player,
+        polling=1500,
+    )
+
+
 @pytest.fixture(scope="session")
 def visits(browser: Any) -> list[Any]:
     """Browser sessions that one test after the other uses. Each is emptied for the next, of all but the page's own program

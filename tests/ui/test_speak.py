@@ -19,6 +19,7 @@ from studio.voices.library import VoiceLibrary
 from studio.voices.voice import ConsentRecord, NewClip
 from tests.jobs import until
 from tests.trained import register, write_adapter
+from tests.ui.conftest import plays
 
 STATUS = "#status"
 SENTENCE = "Hello there, how are you today?"
@@ -132,8 +133,7 @@ def test_a_take_plays_and_a_player_that_cannot_offers_the_file(page: Any) -> Non
         set_seed(page, seed)
         speak_and_wait(page, f"Number {seed}.")
     wait_for_list(page, 2)
-    page.locator("#result button[aria-label='Play']").click()
-    page.wait_for_function("document.querySelector('#result time#time')?.textContent !== '0:00'")
+    plays(page, "#result")
     # A file that does not arrive as it is, whatever the reason.
     page.route(re.compile(r"\.wav$"), lambda route: route.fulfill(body=b"no sound" * 100, content_type="audio/wav"))
     page.locator("#takes label.take", has_text="Number 1").click()
