@@ -27,13 +27,13 @@ class Program:
 
 
 _USES = {
-    "ffmpeg": "not used: sound is read, written and streamed by libraries of the environment",
-    "ffprobe": "not used, for the same reason; Gradio would ask it if the studio let it",
-    "nvidia-smi": "make: where it is found, torch is installed with CUDA",
-    "uv": "make: installs faster than pip, which is used without it",
-    "git": "make test and the lock; not the studio",
-    "make": "make run and make test; `python tools/environment.py run` does without",
-    "chromium": "make test: drives the page in a real browser; those tests skip without it",
+    "ffmpeg": "not used: libraries of the environment read, write and stream sound",
+    "ffprobe": "not used, for the same reason",
+    "nvidia-smi": "tells make to install torch with CUDA",
+    "uv": "lets make install faster; pip does it otherwise",
+    "git": "for the tests and the lock alone",
+    "make": "starts make run and make test; tools/environment.py does without",
+    "chromium": "drives the page in the tests, which skip without it",
 }
 
 

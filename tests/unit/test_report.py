@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from studio.settings import Settings
+from studio.system.programs import outside_programs
 from studio.system.report import (
     LICENCES,
     PACKAGES,
@@ -117,3 +118,21 @@ def test_doctor_names_a_checkpoint_that_is_whole(tiny_checkpoint: Path, tmp_path
     check = {c.name: c for c in doctor(Settings(home=tmp_path, checkpoint=str(tiny_checkpoint)))}["checkpoint"]
     assert check.ok
     assert "tiny" in check.detail
+
+
+def test_every_outside_program_is_named_with_its_use_and_whether_it_is_there(
+    checks: dict[str, Check], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert {"program ffmpeg", "program ffprobe", "program uv", "program chromium"} <= set(checks)
+    assert checks["program ffmpeg"].ok  # a machine without it is sound
+    assert checks["program ffmpeg"].detail == f"not found ({_use('ffmpeg')})"
+    (tmp_path / "ffmpeg").write_text("#!/bin/sh\n")
+    (tmp_path / "ffmpeg").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = {program.name: program for program in outside_programs()}
+    assert (found["ffmpeg"].path, found["ffmpeg"].state) == (str(tmp_path / "ffmpeg"), "found")
+    assert (found["make"].path, found["make"].state) == (None, "not found")
+
+
+def _use(name: str) -> str:
+    return next(program.use for program in outside_programs() if program.name == name)

@@ -59,12 +59,10 @@ def create_system_tab(tab: gr.Tab, services: Services, made: gr.State) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(min_width=320):
             gr.HTML(table(list(LICENCES), "Licences"), padding=False)
+            programs = [(each.name, f"{each.state} · {each.use}") for each in outside_programs()]
+            gr.HTML(table(programs, "Outside programs (none is needed)"), padding=False, elem_id="programs")
         with gr.Column(min_width=320):
             gr.HTML(table(list(package_versions().items()), "Versions"), padding=False)
-            programs = [
-                (each.name, f"{each.state}. {each.use[0].upper()}{each.use[1:]}") for each in outside_programs()
-            ]
-            gr.HTML(table(programs, "Outside programs (none is needed)"), padding=False, elem_id="programs")
 
     def machine() -> str:
         return _machine(service, settings)
