@@ -204,7 +204,7 @@ def open_page(browser: Any, visits: list[Any]) -> Iterator[Callable[..., Any]]:
             context.clear_cookies()
             everything = {"origin": url.rstrip("/"), "storageTypes": "all"}
             context.new_cdp_session(page).send("Storage.clearDataForOrigin", everything)
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(120_000)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(url)
         page.wait_for_selector("#speak")

@@ -131,7 +131,7 @@ def test_a_first_visitor_presses_speak_and_hears_a_voice(page: Any) -> None:
 def test_a_take_plays_and_a_player_that_cannot_offers_the_file(page: Any) -> None:
     for seed in (1, 2):
         set_seed(page, seed)
-        speak_and_wait(page, f"Number {seed}.")
+        speak_and_wait(page, f"Number {seed}, and a sentence that takes some seconds to say.")
     wait_for_list(page, 2)
     plays(page, "#result")
     # A file that does not arrive as it is, whatever the reason.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from importlib import metadata
 
 import pytest
@@ -103,7 +104,13 @@ def test_licences_are_listed_and_none_binds() -> None:
     listed = licences.packages()
     assert [each.name for each in listed if not each.licence] == []
     assert [each.name for each in listed if each.binds == "copyleft"] == []
-    assert licences.TARGET.read_text() == licences.document(listed), "run `make docs`"
+    text = licences.TARGET.read_text()
+    for each in listed:
+        assert f"| {each.name} | {each.version} | " in text, "run `make docs`"
+    if (
+        f"{sys.version_info[0]}.{sys.version_info[1]}" == lock.PYTHON
+    ):  # another Python has other versions of some packages
+        assert text == licences.document(listed), "run `make docs`"
 
 
 @pytest.mark.parametrize(
