@@ -198,10 +198,11 @@ def install(requirements: Path, *, required: bool = True, patient: bool = True) 
         environment.setdefault("UV_HTTP_RETRIES", "5" if patient else "0")
     else:
         retries = ["--retries", "5" if patient else "0", "--timeout", "60" if patient else "10"]
-        # Not compiled, as by uv: of all modules a twentieth is ever imported, and is compiled then.
+        # Not compiled, as by uv: a module is compiled when it is first imported.
         quick = ["--quiet", "--disable-pip-version-check", "--no-compile"]
         command = [str(PYTHON), "-m", "pip", "install", *quick, *retries, *options]
-    # Four packages exist as source alone; what builds them is held to the lock's version too.
+    # Four packages exist as source alone; uv, and pip from 25.3 on, build them with the lock's setuptools. An older pip, such
+    # as Python 3.11 brings, takes the newest.
     with tempfile.TemporaryDirectory() as folder:
         constraints = Path(folder) / "build.txt"
         pins = re.findall(r"(?m)^((?:setuptools|wheel)==\S+)", LOCK.read_text(encoding="utf-8"))
