@@ -157,20 +157,24 @@ def main() -> None:
     """Make shards until there are as many hours as asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hours", type=float, default=3.0)
+    parser.add_argument(
+        "--share", type=int, nargs=2, default=(0, 1), metavar=("K", "N"), help="only the K-th of N shards"
+    )
     parser.add_argument("--voices", type=Path, default=NPM_ARCHIVE, help="the kokoro-js archive (build/)")
     options = parser.parse_args()
     folder = state.state_folder() / "corpus"
-    seconds, number = 0.0, 0
+    number, of = options.share
+    seconds = 0.0
     progress: Any = None
-    while seconds < options.hours * 3600:
+    while seconds < options.hours * 3600 / of:
         path = folder / f"s{number:05d}.npz"
         if not path.exists():
             write_shard(path, [make_utterance(*job, options.voices) for job in jobs(number)])
         new = sum(len(u.samples) for u in read_shard(path)) / RATE
         seconds += new
-        number += 1
+        number += of
         if progress is None:
-            progress = state.Progress("corpus, seconds", options.hours * 3600, seconds)
+            progress = state.Progress("corpus, seconds", options.hours * 3600 / of, seconds)
         progress(round(seconds), f"shard {number}")
 
 

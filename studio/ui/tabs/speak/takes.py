@@ -50,7 +50,8 @@ class TakesView:
 
 def create_takes(services: Services, staging: Staging) -> TakesView:
     """Lay the takes out and wire them."""
-    shown, made, pages = gr.State(None), gr.State(""), gr.State(1)
+    shown, made = gr.State(None), gr.State("")
+    turned = gr.State(("", False, 1))  # how many pages were asked for, and of which search
     with gr.Column(visible=False, elem_id="take-panel", elem_classes="take-panel") as panel:
         heading = gr.HTML(padding=False, js_on_load=_TIMES_JS, elem_id="take-heading")
         player = sound_player(
@@ -94,8 +95,9 @@ def create_takes(services: Services, staging: Staging) -> TakesView:
     panel_outputs = [panel, heading, player, *downloads.values(), star, delete, trouble, facts, asked]
     nothing = [gr.skip()] * len(panel_outputs)
 
-    def look(words: str | None, only_starred: bool, num_pages: int, take_id: str | None, request: gr.Request) -> tuple:
-        library, limit, words = services.takes(request), PAGE * num_pages, words or ""
+    def look(words: str | None, only_starred: bool, asked: Any, take_id: str | None, request: gr.Request) -> tuple:
+        library, words = services.takes(request), words or ""
+        limit = PAGE * _num_pages(asked, words, only_starred)
         try:
             found = library.takes(words, starred=only_starred, limit=limit + 1)
             any_take = bool(found) or library.count() > 0
@@ -104,8 +106,8 @@ def create_takes(services: Services, staging: Staging) -> TakesView:
         none = _NONE_FOUND if any_take else _NONE
         return _listing(found[:limit], take_id, none), gr.Button(visible=len(found) > limit), gr.Row(visible=any_take)
 
-    def look_anew(words: str | None, only_starred: bool, take_id: str | None, request: gr.Request) -> tuple:
-        return *look(words, only_starred, 1, take_id, request), 1
+    def turn(words: str | None, only_starred: bool, asked: Any) -> tuple[str, bool, int]:
+        return words or "", only_starred, _num_pages(asked, words or "", only_starred) + 1
 
     def show(take_id: str | None, request: gr.Request) -> list[Any]:
         """The take in the panel: its WAV at once, the other formats in the next event."""
@@ -175,23 +177,26 @@ def create_takes(services: Services, staging: Staging) -> TakesView:
         staging.forget(take_id or "")
         return None, gr.Button("Delete", variant="secondary"), False, f"deleted {take_id}"
 
-    list_inputs, list_outputs = [search, starred, pages, shown], [listed, more, finding]
-    # Typing asks again once the answer is there; what is asked first is the first page.
-    for changed in (search.change, starred.change):
-        changed(
-            look_anew,
-            [search, starred, shown],
-            [*list_outputs, pages],
-            trigger_mode="always_last",
-            **_PRIVATE,
-        )
-    more.click(lambda n: n + 1, pages, pages, **_PRIVATE).then(look, list_inputs, list_outputs, **_PRIVATE)
-    gr.on([made.change, shown.change], look, list_inputs, list_outputs, trigger_mode="always_last", **_PRIVATE)
+    # One event for whatever changes the list: of two, the answer to the earlier question could come last and stay.
+    gr.on(
+        [search.change, starred.change, turned.change, made.change, shown.change],
+        look,
+        [search, starred, turned, shown],
+        [listed, more, finding],
+        trigger_mode="always_last",
+        **_PRIVATE,
+    )
+    more.click(turn, [search, starred, turned], turned, **_PRIVATE)
     listed.select(choose, None, shown, **_PRIVATE)
     shown.change(show, shown, panel_outputs, **_PRIVATE).then(fetch, shown, list(downloads.values())[1:], **_PRIVATE)
     star.click(toggle_star, shown, [star, made], **_PRIVATE)
     delete.click(remove, [shown, asked], [shown, delete, asked, made], **_PRIVATE)
     return TakesView(shown, made, again)
+
+
+def _num_pages(turned: tuple[str, bool, int], words: str, only_starred: bool) -> int:
+    """Pages to show: as many as were asked for of this very search, else the first."""
+    return turned[2] if tuple(turned[:2]) == (words, only_starred) else 1
 
 
 def _say(error: Exception, value: Any) -> Any:
