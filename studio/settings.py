@@ -13,6 +13,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from studio.errors import StudioError
 
+PROJECT = Path(__file__).parents[1]
+"""The folder that the studio runs from."""
+ASSETS = PROJECT / "assets"
+"""What comes with the studio: voices, weights, styles and scripts. Nothing else finds its way by where its own file lies."""
+
 
 def _default_home() -> Path:
     """``/data`` on a Space with persistent storage, else the platform's data folder."""

@@ -7,11 +7,10 @@ import os
 import shutil
 from pathlib import Path
 
-from studio.audio.files import atomic_write_bytes
 from studio.engine.checkpoint import find_checkpoint
 from studio.engine.compat import CODEC_FOLDER
-from studio.engine.files import json_object
 from studio.engine.tiny import MARKER_FILE
+from studio.files import atomic_write_bytes, read_json
 
 _COPIED = (
     "generation_config.json",
@@ -44,7 +43,7 @@ def complete_checkpoint(folder: Path, base: Path, *, link_codec: bool = False) -
         StudioError: the base is not whole.
     """
     files = find_checkpoint(str(base))
-    trained, config = json_object(folder / "config.json"), json_object(files.folder / "config.json")
+    trained, config = read_json(folder / "config.json"), read_json(files.folder / "config.json")
     config.update({name: trained[name] for name in _OF_THE_WEIGHTS if name in trained})
     atomic_write_bytes(folder / "config.json", (json.dumps(config, indent=2) + "\n").encode())
     for name in _COPIED:

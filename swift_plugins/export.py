@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from studio.engine.checkpoint import find_checkpoint
-from studio.engine.files import json_object, write_advice
 from studio.errors import StudioError
+from studio.files import read_json, write_advice
 from swift_plugins.arguments import Arguments
 from swift_plugins.complete import complete_checkpoint
 from swift_plugins.runner import PLUGIN_FILE, run_swift
@@ -102,7 +102,7 @@ def _target(arguments: Arguments, default: str) -> Path:
 def _saved_argument(checkpoint: Path, *names: str) -> str:
     """What a run was started with, from the ``args.json`` that ms-swift keeps in every checkpoint."""
     try:
-        saved = json_object(checkpoint / "args.json")
+        saved = read_json(checkpoint / "args.json")
     except (OSError, ValueError, TypeError):
         raise StudioError(
             f"{checkpoint.name} has no readable args.json, so its base is not known: add --model with the base checkpoint."

@@ -17,12 +17,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from studio.audio import atomic_write_bytes, read_audio
-from studio.audio.files import refuse_unwritable
-from studio.audio.problems import shown_name
+from studio.audio import read_audio
 from studio.engine.prompt import DEFAULT_SCENE, Conversation, refuse_control_tokens
 from studio.engine.rows import RowTurn, TrainingRow, parse_row
 from studio.errors import StudioError
+from studio.files import atomic_write_bytes, refuse_unwritable, shown_name
 from swift_plugins.prepare_tables import COLUMNS, Utterance, find_utterance, read_csv, read_ljspeech
 
 RANDOM = "random"

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.audio.problems import shown_name
 from studio.errors import StudioError
+from studio.files import shown_name
 
 COLUMNS = {
     "text": ("text", "transcript", "transcription", "sentence", "normalized_text"),

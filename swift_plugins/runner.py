@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from studio.engine.files import json_object
 from studio.engine.memory import importing_much
 from studio.errors import StudioError
+from studio.files import read_json
 from swift_plugins.arguments import Arguments
 from swift_plugins.refused import refuse_unsupported
 
@@ -48,7 +48,7 @@ def run_swift(command: str, arguments: Arguments) -> int:
 def _refuse_remote_code(model: str | None) -> None:
     """ms-swift reads every config with ``trust_remote_code=True``, also where the plugin's loader does not."""
     config = Path(model or "").expanduser() / "config.json"
-    if config.is_file() and "auto_map" in json_object(config):
+    if config.is_file() and "auto_map" in read_json(config):
         raise StudioError(
             f"The config.json of {config.parent.name} names Python code of its own (auto_map), which ms-swift would run: "
             "take auto_map out of it, or choose another checkpoint."

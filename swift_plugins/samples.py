@@ -26,15 +26,15 @@ import torch
 from swift.utils import get_logger
 from transformers.integrations import is_deepspeed_zero3_enabled
 
-from studio.audio import atomic_write_bytes, write_audio
+from studio.audio import write_audio
 from studio.engine.checkpoint import Checkpoint, find_checkpoint, load_codec
-from studio.engine.files import json_object
 from studio.engine.generation import check_seed
 from studio.engine.memory import is_out_of_memory
 from studio.engine.rows import TrainingRow, parse_row
 from studio.engine.trial import Trial, speak_as_row
 from studio.engine.voice_engine import VoiceEngine
 from studio.errors import StudioError
+from studio.files import atomic_write_bytes, read_json
 from studio.settings import get_settings
 from swift_plugins.options import Options
 
@@ -63,7 +63,7 @@ class SamplePlan:
     def read(cls, path: Path) -> SamplePlan:
         """Raises StudioError where the file is missing or is no plan."""
         try:
-            plan = json_object(path)
+            plan = read_json(path)
             sentences, seed = plan["sentences"], plan.get("seed", 0)
             if not isinstance(sentences, list) or not all(isinstance(each, str) for each in sentences):
                 raise TypeError("sentences")

@@ -108,7 +108,10 @@ def run(folder: Path) -> dict[str, Any]:
     clips = sorted((PROJECT / "assets" / "voices").glob("*.flac"))
     rows = [
         {
-            "messages": [{"role": "user", "content": f"Sentence {n} is read here."}, {"role": "assistant", "content": "<audio>"}],
+            "messages": [
+                {"role": "user", "content": f"Sentence {n} is read here."},
+                {"role": "assistant", "content": "<audio>"},
+            ],
             "audios": [str(clips[n % len(clips)])],
         }
         for n in range(12)

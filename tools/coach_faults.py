@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from studio.audio.span import Span
-from studio.audio.waveform import Waveform
+from studio.audio.waveform import Span, Waveform
 
 
 def joined(clips: Sequence[Waveform], gap: float = 0.0) -> Waveform:

@@ -25,8 +25,7 @@ import numpy as np
 
 from studio.audio import encode_audio, read_audio
 from studio.audio.editing import trim
-from studio.audio.span import Span
-from studio.audio.waveform import Waveform
+from studio.audio.waveform import Span, Waveform
 from studio.listening.speakers import find_speakers
 from studio.listening.vad import find_speech
 from studio.voices.coach import ClipReport, examine

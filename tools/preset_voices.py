@@ -38,8 +38,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
 from studio.audio import Waveform, encode_audio, integrated_lufs, normalised, read_audio, trim_edges  # noqa: E402
-from studio.audio.files import atomic_write_bytes  # noqa: E402
 from studio.errors import StudioError  # noqa: E402
+from studio.files import atomic_write_bytes  # noqa: E402
 
 RATE = 24_000
 EDGE_SECONDS, GAP_SECONDS, FADE_SECONDS = 0.15, 0.4, 0.01

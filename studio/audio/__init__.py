@@ -7,7 +7,6 @@ package costs no more than numpy.
 
 from studio.audio.checks import require_speech_like
 from studio.audio.editing import trim, trim_edges
-from studio.audio.files import atomic_write_bytes
 from studio.audio.loudness import integrated_lufs, normalised
 from studio.audio.reading import read_audio
 from studio.audio.waveform import Waveform
@@ -16,7 +15,6 @@ from studio.audio.writing import AUDIO_FORMATS, encode_audio, write_audio
 __all__ = [
     "AUDIO_FORMATS",
     "Waveform",
-    "atomic_write_bytes",
     "encode_audio",
     "integrated_lufs",
     "normalised",

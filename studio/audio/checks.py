@@ -1,6 +1,6 @@
 """Is a clip fit to be used as speech at all? Only what is certain; fine advice is the coach's business."""
 
-from studio.audio.problems import shown_seconds
+from studio import formatting
 from studio.audio.waveform import Waveform, decibels
 from studio.errors import StudioError
 
@@ -25,14 +25,14 @@ def require_speech_like(
         StudioError: one sentence with the figures. Silent means that the loudest sample or the RMS over the whole clip
             is under −60 dBFS (a faint click alone does not make a recording).
     """
-    length = shown_seconds(waveform.duration)
+    length = formatting.seconds(waveform.duration)
     if round(waveform.duration, 1) < min_seconds:
         raise StudioError(
-            f"The {what} is only {length} long; record or choose at least {shown_seconds(min_seconds)} of speech."
+            f"The {what} is only {length} long; record or choose at least {formatting.seconds(min_seconds)} of speech."
         )
     if round(waveform.duration, 1) > max_seconds:
         raise StudioError(
-            f"The {what} is {length} long and at most {shown_seconds(max_seconds)} can be used; "
+            f"The {what} is {length} long and at most {formatting.seconds(max_seconds)} can be used; "
             "use the clearest 5–30 s of it."
         )
     peak_dbfs = decibels(waveform.peak)

@@ -1,23 +1,7 @@
 """The sentences about files that cannot be read, all in one place so that they stay distinct and consistent."""
 
-from pathlib import Path
-
+from studio import formatting
 from studio.errors import StudioError
-
-
-def shown_name(path: str | Path) -> str:
-    """Return how messages name a file: its base name in quotes, never the server's folders.
-
-    File names that are not valid UTF-8 are shown with replacement characters, so that the message can be printed.
-    """
-    return f"'{Path(path).name.encode('utf-8', 'replace').decode('utf-8')}'"
-
-
-def shown_seconds(seconds: float) -> str:
-    """Return a length as people write it: ``"12 s"``, ``"0.2 s"``, ``"0.04 s"``."""
-    if seconds < 0.095:
-        return f"{seconds:.2f}".rstrip("0").rstrip(".") + " s"
-    return f"{seconds:.1f}".removesuffix(".0") + " s"
 
 
 def not_found(name: str) -> StudioError:
@@ -70,8 +54,8 @@ def no_samples(name: str) -> StudioError:
 
 def cut_short(name: str, found: float, announced: float) -> StudioError:
     """Return the error for a file that holds ``found`` of the ``announced`` seconds."""
-    if shown_seconds(found) != shown_seconds(announced):
-        figures = f"{shown_seconds(found)} of its {shown_seconds(announced)}"
+    if formatting.seconds(found) != formatting.seconds(announced):
+        figures = f"{formatting.seconds(found)} of its {formatting.seconds(announced)}"
     else:
         figures = f"{found:.4f} s of its {announced:.4f} s"
     return StudioError(
@@ -105,5 +89,7 @@ def implausible_rate(name: str, rate: int) -> StudioError:
 
 def too_long(name: str, seconds: float | None, max_seconds: float) -> StudioError:
     """Return the error for a file beyond the length limit; ``seconds`` is None where its length is not known."""
-    length = "longer" if seconds is None else f"{shown_seconds(seconds)} long, more"
-    return StudioError(f"The file {name} is {length} than the limit of {shown_seconds(max_seconds)}; use a part of it.")
+    length = "longer" if seconds is None else f"{formatting.seconds(seconds)} long, more"
+    return StudioError(
+        f"The file {name} is {length} than the limit of {formatting.seconds(max_seconds)}; use a part of it."
+    )

@@ -10,6 +10,7 @@ from studio.audio.containers import Shortfall, find_shortfall, looks_like_media,
 from studio.audio.decoders import Collector, NotRecognised, decode_with_ffmpeg, decode_with_soundfile
 from studio.audio.waveform import Waveform
 from studio.errors import StudioError
+from studio.files import shown_name
 
 _HEAD_BYTES = 4096
 
@@ -33,7 +34,7 @@ def read_audio(path: str | Path, *, max_seconds: float | None = None) -> Wavefor
         StudioError: one sentence, with the file's base name: it is missing, a folder, empty, text, not audio, damaged
             or cut short, without a sound track, of zero length, too long, or holds NaN or infinite samples.
     """
-    name = problems.shown_name(path)
+    name = shown_name(path)
     with _opened(path, name) as file:
         size = os.fstat(file.fileno()).st_size
         if size == 0:

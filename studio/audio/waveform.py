@@ -1,6 +1,8 @@
 """One mono recording in memory."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -85,3 +87,20 @@ class Waveform:
 
         samples = soxr.resample(self.samples, self.sample_rate, rate, quality="VHQ")
         return Waveform(np.ascontiguousarray(samples, dtype=np.float32), rate)
+
+
+class Span(NamedTuple):
+    """From ``start`` to ``end``, both in seconds from the beginning of the recording."""
+
+    start: float
+    end: float
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return self.end - self.start
+
+
+def total_seconds(spans: Iterable[Span]) -> float:
+    """The sum of the lengths, in seconds."""
+    return sum(span.duration for span in spans)

@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from studio.audio.files import atomic_write_bytes, refuse_unwritable
-from studio.audio.problems import shown_name
 from studio.audio.waveform import Waveform
 from studio.errors import StudioError
+from studio.files import atomic_write_bytes, refuse_unwritable, shown_name
 
 
 class AudioFormat(NamedTuple):
@@ -68,7 +67,7 @@ def write_audio(waveform: Waveform, path: str | Path) -> None:
     An existing file is replaced only once the new one is complete on disk.
 
     Raises:
-        StudioError: unknown suffix, empty clip, or any reason of :func:`studio.audio.files.atomic_write_bytes`.
+        StudioError: unknown suffix, empty clip, or any reason of :func:`studio.files.atomic_write_bytes`.
     """
     suffix = _known_suffix(path)
     atomic_write_bytes(path, encode_audio(waveform, suffix.removeprefix(".")))

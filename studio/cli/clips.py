@@ -13,8 +13,7 @@ from studio.errors import StudioError
 from studio.settings import Settings
 
 if TYPE_CHECKING:
-    from studio.audio.span import Span
-    from studio.audio.waveform import Waveform
+    from studio.audio.waveform import Span, Waveform
     from studio.listening.transcript import Transcript
     from studio.voices.voice import NewClip
 

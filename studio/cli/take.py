@@ -10,6 +10,7 @@ import typer
 from studio.cli.output import Json, by_beginning, columns, print_result, say, short_id, shortened
 from studio.cli.speak import speak_and_tell, speaking_settings
 from studio.errors import StudioError
+from studio.services import Services
 from studio.settings import get_settings
 
 if TYPE_CHECKING:
@@ -26,11 +27,7 @@ TakeId = Annotated[str, typer.Argument(metavar="ID", help="Id of the take, or ho
 
 
 def _library() -> TakeLibrary:
-    from studio.store.store import Store
-    from studio.takes.library import TakeLibrary
-
-    settings = get_settings()
-    return TakeLibrary(settings, Store(settings.store_file))
+    return Services(get_settings()).takes()
 
 
 def _found(library: TakeLibrary, wanted: str) -> Take:

@@ -12,6 +12,7 @@ import typer
 from studio.cli.output import Json, agreed, by_beginning, columns, notice, print_result, say, short_id
 from studio.cli.train_shown import described, job_document, job_line
 from studio.errors import StudioError
+from studio.services import Services
 from studio.settings import get_settings
 
 if TYPE_CHECKING:
@@ -45,11 +46,7 @@ _LOOK_SECONDS = 1.0
 
 
 def _library() -> JobLibrary:
-    from studio.store.store import Store
-    from studio.training.library import JobLibrary
-
-    settings = get_settings()
-    return JobLibrary(settings, Store(settings.store_file))
+    return Services(get_settings()).jobs()
 
 
 def _found(library: JobLibrary, wanted: str) -> Job:
@@ -82,12 +79,11 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Say what a training would be: rows, steps, memory, disk, time, the exact command; exit code 1 if it cannot work."""
-    from studio.store.store import Store
     from studio.training.preflight import preflight
 
     request = _request(rows, preset, checkpoint, device, settings, "")
     found = get_settings()
-    checked = preflight(request, found, Store(found.store_file), measure=measure, announce=say)
+    checked = preflight(request, found, Services(found).store, measure=measure, announce=say)
     width = max((len(label) for label, _ in checked.facts), default=0)
     lines = [f"{label.ljust(width)}  {sentence}" for label, sentence in checked.facts]
     lines += [f"Please note: {sentence}" for sentence in checked.warnings]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from studio import formatting
 from studio.cli.output import short_id, shortened
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def _time(time: datetime | None) -> str | None:
 def job_line(job: Job, progress: Progress) -> list[str]:
     """A job in a list."""
     steps = f"{progress.step}/{progress.max_steps}" if progress.max_steps else ""
-    left = f"{lasting(progress.eta_seconds)} left" if progress.eta_seconds is not None else ""
+    left = f"{formatting.duration(progress.eta_seconds)} left" if progress.eta_seconds is not None else ""
     waits = f"behind {job.ahead}" if job.state == "queued" and job.ahead else ""
     made = f"{job.created_at.astimezone():%Y-%m-%d %H:%M}"
     return [
@@ -79,16 +80,6 @@ def job_line(job: Job, progress: Progress) -> list[str]:
     ]
 
 
-def lasting(seconds: float) -> str:
-    """A duration for people."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
 def described(library: JobLibrary, job: Job) -> Iterator[str]:
     """Everything about a job, a line each."""
     progress, log, spec = library.progress(job), library.run_log(job), job.spec
@@ -99,9 +90,9 @@ def described(library: JobLibrary, job: Job) -> Iterator[str]:
         yield f"note: {job.sentence}"
     yield f"step: {progress.step} of {progress.max_steps}"
     if progress.eta_seconds is not None:
-        yield f"left: {lasting(progress.eta_seconds)}"
+        yield f"left: {formatting.duration(progress.eta_seconds)}"
     if progress.elapsed_seconds is not None:
-        yield f"elapsed: {lasting(progress.elapsed_seconds)}"
+        yield f"elapsed: {formatting.duration(progress.elapsed_seconds)}"
     if progress.peak_memory_bytes:
         yield f"memory: {progress.peak_memory_bytes / 2**30:.2f} GiB at most, on {job.device}"
     figures = [f"{name} {value:.4g}" for name in _SHOWN if (value := log.last(name)) is not None]

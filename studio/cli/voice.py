@@ -22,6 +22,7 @@ from studio.cli.clips import (
 from studio.cli.output import Json, agreed, notice, print_result
 from studio.cli.voice_shown import check_lines, voice_lines, voice_table
 from studio.errors import StudioError
+from studio.services import Services
 from studio.settings import get_settings
 
 if TYPE_CHECKING:
@@ -39,11 +40,7 @@ Language = Annotated[str, typer.Option(help="Language that is spoken, a code suc
 
 
 def _library() -> VoiceLibrary:
-    from studio.store.store import Store
-    from studio.voices.library import VoiceLibrary
-
-    settings = get_settings()
-    return VoiceLibrary(settings, Store(settings.store_file))
+    return Services(get_settings()).voices()
 
 
 @voice_app.command()
@@ -172,7 +169,7 @@ def correct_transcript(
     as_json: Json = False,
 ) -> None:
     """Correct what is said in a clip."""
-    from studio.voices.transcript import retimed
+    from studio.listening.transcript_editing import retimed
 
     library = _library()
     voice = library.changeable(name)

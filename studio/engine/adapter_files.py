@@ -11,9 +11,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, ValidationError
 
 from studio.engine.checkpoint import shown_name
-from studio.engine.files import json_object
 from studio.engine.memory import is_out_of_memory, return_memory
 from studio.errors import StudioError
+from studio.files import read_json
 
 CONFIG_FILE, WEIGHTS_FILE, PICKLE_FILE = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
 
@@ -164,7 +164,7 @@ class AdapterSettings(BaseModel, strict=True):
 def read_settings(folder: Path, shown: str) -> AdapterSettings:
     """The config of an adapter. Raises StudioError if it cannot be read or asks for what the studio does not follow."""
     try:
-        config = json_object(folder / CONFIG_FILE)
+        config = read_json(folder / CONFIG_FILE)
     except (ValueError, TypeError, RecursionError) as error:
         raise _bad_config(shown) from error
     if (kind := config.get("peft_type")) != "LORA":

@@ -17,11 +17,11 @@ from typing import Any, Literal
 
 from studio.engine.chat_template import feature_extractor_settings
 from studio.engine.compat import CODEC_FOLDER
-from studio.engine.files import json_object
 from studio.engine.hub import download
 from studio.engine.memory import importing_much, is_out_of_memory
 from studio.engine.tiny import MARKER_FILE
 from studio.errors import StudioError
+from studio.files import read_json
 
 HUB_3B = "bosonai/higgs-audio-v2-generation-3B-base"
 HUB_CODEC = "bosonai/higgs-audio-v2-tokenizer"
@@ -183,7 +183,7 @@ def _read_config(folder: Path, shown: str) -> dict[str, Any]:
             f"{shown}: this checkpoint folder {what}; give a folder that holds config.json, or a hub id such as {HUB_3B}."
         )
     try:
-        return json_object(folder / "config.json")
+        return read_json(folder / "config.json")
     except FileNotFoundError:
         raise StudioError(
             f"{shown} holds no config.json: it is not a checkpoint folder, or its copy is incomplete."
@@ -200,7 +200,7 @@ def _weights_size(folder: Path, shown: str) -> int:
     """Bytes of weights; raises StudioError if any file of them is missing. Pickled weights are never loaded."""
     index = folder / "model.safetensors.index.json"
     try:
-        shards = sorted(set(json_object(index)["weight_map"].values())) if index.is_file() else ["model.safetensors"]
+        shards = sorted(set(read_json(index)["weight_map"].values())) if index.is_file() else ["model.safetensors"]
         missing = [shard for shard in shards if Path(shard).name != shard or not _is_file(folder / shard)]
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         raise StudioError(f"{shown}: {index.name} cannot be read; download or copy the folder again.") from None
@@ -216,7 +216,7 @@ def weight_names(folder: Path) -> set[str]:
 
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        return set(json_object(index)["weight_map"])
+        return set(read_json(index)["weight_map"])
     with safe_open(folder / "model.safetensors", framework="numpy") as weights:
         return set(weights.keys())
 
@@ -225,7 +225,7 @@ def _find_codec(folder: Path, shown: str) -> Path:
     if (folder / CODEC_FOLDER).is_dir():
         return folder / CODEC_FOLDER
     try:
-        codec = json_object(folder / "processor_config.json")["audio_tokenizer"]["audio_tokenizer_name_or_path"]
+        codec = read_json(folder / "processor_config.json")["audio_tokenizer"]["audio_tokenizer_name_or_path"]
         if codec and (folder / codec).is_dir():  # a relative path is meant from the config that holds it
             return folder / codec
     except (OSError, ValueError, KeyError, TypeError):
@@ -238,7 +238,7 @@ def _find_codec(folder: Path, shown: str) -> Path:
 def checkpoint_kind(folder: Path) -> Literal["tiny", "demo", "native"]:
     """What the studio's marker in a folder says of it; "native" for all that the studio did not make."""
     try:
-        kind = json_object(folder / MARKER_FILE).get("kind")
+        kind = read_json(folder / MARKER_FILE).get("kind")
     except (OSError, ValueError, TypeError):
         return "native"
     return kind if kind in ("tiny", "demo") else "native"

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from studio.audio.files import atomic_write_bytes
 from studio.audio.waveform import Waveform
 from studio.errors import StudioError
+from studio.files import atomic_write_bytes
 
 if TYPE_CHECKING:
     import torch

@@ -22,11 +22,11 @@ from studio.engine.checkpoint import (
     load_checkpoint,
     shown_name,
 )
-from studio.engine.files import write_advice
 from studio.engine.leases import Lease
 from studio.engine.tiny import build_tiny_checkpoint
 from studio.engine.voice_engine import VoiceEngine
 from studio.errors import StudioError
+from studio.files import write_advice
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from studio.engine.compat import CODEC_FOLDER
-from studio.engine.files import is_disk_full
 from studio.errors import StudioError
+from studio.files import is_disk_full
 from studio.network import hub_reachable
 
 # A "*" of these patterns also stands for "/", so "*.safetensors" would fetch whatever lies in any subfolder.

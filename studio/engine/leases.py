@@ -7,7 +7,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from studio.engine.files import json_object
+from studio.files import read_json
 from studio.processes import Process, process_of
 
 
@@ -40,7 +40,7 @@ def holders(folder: Path, device: str) -> list[Process]:
     found = []
     for file in folder.glob("*.json") if folder.is_dir() else ():
         try:
-            held = json_object(file)
+            held = read_json(file)
             process = Process(int(held["pid"]), float(held["started"]))
             on = str(held["device"])
         except (OSError, ValueError, TypeError, KeyError):

@@ -10,6 +10,7 @@ from typing import Any
 
 from studio.audio import problems
 from studio.errors import StudioError
+from studio.files import shown_name
 
 _BOM = b"\xef\xbb\xbf"
 _ROWS = "one JSON object on each line, or a list of them"
@@ -25,7 +26,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any] | StudioError
         StudioError: at once, before the first row is asked for: the file is missing, a folder, unreadable, no text, a
             damaged JSON list, or without a single row.
     """
-    name = problems.shown_name(path)
+    name = shown_name(path)
     try:
         if path.is_dir():
             raise StudioError(f"{name} is a folder, not a file of training rows; choose a file in it.")

@@ -11,6 +11,7 @@ from typing import Any
 
 from studio.audio import problems
 from studio.errors import StudioError
+from studio.files import shown_name
 
 AUDIO_MARK = "<audio>"
 """In the text of a message, the place of the next entry of ``audios``."""
@@ -78,7 +79,7 @@ def find_clip(source: str, folder: Path) -> Path:
     """The absolute path of a clip, which begins at ``folder`` or, if it is not there, at the working directory."""
     if _ADDRESS.match(source):
         raise StudioError("A clip is given as an address, not a file: download it first and give the path of the file.")
-    name = problems.shown_name(source)
+    name = shown_name(source)
     for path in (folder / source, Path(source)):
         try:
             mode = path.absolute().stat().st_mode

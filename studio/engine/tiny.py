@@ -14,8 +14,8 @@ from typing import Any
 
 from studio.engine.chat_template import CHAT_TEMPLATE, feature_extractor_settings
 from studio.engine.compat import CODEC_FOLDER
-from studio.engine.files import is_write_error, write_advice
 from studio.errors import StudioError
+from studio.files import is_write_error, write_advice
 
 SAMPLE_RATE = 24_000
 SEMANTIC_SAMPLE_RATE = 16_000

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from studio.errors import StudioError
+from studio.settings import ASSETS
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +22,7 @@ LEVEL = 10.0 ** (-30.0 / 20.0)
 """RMS that it expects, −30 dBFS."""
 EMBEDDING_SIZE = 256
 
-_WEIGHTS = Path(__file__).parents[2] / "assets" / "listening" / "speaker_encoder.safetensors"
+_WEIGHTS = ASSETS / "listening" / "speaker_encoder.safetensors"
 # Analysis windows of 25 ms every 10 ms, 40 mel bands of power, not of its logarithm.
 _WINDOW, _HOP, _BANDS, _LAYERS = 400, 160, 40, 3
 

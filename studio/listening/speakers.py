@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from studio.audio.span import Span, total_seconds
-from studio.audio.waveform import Waveform
+from studio.audio.waveform import Span, Waveform, total_seconds
 from studio.listening.speaker_encoder import (
     EMBEDDING_SIZE,
     LEVEL,

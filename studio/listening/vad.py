@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from studio.audio.span import Span
-from studio.audio.waveform import Waveform
+from studio.audio.waveform import Span, Waveform
 
 RATE = 16000  # The rate the model was trained at; everything below is resampled to it.
 THRESHOLD = 0.5  # Silero's own default for the probability of speech.

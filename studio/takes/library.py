@@ -12,14 +12,13 @@ from typing import Literal
 import numpy as np
 from sqlmodel import Session
 
-from studio.audio.files import atomic_write_bytes, refuse_unwritable
-from studio.audio.problems import shown_name
 from studio.audio.reading import read_audio
 from studio.audio.waveform import Waveform
 from studio.audio.writing import refuse_bad_target, write_audio
 from studio.engine.generation import Sampling
 from studio.engine.speech import Speech
 from studio.errors import StudioError
+from studio.files import atomic_write_bytes, refuse_unwritable, shown_name
 from studio.settings import Settings
 from studio.store import takes as records
 from studio.store.store import Store

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import shutil
 import threading
-import time
 import unicodedata
 from collections import OrderedDict
 from collections.abc import Callable
@@ -13,7 +12,6 @@ from pathlib import Path
 
 from studio.errors import StudioError
 
-MAX_AGE_SECONDS = 86_400.0
 MAX_STEM_CHARS = 50
 _MAX_STAGED = 256
 
@@ -85,27 +83,3 @@ def safe_stem(stem: str) -> str:
     kept = "".join(char if unicodedata.category(char)[0] in "LMN" or char in "-_" else " " for char in stem)
     # Most file systems count bytes, a character may take four, and 255 is the limit.
     return "-".join(kept.split())[:MAX_STEM_CHARS].strip("-_") or "take"
-
-
-def clear_old(cache: Path, *, max_age_seconds: float = MAX_AGE_SECONDS) -> int:
-    """Remove what has lain in the folder ``cache`` (of files in transit, or of drafts) for longer than that, whoever put it
-    there; returns how many entries went.
-
-    Gradio removes files that it knows of, in the process that made them; a studio that was killed leaves its files to
-    the next one, and empty folders stay in any case. By age, because several studios may share a home.
-    """
-    oldest, removed = time.time() - max_age_seconds, 0
-    for entry in cache.iterdir() if cache.is_dir() else ():
-        try:
-            if max(entry.lstat().st_mtime, _newest_inside(entry)) < oldest:
-                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-                removed += 1
-        except OSError:
-            continue  # another studio was faster, or it is not ours to remove
-    return removed
-
-
-def _newest_inside(entry: Path) -> float:
-    if entry.is_symlink() or not entry.is_dir():
-        return 0.0
-    return max((path.lstat().st_mtime for path in entry.rglob("*")), default=0.0)

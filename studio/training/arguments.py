@@ -9,9 +9,10 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from studio.settings import PROJECT
 from studio.training.fields import FIELDS
 
-_OPTIONS_FILE = Path(__file__).parents[2] / "swift_plugins" / "options.py"
+_OPTIONS_FILE = PROJECT / "swift_plugins" / "options.py"
 _Classes = dict[str, list[tuple[list[str], list[str]]]]
 
 

@@ -7,10 +7,10 @@ import threading
 import time
 from collections.abc import Callable
 
-from studio.engine.files import json_object
 from studio.engine.host import EngineHost
 from studio.engine.leases import numbered
 from studio.errors import StudioError
+from studio.files import read_json
 from studio.settings import Settings
 from studio.store import jobs as records
 from studio.store.store import Store
@@ -79,6 +79,6 @@ class Attendant:
 
 def _waits(settings: Settings, row: records.JobRow) -> bool:
     try:
-        return json_object(folder_of(settings, row).status_file).get("stage") == "waiting"
+        return read_json(folder_of(settings, row).status_file).get("stage") == "waiting"
     except (OSError, ValueError, TypeError):
         return False

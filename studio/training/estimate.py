@@ -24,7 +24,8 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from studio.engine.files import json_object
+from studio import formatting
+from studio.files import read_json
 from studio.training.presets import is_true, num_points
 
 GIB = 2**30
@@ -106,14 +107,14 @@ class Memory:
     @property
     def sentence(self) -> str:
         """The breakdown, for people."""
-        return " + ".join(f"{shown_bytes(size)} {what}" for size, what in self.parts)
+        return " + ".join(f"{formatting.memory(size)} {what}" for size, what in self.parts)
 
 
 def base_shape(folder: Path) -> BaseShape:
     """Read config and headers of the weights of a checkpoint that :func:`find_checkpoint` found whole."""
-    config = json_object(folder / "config.json")
+    config = read_json(folder / "config.json")
     index = folder / "model.safetensors.index.json"
-    files = sorted(set(json_object(index)["weight_map"].values())) if index.is_file() else ["model.safetensors"]
+    files = sorted(set(read_json(index)["weight_map"].values())) if index.is_file() else ["model.safetensors"]
     shapes: dict[str, tuple[int, ...]] = {}
     for file in files:
         shapes |= _header(folder / file)
@@ -257,22 +258,6 @@ def matmul_rate(device: str, dtype: str) -> float:
         if time.perf_counter() - began > 0.5:
             break
     return 2 * size**3 / best
-
-
-def shown_bytes(size: float) -> str:
-    """Bytes for people."""
-    if size >= GIB / 10:
-        return f"{size / GIB:.1f} GiB"
-    return f"{size / 2**20:.0f} MiB" if size >= 2**20 else f"{size / 2**10:.0f} KiB"
-
-
-def shown_seconds(seconds: float) -> str:
-    """A duration for people."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
 
 
 def _int(values: Mapping[str, tuple[str, ...]], name: str, default: int) -> int:

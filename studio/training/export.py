@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from studio.engine.adapter_files import CONFIG_FILE, WEIGHTS_FILE
-from studio.engine.files import write_advice
 from studio.errors import StudioError
+from studio.files import write_advice
 from studio.training.job import Job
 from studio.training.queue import PROJECT
 

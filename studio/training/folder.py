@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.engine.files import json_object
+from studio.files import read_json
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 
@@ -89,7 +89,7 @@ class JobFolder:
 def is_whole(checkpoint: Path) -> bool:
     """Whether everything of a checkpoint was written: the trainer writes ``trainer_state.json`` last."""
     try:
-        json_object(checkpoint / "trainer_state.json")
+        read_json(checkpoint / "trainer_state.json")
     except (OSError, ValueError, TypeError):
         return False
     return any(checkpoint.glob("*.safetensors"))

@@ -13,10 +13,9 @@ from typing import Any
 
 from sqlmodel import Session
 
-from studio.audio.files import atomic_write_bytes
-from studio.engine.files import json_object, write_advice
 from studio.engine.rows import TrainingRow
 from studio.errors import StudioError
+from studio.files import atomic_write_bytes, read_json, write_advice
 from studio.settings import Settings
 from studio.store import adapters as adapter_records
 from studio.store import jobs as records
@@ -213,7 +212,7 @@ class JobLibrary:
         folder = folder_of(self._settings, row)
         try:
             rows = before.folder.rows_file.read_text(encoding="utf-8")
-            plan = {**json_object(before.folder.sample_plan), "folder": str(folder.samples)}
+            plan = {**read_json(before.folder.sample_plan), "folder": str(folder.samples)}
         except (OSError, ValueError, TypeError):
             raise StudioError(f"The rows of {before.name} are gone from its folder: start it anew.") from None
         return self._enqueue(row, folder, rows, plan)
@@ -340,7 +339,7 @@ def _name(given: str, source: str, preset: str) -> str:
 
 def _status(folder: JobFolder) -> dict[str, Any]:
     try:
-        return json_object(folder.status_file)
+        return read_json(folder.status_file)
     except (OSError, ValueError, TypeError):
         return {}
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from studio import formatting
 from studio.engine.checkpoint import CheckpointFiles, shown_name, weight_names
 from studio.engine.memory import return_memory
 from studio.engine.rows import TrainingRow
@@ -19,7 +20,7 @@ from studio.training import estimate
 from studio.training.arguments import argument_problems
 from studio.training.bases import TINY_WARNING, find_base
 from studio.training.devices import Place, place_for
-from studio.training.estimate import BaseShape, shown_bytes, shown_seconds
+from studio.training.estimate import BaseShape
 from studio.training.presets import (
     MIN_ROWS_HELD_OUT,
     Values,
@@ -204,7 +205,7 @@ def _tell_rows(report: RowsReport, request: TrainRequest, found: _Found) -> None
     )
     left_out = f"; {bad} left out" if bad and skip else f"; {bad} cannot be used" if bad else ""
     found.facts.append(
-        ("Rows", f"{_rows(good)} of {report.source}, {shown_seconds(report.seconds)} of speech{by}{left_out}")
+        ("Rows", f"{_rows(good)} of {report.source}, {formatting.estimate(report.seconds)} of speech{by}{left_out}")
     )
 
 
@@ -215,7 +216,7 @@ def _tell_base(files: CheckpointFiles, found: _Found) -> None:
         )
     if files.kind == "tiny":
         found.warnings.append(TINY_WARNING)
-    found.facts.append(("Base", f"{files.shown_name}, {shown_bytes(files.size_bytes)} of weights"))
+    found.facts.append(("Base", f"{files.shown_name}, {formatting.memory(files.size_bytes)} of weights"))
 
 
 def _tell_steps(values: Values, report: RowsReport, found: _Found) -> None:
@@ -323,7 +324,10 @@ def _tell_costs(
         return_memory()
     found.estimate["memory_bytes"] = needed
     found.facts.append(
-        ("Memory", f"about {shown_bytes(needed)} of {shown_bytes(place.free_bytes)} free on {place.device} ({how})")
+        (
+            "Memory",
+            f"about {formatting.memory(needed)} of {formatting.memory(place.free_bytes)} free on {place.device} ({how})",
+        )
     )
     _weigh(shape, values, longest[0], place, needed, found)
     disk = estimate.disk_bytes(shape, values, num_rows=len(report.measured), base_bytes=files.size_bytes)
@@ -331,7 +335,7 @@ def _tell_costs(
     if seconds is not None:
         found.estimate["seconds"] = seconds
         found.facts.append(
-            ("Time", f"about {shown_seconds(seconds)}{place.waits}, samples at the checkpoints not counted")
+            ("Time", f"about {formatting.estimate(seconds)}{place.waits}, samples at the checkpoints not counted")
         )
 
 
@@ -342,8 +346,9 @@ def _weigh(shape: BaseShape, values: Values, longest: MeasuredRow, place: Place,
         return
     if needed <= room:
         found.warnings.append(
-            f"{shown_bytes(place.free_bytes)} are free on {place.device} now, less than the {shown_bytes(needed)} that are "
-            "needed: it waits until the studio or the job before it has given back its own."
+            f"{formatting.memory(place.free_bytes)} are free on {place.device} now, less than the "
+            f"{formatting.memory(needed)} that are needed: it waits until the studio or the job before it has given back "
+            "its own."
         )
         return
     excess = needed - _memory(shape, values, longest, place.device).total  # what was measured above the formula stays
@@ -365,7 +370,9 @@ def _weigh(shape: BaseShape, values: Values, longest: MeasuredRow, place: Place,
 
 
 def _too_large(needed: int, room: int, device: str) -> str:
-    return f"It needs about {shown_bytes(needed)} of memory on {device} and {shown_bytes(room)} can be had: "
+    return (
+        f"It needs about {formatting.memory(needed)} of memory on {device} and {formatting.memory(room)} can be had: "
+    )
 
 
 def _tell_disk(disk: int, settings: Settings, found: _Found) -> None:
@@ -374,11 +381,11 @@ def _tell_disk(disk: int, settings: Settings, found: _Found) -> None:
         folder = folder.parent
     free = shutil.disk_usage(folder).free
     found.estimate["disk_bytes"] = disk
-    found.facts.append(("Disk", f"about {shown_bytes(disk)} of {shown_bytes(free)} free"))
+    found.facts.append(("Disk", f"about {formatting.memory(disk)} of {formatting.memory(free)} free"))
     if disk > free:
         found.refusals.append(
-            f"Its checkpoints need about {shown_bytes(disk)} on the disk and {shown_bytes(free)} are free: use --set "
-            "save_total_limit=1 or --set save_only_model=true, or make room."
+            f"Its checkpoints need about {formatting.memory(disk)} on the disk and {formatting.memory(free)} are free: "
+            "use --set save_total_limit=1 or --set save_only_model=true, or make room."
         )
 
 

@@ -21,11 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from studio.audio.files import atomic_write_bytes
 from studio.engine.checkpoint import CheckpointFiles
-from studio.engine.files import json_object, write_advice
 from studio.engine.rows import TrainingRow
 from studio.errors import StudioError
+from studio.files import read_json, write_advice, write_json
 from studio.processes import signal_all, tree_memory_bytes, with_variable
 from studio.settings import Settings
 from studio.training.queue import PROJECT
@@ -85,7 +84,7 @@ def probe(
     chosen = [rows[index % len(rows)].row for index in range(needed)]
     kept = settings.home / "cache" / "measured" / f"{_key(files, values, rows[:needed])}.json"
     with suppress(OSError, ValueError, TypeError, KeyError):
-        known = json_object(kept)
+        known = read_json(kept)
         return Measured(int(known["peak_bytes"]), float(known["seconds_per_step"]), float(known["start_seconds"]))
     announce("Two steps are made over the longest rows, to measure memory and pace …")
     batches = _int(values, "gradient_accumulation_steps")
@@ -97,7 +96,7 @@ def probe(
     measured = Measured(measured.peak_bytes, pace, measured.start_seconds)
     with suppress(OSError, StudioError):  # not kept: the next preflight measures again
         kept.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write_bytes(kept, json.dumps(vars(measured)).encode())
+        write_json(kept, vars(measured))
     return measured
 
 

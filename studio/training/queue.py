@@ -17,10 +17,10 @@ from pathlib import Path
 
 from sqlmodel import Session
 
-from studio.engine.files import json_object
 from studio.errors import StudioError
+from studio.files import read_json
 from studio.processes import Process, process_of, signal_all, with_variable
-from studio.settings import Settings
+from studio.settings import PROJECT, Settings
 from studio.store import jobs as records
 from studio.store.store import Store
 from studio.store.tables import JobRow, now
@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 
 JOB_VARIABLE = "STUDIO_JOB"
 """In the environment of every process of a job, with its id: so none of them can be overlooked."""
-PROJECT = Path(__file__).parents[2]
 ORPHAN_SECONDS = 120.0
 """A trainer whose supervisor is gone has been told to save and end; this long it may take."""
 
@@ -100,7 +99,7 @@ def _settle(session: Session, row: JobRow, folder: JobFolder) -> None:
     with suppress(OSError):
         _orphan_mark(folder).unlink(missing_ok=True)
     try:
-        outcome = json_object(folder.outcome_file)
+        outcome = read_json(folder.outcome_file)
         row.state, row.sentence = str(outcome["state"]), str(outcome["sentence"])
         row.exit_code = outcome["exit_code"]
     except (OSError, ValueError, TypeError, KeyError):
@@ -178,7 +177,7 @@ def _spawn(settings: Settings, job_id: str, folder: JobFolder) -> subprocess.Pop
 
 def request_stop(folder: JobFolder, *, immediately: bool) -> None:
     """Ask the supervisor to stop its job. Raises StudioError where that cannot be written down."""
-    from studio.audio.files import atomic_write_bytes
+    from studio.files import atomic_write_bytes
 
     try:
         atomic_write_bytes(folder.stop_file, b"now" if immediately else b"save")

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from studio.engine.adapter_files import CONFIG_FILE
-from studio.engine.files import json_object
 from studio.engine.rows import TrainingRow, parse_row
 from studio.errors import StudioError
+from studio.files import read_json
 from studio.settings import Settings, get_settings
 from studio.store import adapters as records
 from studio.store.jobs import job_by_id
@@ -109,7 +109,7 @@ def _comparison(
 def _plan(folder: JobFolder) -> tuple[TrainingRow, str, int]:
     """Row, sentence and seed: those of the samples, so that the comparison can be held against them."""
     try:
-        plan = json_object(folder.sample_plan)
+        plan = read_json(folder.sample_plan)
         row, sentences, seed = plan["row"], plan["sentences"], int(plan.get("seed", 0))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise StudioError("The run's sample_plan.json is missing or damaged, so nothing can be compared.") from error
@@ -193,7 +193,7 @@ class _Cards:
 
 def _max_steps(checkpoint: Path) -> int:
     try:
-        return int(json_object(checkpoint / "trainer_state.json")["max_steps"])
+        return int(read_json(checkpoint / "trainer_state.json")["max_steps"])
     except (OSError, ValueError, TypeError, KeyError):
         return 0
 

@@ -15,6 +15,7 @@ from studio.audio import problems, read_audio, require_speech_like
 from studio.audio.containers import find_shortfall
 from studio.engine.rows import TrainingRow, parse_row, read_rows
 from studio.errors import StudioError
+from studio.files import shown_name
 from studio.settings import Settings
 from studio.store import voices as voice_records
 from studio.store.store import Store
@@ -186,7 +187,7 @@ def clip_seconds(path: Path) -> float:
     """
     import soundfile
 
-    name = problems.shown_name(path)
+    name = shown_name(path)
     try:
         with path.open("rb", buffering=0) as file:
             if find_shortfall(file, os.fstat(file.fileno()).st_size) is not None:
@@ -224,7 +225,7 @@ def _refuse_outside(row: Mapping[str, Any], folder: Path, roots: Sequence[Path])
             place = (folder / source).resolve()
         except (OSError, ValueError, RuntimeError):  # a NUL, a loop of links
             place = Path(os.sep)
-        name = problems.shown_name(source)
+        name = shown_name(source)
         if not any(place.is_relative_to(root) for root in roots):
             raise StudioError(
                 f"The clip {name} is not beside the rows: only recordings that lie there can be used, so name one of those."
@@ -281,7 +282,7 @@ def _file_hash(path: Path) -> str:
             for block in iter(partial(file.read, 1 << 20), b""):
                 digest.update(block)
     except OSError as error:
-        raise problems.unreadable(problems.shown_name(path), error.strerror or "unknown reason") from error
+        raise problems.unreadable(shown_name(path), error.strerror or "unknown reason") from error
     return digest.hexdigest()
 
 

@@ -8,7 +8,6 @@ model and imports neither torch nor Gradio.
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import signal
 import subprocess
@@ -20,9 +19,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from studio.audio.files import atomic_write_bytes
 from studio.engine.leases import holders
 from studio.errors import StudioError
+from studio.files import write_json
 from studio.processes import process_of, signal_all, tree_memory_bytes, with_variable
 from studio.settings import Settings, get_settings
 from studio.store import jobs as records
@@ -178,7 +177,7 @@ class Supervisor:
         ended_at = now()
         document = {**ending.as_json(), "ended_at": ended_at.isoformat()}
         with suppress(StudioError):  # the disk is full: then the store is told alone
-            atomic_write_bytes(self._folder.outcome_file, json.dumps(document).encode())
+            write_json(self._folder.outcome_file, document)
         with suppress(OSError):
             self._folder.stop_file.unlink(missing_ok=True)
         self._insistently(lambda: self._record(ending, ended_at))
@@ -237,7 +236,7 @@ class Supervisor:
         if new_stage or time.monotonic() - self._status_at > STATUS_SECONDS:
             self._status_at = time.monotonic()
             with suppress(StudioError):
-                atomic_write_bytes(self._folder.status_file, json.dumps(self._status).encode())
+                write_json(self._folder.status_file, self._status)
 
     def _say(self, sentence: str) -> None:
         """A line of its own into the job's log."""

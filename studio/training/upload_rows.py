@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from studio.audio.files import atomic_write_bytes
 from studio.errors import StudioError
+from studio.files import atomic_write_bytes
 
 _MAX_NAME_CHARS = 60
 _ADDRESS = re.compile(r"data:|[a-z][a-z0-9+.-]*://", re.IGNORECASE)

@@ -5,7 +5,6 @@ Nothing here trusts a name: each file gets a plain one, and the rows are written
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 import shutil
@@ -17,9 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from studio.audio.files import atomic_write_bytes
-from studio.audio.problems import shown_name
 from studio.errors import StudioError
+from studio.files import shown_name, write_json
 from studio.settings import Settings
 from studio.training.folder import JobFolder
 from studio.training.upload_rows import ClipNames, name_clips, path_parts, plain_name
@@ -95,7 +93,7 @@ def take_uploads(paths: Sequence[Path], settings: Settings, owner: str) -> Path:
         _copy(rows, target, room)
         name_clips(target, names)
         about = {"owner": owner, "files": len(entries), "uploaded_at": time.time()}
-        atomic_write_bytes(making / ".upload", json.dumps(about).encode())
+        write_json(making / ".upload", about)
         making.rename(final)
         return final / target.name
     except OSError as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from studio.engine.files import json_object
+from studio.files import read_json
 from studio.training.folder import JobFolder
 
 _TAIL_BYTES = 65_536
@@ -114,7 +114,7 @@ def _steps(folder: JobFolder) -> tuple[int, int] | None:
     if newest is None:
         return None
     try:
-        state = json_object(newest / "trainer_state.json")
+        state = read_json(newest / "trainer_state.json")
         return int(state["global_step"]), int(state["max_steps"])
     except (OSError, ValueError, TypeError, KeyError):
         return None

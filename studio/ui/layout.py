@@ -11,8 +11,8 @@ import gradio as gr
 from studio.audio.reading import read_audio
 from studio.engine.host import EngineHost
 from studio.errors import StudioError
+from studio.services import Services
 from studio.system.report import ATTRIBUTION
-from studio.ui.services import Services
 from studio.ui.shown import QUIET, host_banner
 from studio.ui.tabs.speak import create_speak_tab
 from studio.ui.tabs.system import create_system_tab

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from studio.errors import StudioError
+from studio.services import Services
 from studio.settings import Settings, on_space
-from studio.takes.transit import clear_old
 
 log = logging.getLogger(__name__)
 
@@ -83,33 +83,21 @@ def _free_port(host: str) -> int:
 def build_page(settings: Settings) -> Any:
     """The ``gr.Blocks`` of the studio, not yet launched. Loads no model."""
     _prepare_environment(settings)  # before Gradio is imported, which reads it then
+    from studio.services import Services
     from studio.training.attendant import Attendant
     from studio.ui.layout import lay_out
-    from studio.ui.services import Services
 
-    services = Services.from_settings(settings)
+    services = Services(settings)
     page = lay_out(services)
     Attendant(settings, services.store, services.host, lambda: services.generations.speaking).start()
-    threading.Thread(target=_clear_old, args=(settings, services), daemon=True).start()
+    threading.Thread(target=_clear_every_hour, args=(services,), daemon=True).start()
     return page.queue(default_concurrency_limit=8, max_size=64)
 
 
-def _clear_old(settings: Settings, services: Any) -> None:
-    """Every hour: what is in transit or was never saved goes after a day, and what killed processes left behind."""
-    from studio.takes.library import clear_remains as clear_takes
-    from studio.training.library import clear_remains as clear_jobs
-    from studio.training.uploads import clear_remains as clear_uploads
-    from studio.voices.library import clear_remains as clear_voices
-
+def _clear_every_hour(services: Services) -> None:
     while True:
         try:
-            clear_old(settings.page_cache_folder)
-            clear_old(settings.drafts_folder)
-            clear_uploads(settings)
-            if settings.store_file.exists():
-                clear_voices(settings, services.store)
-                clear_takes(settings, services.store)
-                clear_jobs(settings, services.store)
+            services.clear_remains()
         except Exception:  # whatever it is, the next hour must come
             log.exception("remains were not cleared")
         time.sleep(3600)

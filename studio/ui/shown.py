@@ -53,12 +53,3 @@ def table(rows: list[tuple[str, str]], caption: str) -> str:
     """A plain two-column table."""
     body = "".join(f"<tr><th scope='row'>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows)
     return f"<table class='facts'><caption>{escape(caption)}</caption><tbody>{body}</tbody></table>"
-
-
-def size(num_bytes: float) -> str:
-    """Bytes for people."""
-    for unit in ("bytes", "KB", "MB"):
-        if num_bytes < 1000:
-            return f"{num_bytes:.0f} {unit}"
-        num_bytes /= 1000
-    return f"{num_bytes:.1f} GB"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import gradio as gr
 
-CSS_FILE = Path(__file__).parents[2] / "assets" / "studio.css"
+from studio.settings import ASSETS
+
+CSS_FILE = ASSETS / "studio.css"
 JS_FILE = CSS_FILE.with_suffix(".js")
 
 _SANS = ["Inter", "ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]

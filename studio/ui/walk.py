@@ -7,8 +7,9 @@ from typing import Any
 import gradio as gr
 
 from studio.errors import StudioError
-from studio.ui.services import Services
+from studio.services import Services
 from studio.ui.shown import QUIET
+from studio.ui.visitors import owner_of
 
 _STEPS = (
     ("Hear a voice", "A voice and a line are chosen already: press Speak.", "Take me there", "speak"),
@@ -53,8 +54,12 @@ class Walk:
     def _present(self, request: gr.Request) -> int:
         """0: nothing spoken yet; 1: no voice of one's own; 2: it has not spoken; 3: done."""
         try:
-            own = {voice.id for voice in self._services.voices(request).voices() if not voice.preset}
-            takes = self._services.takes(request)
+            own = {
+                voice.id
+                for voice in self._services.voices(owner_of(request, self._services.settings)).voices()
+                if not voice.preset
+            }
+            takes = self._services.takes(owner_of(request, self._services.settings))
             if own and takes.any_with(own):
                 return 3
             if own:

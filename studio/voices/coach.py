@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from studio.audio.editing import trim
-from studio.audio.quality import measured
-from studio.audio.quality_window import LONGEST, SHORTEST, best_windows, inside
-from studio.audio.span import Span
-from studio.audio.waveform import Waveform
+from studio.audio.quality.best_window import LONGEST, SHORTEST, best_windows, inside
+from studio.audio.quality.clip_quality import measured
+from studio.audio.waveform import Span, Waveform
 from studio.listening.speakers import find_speakers
 from studio.listening.vad import find_speech
 from studio.voices.coach_rules import Grade, Verdict, judged

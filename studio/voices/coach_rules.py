@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from studio.audio.problems import shown_seconds
-from studio.audio.quality import ClipQuality
+from studio import formatting
+from studio.audio.quality.clip_quality import ClipQuality
 from studio.engine.length import expected_seconds
 from studio.listening.speakers import Speakers
 
@@ -96,12 +96,12 @@ def _duration(quality: ClipQuality, max_seconds: float) -> Verdict:
         grade, advice = "bad", "Record 5–15 s: this is too short to hear a voice in."
     elif compared > max_seconds:
         grade = "bad"
-        advice = f"Use the best 5–15 s of it: at most {shown_seconds(max_seconds)} can be a reference."
+        advice = f"Use the best 5–15 s of it: at most {formatting.seconds(max_seconds)} can be a reference."
     elif compared < SHORT_SECONDS:
         grade, advice = "warn", "Use 5–15 s if you can: more speech makes the voice more alike."
     elif compared > LONG_SECONDS:
         grade, advice = "warn", "Use the best 5–15 s of it: more makes every take slower and the voice no better."
-    return Verdict("duration", "Length", round(seconds, 2), "s", shown_seconds(seconds), grade, advice)
+    return Verdict("duration", "Length", round(seconds, 2), "s", formatting.seconds(seconds), grade, advice)
 
 
 def _speech(quality: ClipQuality) -> Verdict:
@@ -114,7 +114,7 @@ def _speech(quality: ClipQuality) -> Verdict:
         grade, advice = "bad", "There is hardly any speech in it: record 5–15 s of somebody talking."
     elif round(seconds, 1) < LITTLE_SPEECH_SECONDS:
         grade, advice = "warn", "Record a little more: 5–15 s of speech make the voice more alike."
-    return Verdict("speech", "Speech", round(seconds, 2), "s", shown_seconds(seconds), grade, advice)
+    return Verdict("speech", "Speech", round(seconds, 2), "s", formatting.seconds(seconds), grade, advice)
 
 
 def _noise(quality: ClipQuality) -> Verdict:
@@ -255,7 +255,7 @@ def _transcript(quality: ClipQuality, expected: float) -> Verdict:
     elif spoken > SLOWEST * expected + _WORD_SECONDS:
         grade = "bad" if spoken > IMPOSSIBLY_SLOW * expected + _WORD_SECONDS else "warn"
         advice = "Check the text: more is said in the clip than is written."
-    shown = f"{shown_seconds(spoken)} for {shown_seconds(expected)} of text"
+    shown = f"{formatting.seconds(spoken)} for {formatting.seconds(expected)} of text"
     return Verdict("transcript", label, round(ratio, 2), "x", shown, grade, advice)
 
 

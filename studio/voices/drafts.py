@@ -15,18 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from studio.audio.editing import trim
-from studio.audio.files import atomic_write_bytes
 from studio.audio.reading import read_audio
-from studio.audio.span import Span
-from studio.audio.waveform import Waveform
+from studio.audio.waveform import Span, Waveform
 from studio.audio.writing import write_audio
 from studio.errors import StudioError
+from studio.files import write_json
 from studio.listening.denoise import denoised
 from studio.listening.transcriber import Transcriber
 from studio.listening.transcript import Transcript
+from studio.listening.transcript_editing import cut_text, retimed
 from studio.settings import Settings
 from studio.voices.coach import ClipReport, examine
-from studio.voices.transcript import cut_text, retimed
 from studio.voices.voice import NewClip, words_as_json, words_from_json
 
 MAX_SOURCE_SECONDS = 3600.0
@@ -231,7 +230,7 @@ class Drafts:
             "heard": draft.heard and {**asdict(draft.heard), "words": words_as_json(draft.heard.words)},
             "heard_in": draft.heard_in,
         }
-        atomic_write_bytes(draft.folder / _STATE, json.dumps(state).encode())
+        write_json(draft.folder / _STATE, state)
 
 
 def _span(stored: list[float] | None) -> Span | None:

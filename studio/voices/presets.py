@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from functools import lru_cache
-from pathlib import Path
 
 from studio.listening.transcript import Transcript
+from studio.settings import ASSETS
 from studio.voices.voice import CONSENT_WORDING, ConsentRecord, Voice, VoiceClip
 
-FOLDER = Path(__file__).parents[2] / "assets" / "voices"
+FOLDER = ASSETS / "voices"
 _SINCE = datetime(2026, 11, 21, tzinfo=UTC)
 _RATE = 24_000
 

@@ -9,8 +9,8 @@ import pytest
 from scipy.signal import correlate
 
 from studio.audio import read_audio
-from studio.audio.quality_frames import frame_powers
-from studio.audio.quality_noise import signal_to_noise_db
+from studio.audio.quality.frames import frame_powers
+from studio.audio.quality.noise import signal_to_noise_db
 from studio.audio.waveform import Waveform
 from studio.listening import denoise
 from studio.listening.denoise import DEEPFILTERNET, NOISEREDUCE, denoised

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from studio.audio.span import Span
-from studio.audio.waveform import Waveform
+from studio.audio.waveform import Span, Waveform
 from studio.audio.writing import write_audio
 from studio.listening.transcript import Transcript, Word
 from studio.settings import Settings

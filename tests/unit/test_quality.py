@@ -8,15 +8,14 @@ import numpy as np
 import pytest
 
 from studio.audio import encode_audio, read_audio
-from studio.audio.quality import edge_silence, measured, speech_lufs
-from studio.audio.quality_clipping import clipped_share
-from studio.audio.quality_decay import reverberation_seconds
-from studio.audio.quality_frames import frame_powers, frames_in, spread
-from studio.audio.quality_noise import signal_to_noise_db, steady_share
-from studio.audio.quality_spectrum import effective_bandwidth
-from studio.audio.quality_window import best_windows, inside
-from studio.audio.span import Span, total_seconds
-from studio.audio.waveform import Waveform
+from studio.audio.quality.bandwidth import effective_bandwidth
+from studio.audio.quality.best_window import best_windows, inside
+from studio.audio.quality.clip_quality import edge_silence, measured, speech_lufs
+from studio.audio.quality.clipping import clipped_share
+from studio.audio.quality.frames import frame_powers, frames_in, spread
+from studio.audio.quality.noise import signal_to_noise_db, steady_share
+from studio.audio.quality.reverberation import reverberation_seconds
+from studio.audio.waveform import Span, Waveform, total_seconds
 from studio.listening.vad import find_speech
 from tools.coach_faults import babble, clipped, in_room, joined, pink_noise, telephone, white_noise, with_noise
 

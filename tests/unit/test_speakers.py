@@ -12,8 +12,7 @@ import pytest
 
 from studio.audio import read_audio
 from studio.audio.editing import trim
-from studio.audio.span import Span
-from studio.audio.waveform import Waveform
+from studio.audio.waveform import Span, Waveform
 from studio.errors import StudioError
 from studio.listening import speaker_encoder, speakers
 from studio.listening.speakers import find_speakers, voice_likeness

@@ -21,8 +21,8 @@ import pytest
 from studio.audio import Waveform, read_audio, trim
 from studio.listening.transcriber import Transcriber
 from studio.listening.transcript import Transcript
+from studio.listening.transcript_editing import has_times, retimed, trimmed
 from studio.listening.whisper_files import WhisperFiles
-from studio.voices.transcript import has_times, retimed, trimmed
 from tests.helpers import refusal
 
 ARABIC_DIGITS = Path("/work/shared/speech/clips/ar_digits_0_9.flac")

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from studio.listening.transcript import Transcript, Word
-from studio.voices.transcript import cut_text, has_times, retimed, trimmed
+from studio.listening.transcript_editing import cut_text, has_times, retimed, trimmed
 
 
 def timed(text: str, *words: tuple[str, float, float], language: str = "en") -> Transcript:

@@ -14,7 +14,8 @@ import soundfile
 
 from studio.audio.waveform import Waveform
 from studio.audio.writing import AUDIO_FORMATS, write_audio
-from studio.takes.transit import Staging, clear_old, safe_stem
+from studio.files import clear_old
+from studio.takes.transit import Staging, safe_stem
 from tests.helpers import disk_that_holds, refusal
 
 

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from studio.audio import read_audio
-from studio.audio.span import total_seconds
-from studio.audio.waveform import Waveform
+from studio.audio.waveform import Waveform, total_seconds
 from studio.listening import vad
 from studio.listening.vad import find_speech
 from tools.coach_faults import joined, white_noise

@@ -15,16 +15,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from tools.demo_checkpoint import corpus, state
 from tools.demo_checkpoint.adversary import Adversary
-from tools.demo_checkpoint.codec_model import RATE, Codec, load_start
+from tools.demo_checkpoint.codec_model import HOP, RATE, Codec, load_start
+from tools.demo_checkpoint.phonemes import NUM_SOUNDS, UNKNOWN, sounds_of
 from tools.demo_checkpoint.sound import Pool
 
 PIECE_SECONDS = 0.96
 _RESOLUTIONS = ((128, 0), (256, 0), (512, 96), (1024, 128), (2048, 128))
 """Window of each spectrogram in samples, and its mel bands."""
+
+
+SEMANTIC_WEIGHT = 0.05
+"""Of the cross-entropy of the phonemes, beside a spectral loss of about 0.7."""
 
 
 class SpectralLoss:
@@ -53,13 +59,43 @@ class SpectralLoss:
         return total / len(_RESOLUTIONS)
 
 
-class Trainer:
-    """One run: the codec, its slow average, the optimizer, and the speech at hand."""
+class SemanticHead(nn.Module):
+    """Tells the phoneme of each frame from what the first codebook gives, so that this codebook comes to carry words."""
 
-    def __init__(self, folder: Path, *, start: Path | None, steps: int, rate: float, kathleen: Path | None) -> None:
-        self._folder, self._steps, self._rate = folder, steps, rate
-        self.codec, self.step = Codec(), 0
-        self._parameters = self.codec.trained_parameters()
+    def __init__(self) -> None:
+        super().__init__()
+        self._near = nn.Conv1d(144, 128, 3, padding=1)
+        self._tell = nn.Conv1d(128, NUM_SOUNDS, 1)
+
+    def forward(self, first: Tensor) -> Tensor:
+        """Scores, shape (batch, NUM_SOUNDS, num_frames), of frames of shape (batch, num_frames, 144)."""
+        return self._tell(F.gelu(self._near(first.transpose(1, 2))))
+
+
+class Trainer:
+    """One run: the codec, its slow average, the optimizer, and the speech at hand.
+
+    Args:
+        decoder_only: leave the codes as they are, and learn only to make sound of them.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        start: Path | None,
+        steps: int,
+        rate: float,
+        kathleen: Path | None,
+        decoder_only: bool = False,
+    ) -> None:
+        self._folder, self._steps, self._rate, self._decoder_only = folder, steps, rate, decoder_only
+        self.codec, self.step, self.head = Codec(), 0, SemanticHead()
+        self._parameters = (
+            self.codec.decoding_parameters()
+            if decoder_only
+            else [*self.codec.trained_parameters(), *self.head.parameters()]
+        )
         self._optimizer = torch.optim.AdamW(self._parameters, lr=rate, betas=(0.8, 0.99), weight_decay=1e-3)
         self._quantise_from = 2500
         self._adversary: Adversary | None = None
@@ -70,7 +106,10 @@ class Trainer:
         if self._save_file.is_file():
             self._load()
         else:
-            if start is not None:
+            if start is not None and start.suffix == ".pt":
+                self.codec.load_state_dict(torch.load(start, weights_only=True)["average"])
+                self._quantise_from = 0
+            elif start is not None:
                 load_start(self.codec, start)
                 self._quantise_from = 0
             self.average = copy.deepcopy(self.codec)
@@ -92,6 +131,7 @@ class Trainer:
         self.codec.load_state_dict(kept["codec"])
         self.average = copy.deepcopy(self.codec)
         self.average.load_state_dict(kept["average"])
+        self.head.load_state_dict(kept["head"])
         self._optimizer.load_state_dict(kept["optimizer"])
         self.step, self._quantise_from = kept["step"], kept["quantise_from"]
         if "adversary" in kept:
@@ -111,6 +151,7 @@ class Trainer:
         content = {
             "codec": self.codec.state_dict(),
             "average": self.average.state_dict(),
+            "head": self.head.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "step": self.step,
             "quantise_from": self._quantise_from,
@@ -124,7 +165,9 @@ class Trainer:
         for path in corpus.shards():
             if path not in self._read and not corpus.is_held_out(path):
                 for utterance in corpus.read_shard(path):
-                    self._pool.add(utterance.samples)
+                    count = len(utterance.samples)
+                    sounds = sounds_of(utterance.phonemes, utterance.phoneme_times, count, 1 / RATE)
+                    self._pool.add(utterance.samples, sounds)
                 self._read.add(path)
         if not len(self._pool):
             raise SystemExit("There is no speech yet: run tools.demo_checkpoint.corpus first, or give --kathleen.")
@@ -135,7 +178,7 @@ class Trainer:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         pairs = [self._pool.pair(self._rng) for _ in range(batch)]
-        heard, wanted = (torch.from_numpy(np.stack(side))[:, None] for side in zip(*pairs, strict=True))
+        heard, wanted, sounds = (torch.from_numpy(np.stack(side))[:, None] for side in zip(*pairs, strict=True))
         if self.step == self._quantise_from and self.step:
             with torch.no_grad():
                 frames = self.codec.encode(heard)
@@ -143,17 +186,21 @@ class Trainer:
                     more = np.stack([self._pool.pair(self._rng)[0] for _ in range(batch)])
                     frames = torch.cat([frames, self.codec.encode(torch.from_numpy(more)[:, None])])
                 self.codec.start_codebooks(frames.reshape(-1, frames.shape[-1]))
-        with torch.autocast("cpu", torch.bfloat16):
-            frames = self.codec.encode(heard)
-        frames, commitment = frames.float(), torch.zeros(())
-        if self.step >= self._quantise_from:
-            frames, commitment, _ = self.codec.quantise(frames, learn=True)
+        learn = not self._decoder_only
+        with torch.set_grad_enabled(learn):
+            with torch.autocast("cpu", torch.bfloat16):
+                frames = self.codec.encode(heard)
+            frames, commitment, semantic, told = frames.float(), torch.zeros(()), torch.zeros(()), 0.0
+            if self.step >= self._quantise_from:
+                quantised = self.codec.quantise(frames, learn=learn)
+                frames, commitment = quantised.frames, quantised.commitment
+                semantic, told = self._semantic(quantised.first, sounds[:, 0])
         with torch.autocast("cpu", torch.bfloat16):
             given = self.codec.decode(frames)
         length = min(given.shape[-1], wanted.shape[-1])
         wanted, given = wanted[:, 0, :length], given[:, 0, :length].float()
         loss = self._loss(wanted, given)
-        total = loss + 0.1 * commitment
+        total = loss + (0.1 * commitment + SEMANTIC_WEIGHT * semantic if learn else 0.0)
         if self._adversary is not None and self._opponent is not None:
             own = self._adversary.own_loss(wanted, given)
             self._opponent.zero_grad()
@@ -167,7 +214,17 @@ class Trainer:
         self._optimizer.step()
         self._average()
         self.step += 1
-        return {"loss": loss.item(), "commitment": commitment.item()}
+        return {"loss": loss.item(), "commitment": commitment.item(), "told": told}
+
+    def _semantic(self, first: Tensor, sounds: Tensor) -> tuple[Tensor, float]:
+        """Loss of telling the phonemes from the first codebook, and the share told right; sounds: (batch, num_samples)."""
+        wanted = sounds[:, HOP // 2 :: HOP][:, : first.shape[1]].long()
+        scores = self.head(first[:, : wanted.shape[1]])
+        known = wanted != UNKNOWN
+        if not known.any():
+            return scores.new_zeros(()), 0.0
+        loss = F.cross_entropy(scores, wanted, ignore_index=UNKNOWN)
+        return loss, float((scores.argmax(dim=1) == wanted)[known].float().mean())
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -198,12 +255,20 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1.5e-4)
     parser.add_argument("--batch", type=int, default=12)
     parser.add_argument("--kathleen", type=Path, help="folder of the Kathleen recordings (CC0): wavs/ID.flac")
+    parser.add_argument("--decoder-only", action="store_true", help="the codes stay as they are")
+    parser.add_argument("--name", default="codec", help="folder of the state that keeps the run")
     parser.add_argument("--adversary-from", type=int, help="step from which discriminators join in")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    folder = state.state_folder() / "codec"
-    trainer = Trainer(folder, start=options.start, steps=options.steps, rate=options.rate, kathleen=options.kathleen)
+    trainer = Trainer(
+        state.state_folder() / options.name,
+        start=options.start,
+        steps=options.steps,
+        rate=options.rate,
+        kathleen=options.kathleen,
+        decoder_only=options.decoder_only,
+    )
     progress = state.Progress("codec, steps", options.steps, trainer.step)
     losses: list[float] = []
     saved = time.monotonic()
@@ -215,7 +280,8 @@ def main() -> None:
         losses.append(last["loss"])
         if trainer.step % 50 == 0:
             trainer.add_speech()
-            progress(trainer.step, f"loss {np.mean(losses[-200:]):.4f}, commitment {last['commitment']:.3f}")
+            note = f"loss {np.mean(losses[-200:]):.4f}, commitment {last['commitment']:.3f}, sounds told {last['told']:.2f}"
+            progress(trainer.step, note)
         if time.monotonic() - saved > 240:
             trainer.save()
             saved = time.monotonic()

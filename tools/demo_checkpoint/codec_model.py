@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -63,6 +63,22 @@ def native_codec() -> Any:
     )
 
 
+class Quantised(NamedTuple):
+    """What the quantiser makes of frames.
+
+    Attributes:
+        frames: shape (batch, num_frames, 144), gradients pass straight through.
+        commitment: how far the encoder's frames are from their codes, summed over the codebooks.
+        codes: shape (NUM_CODEBOOKS, batch, num_frames).
+        first: what the first codebook alone gives, of the shape of ``frames``.
+    """
+
+    frames: Tensor
+    commitment: Tensor
+    codes: Tensor
+    first: Tensor
+
+
 class Codec(nn.Module):
     """Encoder, quantiser and decoder of the native class, with fast filter banks at both ends."""
 
@@ -79,6 +95,12 @@ class Codec(nn.Module):
         """All that learns by gradients; codebooks follow their frames instead."""
         native = [p for name, p in self.native.named_parameters() if not name.startswith(_UNTRAINED + _FULL_RATE)]
         return [*native, self.analysis, self.synthesis]
+
+    def decoding_parameters(self) -> list[nn.Parameter]:
+        """What turns codes to sound, and has no say in which codes a clip gets."""
+        parts = ("fc2.", "acoustic_decoder.")
+        named = self.native.named_parameters()
+        return [p for name, p in named if name.startswith(parts) and not name.startswith(_FULL_RATE)] + [self.synthesis]
 
     def encode(self, audio: Tensor) -> Tensor:
         """Frames to quantise, shape (batch, num_frames, 144), of audio of shape (batch, 1, num_samples)."""
@@ -98,17 +120,14 @@ class Codec(nn.Module):
             hidden = block(hidden)
         return F.conv_transpose1d(decoder.block[-1].snake1(hidden), self.synthesis, stride=STEP, padding=STEP // 2)
 
-    def quantise(self, frames: Tensor, *, learn: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+    def quantise(self, frames: Tensor, *, learn: bool = False) -> Quantised:
         """Residual quantisation with straight-through gradients.
 
         Args:
             frames: shape (batch, num_frames, 144).
             learn: let the codebooks follow the frames (moving averages; unused codes are put onto frames).
-
-        Returns:
-            Quantised frames; the commitment loss; codes, shape (NUM_CODEBOOKS, batch, num_frames).
         """
-        residual, total, commitment, codes = frames, torch.zeros_like(frames), frames.new_zeros(()), []
+        residual, outs, commitment, codes = frames, [], frames.new_zeros(()), []
         for quantizer in self.native.quantizer.quantizers:
             book = quantizer.codebook
             projected = quantizer.project_in(residual)
@@ -119,15 +138,16 @@ class Codec(nn.Module):
                 _follow(book, flat.detach(), chosen)
             commitment = commitment + F.mse_loss(projected, centre.detach())
             out = quantizer.project_out(projected + (centre - projected).detach())
-            total, residual = total + out, residual - out.detach()
+            outs.append(out)
+            residual = residual - out.detach()
             codes.append(chosen.view(frames.shape[:2]))
-        return total, commitment, torch.stack(codes)
+        return Quantised(torch.stack(outs).sum(dim=0), commitment, torch.stack(codes), outs[0])
 
     @torch.inference_mode()
     def codes(self, audio: Tensor) -> Tensor:
         """Codes of one clip, shape (NUM_CODEBOOKS, num_frames), of audio of shape (num_samples,)."""
         padded = F.pad(audio, (0, -len(audio) % HOP))
-        return self.quantise(self.encode(padded[None, None]))[2][:, 0]
+        return self.quantise(self.encode(padded[None, None])).codes[:, 0]
 
     @torch.inference_mode()
     def audio(self, codes: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ import torch
 from tools.demo_checkpoint import corpus, scope, state
 from tools.demo_checkpoint.codec import load_codec
 from tools.demo_checkpoint.codec_model import HOP, RATE, Codec
+from tools.demo_checkpoint.phonemes import sounds_of
 
 FRAME_SECONDS = HOP / RATE
 
@@ -39,28 +40,6 @@ class Clip:
     codes: np.ndarray
     words: np.ndarray
     sounds: np.ndarray
-
-
-SOUNDS = ' !,.?;:—“”"()AIOQSTWYabcdefhijklmnopqstuvwxyzæçðøŋœɐɑɒɔɕɖəɚɛɜɟɡɣɤɥɨɪɯɰɲɳɴɸɹɻɽɾʁʂʃʈʊʋʌʎʒʔʝʣʤʥʦʧʨʰʲˈˌː̃βθχᵊᵝᵻ'
-"""Kokoro's signs; a sound's number is its place plus one."""
-NUM_SOUNDS = len(SOUNDS) + 1
-
-
-def sounds_of(phonemes: str, times: np.ndarray, num_frames: int) -> np.ndarray:
-    """The phoneme in the middle of each frame, by its number; a stress mark counts as what follows, a length mark as before.
-
-    Args:
-        times: seconds, shape (len(phonemes), 2).
-    """
-    found = np.zeros(num_frames, np.int16)
-    middle = (np.arange(num_frames) + 0.5) * FRAME_SECONDS
-    last = 0
-    for place, (sign, (start, end)) in enumerate(zip(phonemes, times, strict=True)):
-        if sign in "ˈˌ":
-            sign = phonemes[place + 1 : place + 2] or " "
-        last = last if sign == "ː" else 0 if sign in " .,?!" else SOUNDS.find(sign) + 1
-        found[(middle >= start) & (middle < end)] = last
-    return found
 
 
 def word_frames(times: np.ndarray, num_frames: int) -> np.ndarray:
@@ -90,7 +69,7 @@ def encode_utterance(codec: Codec, utterance: corpus.Utterance, count: int, rng:
                 utterance.kind,
                 codes,
                 word_frames(utterance.words + late, codes.shape[1]),
-                sounds_of(utterance.phonemes, utterance.phoneme_times + late, codes.shape[1]),
+                sounds_of(utterance.phonemes, utterance.phoneme_times + late, codes.shape[1], FRAME_SECONDS),
             )
         )
     return clips

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from studio.audio.span import Span
-from studio.audio.waveform import Waveform
+from studio.audio.waveform import Span, Waveform
 from studio.listening.speaker_encoder import WINDOW_SECONDS
 from studio.listening.speakers import voice_vector
 from studio.listening.vad import find_speech

@@ -15,7 +15,7 @@ import os
 import sys
 from pathlib import Path
 
-from studio.audio.files import atomic_write_bytes
+from studio.files import atomic_write_bytes
 from tools.demo_checkpoint import state
 
 _FIXED = {

@@ -20,7 +20,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.audio.files import atomic_write_bytes
+from studio.files import atomic_write_bytes
 from tools.demo_checkpoint import state
 
 STAGES = ("corpus", "codec", "codes", "language_model")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tools.demo_checkpoint.phonemes import UNKNOWN
+
 
 class Pool:
     """Utterances to cut pieces from.
@@ -14,32 +16,34 @@ class Pool:
 
     def __init__(self, rate: int, seconds: float) -> None:
         self._rate, self.size = rate, round(rate * seconds)
-        self._clips: list[np.ndarray] = []
-        self._weights: list[int] = []
+        self._clips: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def add(self, samples: np.ndarray) -> None:
-        """Add an utterance, int16."""
-        self._clips.append(samples)
-        self._weights.append(len(samples))
+    def add(self, samples: np.ndarray, sounds: np.ndarray | None = None) -> None:
+        """Add an utterance, int16, and the number of the phoneme at each sample where it is known."""
+        known = np.full(len(samples), UNKNOWN, np.int8) if sounds is None else sounds.astype(np.int8)
+        self._clips.append((samples, known))
 
     def __len__(self) -> int:
         return len(self._clips)
 
-    def piece(self, rng: np.random.Generator) -> np.ndarray:
-        """A piece of speech as it was recorded, float32, shape (size,); clips follow each other after short silences."""
-        parts: list[np.ndarray] = []
+    def piece(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Speech as it was recorded, float32, and its phonemes, shape (size,); clips follow after short silences."""
+        parts: list[tuple[np.ndarray, np.ndarray]] = []
         total = 0
         while total < self.size + 4000:
-            clip = self._clips[rng.integers(len(self._clips))]
-            parts += [clip, np.zeros(rng.integers(0, 1200), np.int16)]
-            total += len(clip) + len(parts[-1])
-        joined = np.concatenate(parts)
-        start = rng.integers(0, len(joined) - self.size)
-        return joined[start : start + self.size].astype(np.float32) / 32768
+            silence = rng.integers(0, 1200)
+            parts += [
+                self._clips[rng.integers(len(self._clips))],
+                (np.zeros(silence, np.int16), np.zeros(silence, np.int8)),
+            ]
+            total += len(parts[-2][0]) + silence
+        start = rng.integers(0, total - self.size)
+        samples, sounds = (np.concatenate(side)[start : start + self.size] for side in zip(*parts, strict=True))
+        return samples.astype(np.float32) / 32768, sounds
 
-    def pair(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """What the codec hears and what it has to give back: the same but for the noise."""
-        speech = self._other_speaker(rng) if rng.random() < 0.3 else self.piece(rng)
+    def pair(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What the codec hears, what it has to give back (the same but for the noise), and the phonemes."""
+        speech, sounds = self._other_speaker(rng) if rng.random() < 0.3 else self.piece(rng)
         if rng.random() < 0.2:
             speech = _tilted(speech, rng.uniform(-0.4, 0.4))
         if rng.random() < 0.2:
@@ -51,14 +55,14 @@ class Pool:
         heard = speech
         if rng.random() < 0.2:
             heard = speech + _noise(len(speech), rng) * speech.std() * np.float32(10 ** (-rng.uniform(10, 38) / 20))
-        return heard.astype(np.float32), speech.astype(np.float32)
+        return heard.astype(np.float32), speech.astype(np.float32), sounds
 
-    def _other_speaker(self, rng: np.random.Generator) -> np.ndarray:
+    def _other_speaker(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Played faster or slower: pitch and vocal tract of somebody else."""
         factor = rng.uniform(0.86, 1.16)
-        long = np.concatenate([self.piece(rng), self.piece(rng)])
+        long, sounds = (np.concatenate(side) for side in zip(self.piece(rng), self.piece(rng), strict=True))
         at = np.arange(self.size) * factor
-        return np.interp(at, np.arange(len(long)), long).astype(np.float32)
+        return np.interp(at, np.arange(len(long)), long).astype(np.float32), sounds[at.astype(np.int64)]
 
 
 def _tilted(samples: np.ndarray, amount: float) -> np.ndarray:

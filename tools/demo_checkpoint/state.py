@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from studio.audio.files import atomic_write_bytes
+from studio.files import atomic_write_bytes
 
 VARIABLE = "HIGGS_DEMO_STATE"
 

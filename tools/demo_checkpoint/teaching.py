@@ -17,7 +17,7 @@ from transformers.models.higgs_audio_v2.modeling_higgs_audio_v2 import rotate_ha
 
 from swift_plugins.losses import IGNORED
 from swift_plugins.model import HiggsAudioV2Training, TrainingOutput
-from tools.demo_checkpoint.codes import NUM_SOUNDS
+from tools.demo_checkpoint.phonemes import NUM_SOUNDS
 
 
 @dataclass

@@ -26,9 +26,9 @@ from studio.engine.conversion.tensors import (
     write_json,
     write_tensors,
 )
-from studio.engine.files import is_write_error, write_advice
 from studio.engine.memory import is_out_of_memory
 from studio.errors import StudioError
+from studio.files import is_write_error, write_advice
 
 if TYPE_CHECKING:
     from studio.engine.conversion.adapter import NativeAdapter

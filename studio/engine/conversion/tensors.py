@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from studio import files
 from studio.engine.conversion.keys import named
-from studio.engine.files import json_object
 from studio.errors import StudioError
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def read_json(file: Path) -> dict[str, Any]:
         StudioError: it is missing, or is not a JSON object.
     """
     try:
-        return json_object(file)
+        return files.read_json(file)
     except FileNotFoundError:
         raise StudioError(f"{file} does not exist: check the path.") from None
     except (OSError, ValueError) as error:

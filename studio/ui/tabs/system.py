@@ -7,16 +7,18 @@ from typing import Any
 
 import gradio as gr
 
+from studio import formatting
 from studio.engine.host import HOW_TO_GET_3B
 from studio.errors import StudioError
+from studio.services import Services
 from studio.settings import Settings
 from studio.system.programs import outside_programs
 from studio.system.report import LICENCES, device_summary, package_versions
 from studio.system.storage import empty_code_cache, storage_summary
 from studio.takes.service import TakeService
 from studio.ui.checkpoints import checkpoint_choices, chosen_checkpoint
-from studio.ui.services import Services
-from studio.ui.shown import QUIET, card, error_sentence, size, table
+from studio.ui.shown import QUIET, card, error_sentence, table
+from studio.ui.visitors import owner_of
 
 _AGES = [("a week", 7), ("a month", 30), ("a year", 365), ("no time at all: every take without a star", 0)]
 
@@ -115,7 +117,7 @@ def _take_cleaner(services: Services) -> Any:
         try:
             if days not in {value for _, value in _AGES}:
                 raise StudioError("Choose an age from the list.")
-            removed = services.takes(request).clear(older_than_days=days)
+            removed = services.takes(owner_of(request, services.settings)).clear(older_than_days=days)
             said = card(f"{removed} {'take is' if removed == 1 else 'takes are'} deleted.", "good")
             return said, f"cleaned {secrets.token_hex(4)}"
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
@@ -128,7 +130,10 @@ def _code_cleaner(settings: Settings) -> Any:
     def clean() -> str:
         if not settings.may_switch_checkpoint:
             return card("On this server the code cache is emptied by whoever runs it.", "bad")
-        return card(f"{size(empty_code_cache(settings))} freed; clips are encoded again when they are needed.", "good")
+        return card(
+            f"{formatting.size(empty_code_cache(settings))} freed; clips are encoded again when they are needed.",
+            "good",
+        )
 
     return clean
 
@@ -141,6 +146,6 @@ def _machine(service: TakeService, settings: Settings) -> str:
         ("Parameters", f"{status.num_parameters / 1e6:,.1f} million" if status.num_parameters else "–"),
         ("Device", f"{device['device']}: {device['name']}"),
         ("Memory", f"{device['free_gib']} of {device['memory_gib']} GiB free"),
-        *[(name.capitalize(), size(num_bytes)) for name, num_bytes in storage.items()],
+        *[(name.capitalize(), formatting.size(num_bytes)) for name, num_bytes in storage.items()],
     ]
     return table(rows, "Device and storage")

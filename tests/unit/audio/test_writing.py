@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from studio.audio import AUDIO_FORMATS, Waveform, atomic_write_bytes, encode_audio, read_audio, write_audio
+from studio.audio import AUDIO_FORMATS, Waveform, encode_audio, read_audio, write_audio
 from studio.errors import StudioError
+from studio.files import atomic_write_bytes
 
 from .sounds import loudest_frequency, sine, tone_level
 

@@ -13,9 +13,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from studio.engine.files import is_disk_full, is_write_error
 from studio.engine.tiny import SPECIAL_TOKENS, build_tiny_checkpoint
 from studio.errors import StudioError
+from studio.files import is_disk_full, is_write_error
 from tests.helpers import disk_that_holds, refusal
 
 FILES = {

@@ -9,16 +9,16 @@ from typing import Any
 
 import gradio as gr
 
+from studio.services import Services
 from studio.takes.generation import Generation
 from studio.takes.transit import Staging
 from studio.ui.players import live_player
-from studio.ui.services import Services
 from studio.ui.shown import card, error_sentence
 from studio.ui.tabs.speak.fields import PRIVATE, RAW, Fields
 from studio.ui.tabs.speak.following import Follower, busy, found, hidden_live, outcome, progress
 from studio.ui.tabs.speak.form import Form
 from studio.ui.tabs.speak.takes import create_takes
-from studio.ui.visitors import tab_of
+from studio.ui.visitors import owner_of, tab_of
 
 _MAX_FOLLOWERS = 16
 _NEWS_SECONDS = 300.0
@@ -83,8 +83,11 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
         try:
             form = fields.typed(values)
             asked = services.generations.submit(
-                form.request(services.voices(request), services.adapters(request)),
-                owner=services.owner(request),
+                form.request(
+                    services.voices(owner_of(request, services.settings)),
+                    services.adapters(owner_of(request, services.settings)),
+                ),
+                owner=owner_of(request, services.settings),
                 tab=tab_of(request, services.settings, values[remembered]),
                 variations=form.takes,
             )
@@ -119,8 +122,11 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
 
     def use_again(take_id: str | None, request: gr.Request) -> list[Any]:
         try:
-            take = services.takes(request).take(take_id or "")
-            voices, adapters = services.voices(request).voices(), services.adapters(request).adapters()
+            take = services.takes(owner_of(request, services.settings)).take(take_id or "")
+            voices, adapters = (
+                services.voices(owner_of(request, services.settings)).voices(),
+                services.adapters(owner_of(request, services.settings)).adapters(),
+            )
         except Exception as error:  # noqa: BLE001
             return [*fields.unchanged, card(error_sentence(error), "bad")]
         form, gone = Form.of_take(take).with_voices_of(voices)
@@ -139,8 +145,11 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
 
     def restore(known: Any, request: gr.Request) -> list[Any]:
         try:
-            owner, tab = services.owner(request), tab_of(request, services.settings, known)
-            voices, adapters = services.voices(request).voices(), services.adapters(request).adapters()
+            owner, tab = owner_of(request, services.settings), tab_of(request, services.settings, known)
+            voices, adapters = (
+                services.voices(owner_of(request, services.settings)).voices(),
+                services.adapters(owner_of(request, services.settings)).adapters(),
+            )
             form = Form.remembered(known.get("speak") if isinstance(known, dict) else None)
             if form:
                 form, _ = form.with_voices_of(voices)[0].with_adapters_of(adapters)

@@ -5,16 +5,16 @@ gr.Dialogue of Gradio 6 cannot move lines, labels nothing for screen readers, an
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from studio.settings import ASSETS
 from studio.ui.tabs.speak.choices import dialogue_choices
 from studio.ui.tabs.speak.form import EMPTY_DIALOGUE, MAX_LINES
 from studio.voices.voice import Voice
 
-_JS = (Path(__file__).parents[4] / "assets" / "dialogue.js").read_text(encoding="utf-8")
+_JS = (ASSETS / "dialogue.js").read_text(encoding="utf-8")
 
 
 def create_dialogue(voices: list[Voice]) -> gr.HTML:

@@ -8,18 +8,19 @@ from typing import Any
 
 import gradio as gr
 
+from studio import formatting
 from studio.errors import StudioError
+from studio.services import Services
 from studio.takes.generations import MAX_VARIATIONS
 from studio.takes.transit import Staging, write_copy
 from studio.training.adapters import TrainedAdapter
 from studio.ui.players import sound_player
-from studio.ui.services import Services
 from studio.ui.shown import QUIET, card, error_sentence
 from studio.ui.tabs.speak.choices import MODEL_PICKS, SAMPLE_TEXT, SCENES, voice_card, voice_choices
 from studio.ui.tabs.speak.dialogue import create_dialogue, offer_in_dialogue, props_of, shown_if
-from studio.ui.tabs.speak.following import duration
 from studio.ui.tabs.speak.form import DIALOGUE, ONE_VOICE, Form, limits, lines_of
 from studio.ui.tabs.speak.trained import BASE_ALONE, TrainedPicker
+from studio.ui.visitors import owner_of
 from studio.voices.languages import LANGUAGES
 from studio.voices.presets import preset_voices
 from studio.voices.voice import Voice
@@ -138,7 +139,7 @@ class Fields:
     def offer(self, request: gr.Request, selected: str | None = None) -> tuple[Any, ...]:
         """The visitor's voices for every picker; see :class:`SpeakTab`."""
         try:
-            voices = self._services.voices(request).voices()
+            voices = self._services.voices(owner_of(request, self._services.settings)).voices()
         except StudioError:  # the library is locked: what is offered stays, and speaking says why
             return gr.skip(), gr.skip(), gr.skip()
         ids = [each.id for each in voices]
@@ -167,7 +168,7 @@ class Fields:
         if not chosen:
             return voice_card(None), self._clip_of(None)
         try:
-            voice = self._services.voices(request).voice(str(chosen))
+            voice = self._services.voices(owner_of(request, self._services.settings)).voice(str(chosen))
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
             return card(error_sentence(error), "bad"), self._clip_of(None)
         return voice_card(voice), self._clip_of(voice)
@@ -178,7 +179,7 @@ class Fields:
         lines: dict[str, Any] = {}
         if form.mode == DIALOGUE and not any(line["text"].strip() for line in form.dialogue):
             try:
-                taken = lines_of(form.text, self._services.voices(request))
+                taken = lines_of(form.text, self._services.voices(owner_of(request, self._services.settings)))
             except StudioError:
                 taken = ()
             if taken:
@@ -213,9 +214,9 @@ class Fields:
             num_takes = form.takes
         except StudioError:
             num_takes = 1
-        said = f"about {duration(seconds)}"
+        said = f"about {formatting.duration(max(seconds, 1))}"
         if num_takes > 1:
-            said += f" · {num_takes} takes, {duration(num_takes * seconds)} together"
+            said += f" · {num_takes} takes, {formatting.duration(max(num_takes * seconds, 1))} together"
         return f'<p class="expected">{said}</p>'
 
 

@@ -10,12 +10,14 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
+from studio import formatting
 from studio.audio.waveform import Waveform
 from studio.audio.writing import encode_audio
 from studio.engine.host import EngineHost
+from studio.services import Services
 from studio.takes.generation import Generation
-from studio.ui.services import Services
 from studio.ui.shown import card, error_sentence
+from studio.ui.visitors import owner_of
 
 _TICK_SECONDS = 0.5
 
@@ -35,7 +37,7 @@ def hidden_live() -> Any:
 
 def found(services: Services, request: gr.Request, ids: Any) -> list[Generation]:
     """The visitor's own generations of these ids."""
-    owner = services.owner(request)
+    owner = owner_of(request, services.settings)
     known = (services.generations.find(owner, str(wanted)) for wanted in ids or ())
     return [generation for generation in known if generation is not None]
 
@@ -106,7 +108,7 @@ def progress(generation: Generation, host: EngineHost) -> str:
     else:
         done, expected = generation.generated_seconds, generation.expected_seconds
         head = "Speaking"
-        detail = f"{done:.1f} s of about {duration(expected)} · {math.floor(generation.elapsed)} s elapsed"
+        detail = f"{done:.1f} s of about {formatting.duration(max(expected, 1))} · {math.floor(generation.elapsed)} s elapsed"
         # Speech may take longer than expected: a full bar would look like the end.
         share = 100 * min(done / max(expected, 0.1), 0.97)
         bar = f'<progress max="100" value="{share:.0f}" aria-label="Speaking"></progress>'
@@ -114,12 +116,6 @@ def progress(generation: Generation, host: EngineHost) -> str:
         f'<div class="card info progress"><strong role="status">{head}</strong> '
         f"<span>{escape(which + detail)}</span>{bar}</div>"
     )
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people."""
-    whole = max(1, round(seconds))
-    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
 
 
 def _stopped(generations: Sequence[Generation]) -> bool:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from studio.audio.writing import AUDIO_FORMATS
+from studio.services import Services
+from studio.settings import ASSETS
 from studio.takes.take import Take
 from studio.takes.transit import Staging, safe_stem
 from studio.ui.players import sound_player
-from studio.ui.services import Services
 from studio.ui.shown import QUIET, card, error_sentence
+from studio.ui.visitors import owner_of
 from studio.voices.languages import LANGUAGES
 
 PAGE = 8
-_LIST_JS = (Path(__file__).parents[4] / "assets" / "takes.js").read_text(encoding="utf-8")
+_LIST_JS = (ASSETS / "takes.js").read_text(encoding="utf-8")
 # Times are stored in UTC and shown in the visitor's own time.
 _TIMES_JS = """
 const local = () => element.querySelectorAll("time").forEach((time) => {
@@ -96,7 +97,7 @@ def create_takes(services: Services, staging: Staging) -> TakesView:
     nothing = [gr.skip()] * len(panel_outputs)
 
     def look(words: str | None, only_starred: bool, asked: Any, take_id: str | None, request: gr.Request) -> tuple:
-        library, words = services.takes(request), words or ""
+        library, words = services.takes(owner_of(request, services.settings)), words or ""
         limit = PAGE * _num_pages(asked, words, only_starred)
         try:
             found = library.takes(words, starred=only_starred, limit=limit + 1)
@@ -113,7 +114,7 @@ def create_takes(services: Services, staging: Staging) -> TakesView:
         """The take in the panel: its WAV at once, the other formats in the next event."""
         if take_id is None:
             return [gr.Column(visible=False), *nothing[1:-1], False]
-        library = services.takes(request)
+        library = services.takes(owner_of(request, services.settings))
         try:
             take = library.take(take_id)
         except Exception as error:  # noqa: BLE001
@@ -139,7 +140,7 @@ def create_takes(services: Services, staging: Staging) -> TakesView:
     def fetch(take_id: str | None, request: gr.Request) -> list[Any]:
         """The other formats of the take in the panel."""
         updates: list[Any] = []
-        library = services.takes(request)
+        library = services.takes(owner_of(request, services.settings))
         for suffix in list(downloads)[1:]:
             try:
                 take = library.take(take_id or "")
@@ -155,13 +156,17 @@ def create_takes(services: Services, staging: Staging) -> TakesView:
     def choose(event: gr.EventData, request: gr.Request) -> Any:
         take_id = getattr(event, "id", None)
         try:
-            return services.takes(request).take(take_id if isinstance(take_id, str) else "").id
+            return (
+                services.takes(owner_of(request, services.settings))
+                .take(take_id if isinstance(take_id, str) else "")
+                .id
+            )
         except Exception as error:  # noqa: BLE001
             return _say(error, None)
 
     def toggle_star(take_id: str | None, request: gr.Request) -> tuple[Any, Any]:
         try:
-            library = services.takes(request)
+            library = services.takes(owner_of(request, services.settings))
             take = library.star(take_id or "", not library.take(take_id or "").starred)
             return _star_button(take), f"star {take.id} {take.starred}"
         except Exception as error:  # noqa: BLE001
@@ -171,7 +176,7 @@ def create_takes(services: Services, staging: Staging) -> TakesView:
         if not sure:
             return gr.skip(), gr.Button("Press again to delete", variant="stop"), True, gr.skip()
         try:
-            services.takes(request).delete(take_id or "")
+            services.takes(owner_of(request, services.settings)).delete(take_id or "")
         except Exception as error:  # noqa: BLE001
             return _say(error, gr.skip()), gr.Button("Delete", variant="secondary"), False, gr.skip()
         staging.forget(take_id or "")

@@ -9,10 +9,11 @@ from typing import Any
 import gradio as gr
 
 from studio.errors import StudioError
+from studio.services import Services
 from studio.training.adapters import TrainedAdapter
 from studio.training.spec import CONSENT_NOT_RECORDED
-from studio.ui.services import Services
 from studio.ui.shown import QUIET, card, error_sentence
+from studio.ui.visitors import owner_of
 
 BASE_ALONE = ""
 """The value of "None"."""
@@ -60,7 +61,7 @@ class TrainedPicker:
     def offer(self, request: gr.Request, selected: str | None = None) -> tuple[Any, ...]:
         """The visitor's trained voices, for :attr:`offered`; with the id of one it is chosen."""
         try:
-            adapters = self._services.adapters(request).adapters()
+            adapters = self._services.adapters(owner_of(request, self._services.settings)).adapters()
         except StudioError:  # the library is locked: what is offered stays, and speaking says why
             return gr.skip(), gr.skip(), gr.skip()
         ids = [each.id for each in adapters]
@@ -83,7 +84,9 @@ class TrainedPicker:
         if not chosen:
             return ""
         try:
-            return adapter_card(self._services.adapters(request).adapter(str(chosen)))
+            return adapter_card(
+                self._services.adapters(owner_of(request, self._services.settings)).adapter(str(chosen))
+            )
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
             return card(error_sentence(error), "bad")
 
@@ -93,12 +96,14 @@ class TrainedPicker:
             yield ""  # every request says what it is spoken with: without one the base speaks as it is
             return
         try:
-            adapter = self._services.adapters(request).adapter(str(chosen))
+            adapter = self._services.adapters(owner_of(request, self._services.settings)).adapter(str(chosen))
             if adapter.trouble:  # the card says it
                 yield ""
                 return
             yield _said("Loading …")
-            loaded = self._services.take_service.load_adapter(adapter.id, owner=self._services.owner(request))
+            loaded = self._services.take_service.load_adapter(
+                adapter.id, owner=owner_of(request, self._services.settings)
+            )
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
             yield card(error_sentence(error), "bad")
         else:

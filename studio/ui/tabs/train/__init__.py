@@ -9,8 +9,8 @@ from typing import Any
 import gradio as gr
 from gradio.components.plot import PlotData
 
+from studio.services import Services
 from studio.takes.transit import Staging
-from studio.ui.services import Services
 from studio.ui.shown import card
 from studio.ui.tabs.train.actions import SWITCHED_OFF
 from studio.ui.tabs.train.new_run import NewRun

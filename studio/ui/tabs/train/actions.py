@@ -8,10 +8,11 @@ from typing import Any
 import gradio as gr
 
 from studio.errors import StudioError
+from studio.services import Services
 from studio.training.job import Job
 from studio.training.library import JobLibrary
-from studio.ui.services import Services
 from studio.ui.shown import QUIET, card, error_sentence
+from studio.ui.visitors import owner_of
 
 Updates = dict[Any, Any]
 SWITCHED_OFF = "Training is switched off on this server by whoever runs it (STUDIO_TRAINING=true switches it on)."
@@ -77,7 +78,7 @@ class Actions:
     def _library(self, request: gr.Request) -> JobLibrary:
         if not self._services.settings.may_train:
             raise StudioError(SWITCHED_OFF)
-        return self._services.jobs(request)
+        return self._services.jobs(owner_of(request, self._services.settings))
 
     def _guarded(self, do: Callable[[], Updates]) -> Updates:
         try:

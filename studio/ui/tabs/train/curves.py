@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from studio.settings import ASSETS
 from studio.training.job import Job
 from studio.training.metrics import RunLog
 from studio.ui import plots
 
-_JS = (Path(__file__).parents[4] / "assets" / "curves.js").read_text(encoding="utf-8")
+_JS = (ASSETS / "curves.js").read_text(encoding="utf-8")
 _NOT_YET = "The curves begin with the first step that is logged."
 NO_OTHER = ""
 _LARGE_HEIGHT = 400

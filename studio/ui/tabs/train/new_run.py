@@ -11,17 +11,18 @@ import gradio as gr
 
 from studio.engine.host import TINY_FOLDER
 from studio.errors import StudioError
+from studio.services import Services
 from studio.training.preflight import Preflight, preflight
 from studio.training.presets import PRESETS
 from studio.training.request import PRESET_NAMES, TrainRequest
 from studio.training.uploads import take_uploads, uploads_folder
 from studio.ui.checkpoints import checkpoint_choices, chosen_checkpoint
-from studio.ui.services import Services
 from studio.ui.shown import QUIET, card, error_sentence
 from studio.ui.tabs.train.actions import SWITCHED_OFF
 from studio.ui.tabs.train.advanced import Advanced, other_arguments, refuse_paths
 from studio.ui.tabs.train.checked import preflight_html
 from studio.ui.tabs.train.work import Done, at_work, told
+from studio.ui.visitors import owner_of
 
 _PRESENT = ""
 """The base that the studio speaks with."""
@@ -171,7 +172,10 @@ class NewRun:
 
     def _work(self, values: dict[Any, Any], request: gr.Request, *, start: bool) -> Iterator[dict[Any, Any]]:
         files, taken, typed = values[self._files], values[self._taken], [values[field] for field in self._typed]
-        owner, library = self._services.owner(request), self._services.jobs(request)
+        owner, library = (
+            owner_of(request, self._services.settings),
+            self._services.jobs(owner_of(request, self._services.settings)),
+        )
 
         def work(announce: Any) -> tuple[Preflight, str, tuple[str, str]]:
             if not self._settings.may_train:

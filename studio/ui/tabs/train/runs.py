@@ -9,16 +9,17 @@ from typing import Any
 
 import gradio as gr
 
+from studio.services import Services
 from studio.takes.transit import Staging
 from studio.training.job import Job, Progress
 from studio.training.library import JobLibrary
-from studio.ui.services import Services
 from studio.ui.shown import QUIET, card, error_sentence
 from studio.ui.tabs.train.actions import Actions
 from studio.ui.tabs.train.curves import Curves
 from studio.ui.tabs.train.details import Details
 from studio.ui.tabs.train.listening import Listening
 from studio.ui.tabs.train.words import chosen_step, findings_html, headline, job_line, step_choices
+from studio.ui.visitors import owner_of
 
 Updates = dict[Any, Any]
 TICK_SECONDS = 2.0
@@ -163,7 +164,7 @@ class Runs:
         seen = Seen(shown)
         before = seen.value
         try:
-            library = self._services.jobs(request)
+            library = self._services.jobs(owner_of(request, self._services.settings))
             jobs = library.jobs()
             job = _choice(jobs, wanted, chosen, kept)
             updates: Updates = {self._wanted: None} if wanted else {}
@@ -262,7 +263,11 @@ class Runs:
     def _speak(self, chosen: str | None, step: int | None, told: dict[str, Any], request: gr.Request) -> Any:
         """Hand the adapter of the chosen checkpoint over to *Speak*."""
         try:
-            found = [each for each in self._services.adapters(request).adapters() if each.job_id == chosen]
+            found = [
+                each
+                for each in self._services.adapters(owner_of(request, self._services.settings)).adapters()
+                if each.job_id == chosen
+            ]
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
             gr.Warning(error_sentence(error))
             return gr.skip()

@@ -8,12 +8,13 @@ from datetime import datetime
 from html import escape
 from pathlib import Path
 
+from studio import formatting
 from studio.settings import Settings
 from studio.store.tables import now
 from studio.training.diagnosis import Finding
 from studio.training.job import Job, Progress
 from studio.training.samples import Sample, StepSamples
-from studio.ui.shown import Tone, size
+from studio.ui.shown import Tone
 
 _STATES: dict[str, tuple[str, Tone]] = {
     "queued": ("Waiting", "info"),
@@ -71,14 +72,14 @@ def _figures(job: Job, progress: Progress) -> list[tuple[str, str]]:
     pace, audio = progress.seconds_per_step, progress.audio_seconds_per_second
     memory, peak = progress.memory_bytes, progress.peak_memory_bytes
     shown: list[tuple[str, str | None]] = [
-        ("Left", about(progress.eta_seconds) if job.state == "running" else None),
-        ("Running for" if job.active else "Ran for", span(progress.elapsed_seconds)),
+        ("Left", _left(progress.eta_seconds) if job.state == "running" else None),
+        ("Running for" if job.active else "Ran for", _known(progress.elapsed_seconds)),
         ("Pace", f"{pace:.2f} s a step" if pace else None),
         ("Throughput", f"{audio:.1f} × real time" if audio else None),
         ("Memory", _memory(memory, peak)),
         ("Device", job.device),
         ("Base", job.spec.base_shown),
-        ("Rows", f"{job.spec.rows.count:,} ({span(job.spec.rows.seconds)} of speech)"),
+        ("Rows", f"{job.spec.rows.count:,} ({formatting.duration(job.spec.rows.seconds)} of speech)"),
         ("Preset", job.spec.preset),
     ]
     return [(name, value) for name, value in shown if value]
@@ -86,8 +87,8 @@ def _figures(job: Job, progress: Progress) -> list[tuple[str, str]]:
 
 def _memory(present: int | None, peak: int | None) -> str | None:
     if present and peak and peak > present:
-        return f"{size(present)}, {size(peak)} at most"
-    return size(present or peak or 0) if present or peak else None
+        return f"{formatting.size(present)}, {formatting.size(peak)} at most"
+    return formatting.size(present or peak or 0) if present or peak else None
 
 
 def job_line(job: Job, progress: Progress, *, at: datetime | None = None) -> str:
@@ -95,43 +96,16 @@ def job_line(job: Job, progress: Progress, *, at: datetime | None = None) -> str
     word, _, _ = state_words(job, progress)
     steps = f"step {progress.step:,} of {progress.max_steps:,}" if progress.max_steps and job.state != "queued" else ""
     again = "again" if job.retry_of else ""
-    parts = (word, steps, job.spec.preset, again, ago(job.created_at, at or now()))
+    parts = (word, steps, job.spec.preset, again, formatting.ago(job.created_at, at or now()))
     return f"{job.name}\n{' · '.join(part for part in parts if part)}"
 
 
-def ago(moment: datetime, at: datetime) -> str:
-    """How long ago that was, so coarse that a list changes once a minute at most."""
-    seconds = (at - moment).total_seconds()
-    if seconds < 60:
-        return "just now"
-    if seconds < 3600:
-        return f"{seconds // 60:.0f} min ago"
-    if seconds < 86_400:
-        return f"{seconds // 3600:.0f} h ago"
-    return f"{moment:%d %b %Y}".lstrip("0")
+def _left(seconds: float | None) -> str | None:
+    return None if seconds is None else f"about {formatting.estimate(max(seconds, 1))}"
 
 
-def span(seconds: float | None) -> str | None:
-    """A duration for people; None stays None."""
-    if seconds is None:
-        return None
-    whole = max(round(seconds), 0)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-def about(seconds: float | None) -> str | None:
-    """A duration that is an estimate: without seconds where it is long."""
-    if seconds is None:
-        return None
-    if seconds < 60:
-        return f"about {max(round(seconds), 1)} s"
-    if seconds < 3600:
-        return f"about {round(seconds / 60)} min"
-    return f"about {seconds / 3600:.1f} h"
+def _known(seconds: float | None) -> str | None:
+    return None if seconds is None else formatting.duration(seconds)
 
 
 def findings_html(findings: Sequence[Finding]) -> str:

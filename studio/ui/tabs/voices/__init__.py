@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from studio.ui.services import Services
+from studio.services import Services
 from studio.ui.tabs.voices.form import lay_out_form
 from studio.ui.tabs.voices.recorder import Recorder
 from studio.ui.tabs.voices.shelf import Shelf

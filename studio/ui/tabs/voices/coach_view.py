@@ -7,8 +7,7 @@ from html import escape
 
 import numpy as np
 
-from studio.audio.span import Span
-from studio.audio.waveform import Waveform
+from studio.audio.waveform import Span, Waveform
 from studio.voices.coach import ClipReport
 
 _BARS = 240

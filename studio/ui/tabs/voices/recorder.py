@@ -8,10 +8,10 @@ from typing import Any
 
 import gradio as gr
 
-from studio.audio.span import Span
+from studio.audio.waveform import Span
 from studio.engine.reference import CONSENT_GROUNDS
 from studio.errors import StudioError
-from studio.ui.services import Services
+from studio.services import Services
 from studio.ui.shown import QUIET, card, error_sentence
 from studio.ui.tabs.voices.coach_view import coach_html
 from studio.ui.tabs.voices.form import VoiceForm
@@ -23,7 +23,7 @@ from studio.ui.tabs.voices.words import (
     transcript_note,
     wording_html,
 )
-from studio.ui.visitors import tab_of
+from studio.ui.visitors import owner_of, tab_of
 from studio.voices.drafts import Draft
 from studio.voices.languages import LANGUAGES
 from studio.voices.passages import passage
@@ -254,7 +254,7 @@ class Recorder:
             consent = ConsentRecord.given(ground, who=who or "", statement=note or "")
             heard_language = draft.transcript()[0].language or ""
             language = spoken or (heard_language if heard_language in LANGUAGES else "")
-            library = self._services.voices(request)
+            library = self._services.voices(owner_of(request, self._services.settings))
             voice = library.add(name, [self._drafts.clip(draft)], consent, language=language, notes=notes or "")
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
             return {form.outcome: card(error_sentence(error), "bad"), form.speak_now: gr.Button(visible=False)}

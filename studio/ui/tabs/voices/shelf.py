@@ -9,14 +9,15 @@ from typing import Any
 import gradio as gr
 
 from studio.errors import StudioError
+from studio.listening.transcript_editing import retimed
+from studio.services import Services
 from studio.ui.players import sound_player
-from studio.ui.services import Services
 from studio.ui.shown import QUIET, card, error_sentence
 from studio.ui.tabs.voices.recorder import Recorder
 from studio.ui.tabs.voices.words import LANGUAGE_CHOICES, playable
+from studio.ui.visitors import owner_of
 from studio.voices.languages import LANGUAGES
 from studio.voices.naming import name_key
-from studio.voices.transcript import retimed
 from studio.voices.voice import Voice, VoiceClip
 
 Updates = dict[Any, Any]
@@ -109,7 +110,7 @@ class Shelf:
     ) -> Updates:
         """The list anew, with one voice opened if it is in it."""
         try:
-            voices = self._services.voices(request).voices(search or "")
+            voices = self._services.voices(owner_of(request, self._services.settings)).voices(search or "")
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
             return {self._outcome: card(error_sentence(error), "bad")}
         opened = next((voice for voice in voices if voice.id == selected), None)
@@ -134,7 +135,11 @@ class Shelf:
         return self._guarded(
             lambda: (
                 {self._outcome: ""}
-                | self._opened(self._services.voices(request).voice(selected or ""), request, clip_id)
+                | self._opened(
+                    self._services.voices(owner_of(request, self._services.settings)).voice(selected or ""),
+                    request,
+                    clip_id,
+                )
             )
         )
 
@@ -144,7 +149,9 @@ class Shelf:
         sound, damage = None, ""
         if clip is not None and clip.is_there:
             try:
-                sound = playable(self._services.voices(request).read_clip(voice, clip))
+                sound = playable(
+                    self._services.voices(owner_of(request, self._services.settings)).read_clip(voice, clip)
+                )
             except StudioError as error:  # damaged: the voice can still be looked at, mended and deleted
                 damage = str(error)
         return {
@@ -195,7 +202,7 @@ class Shelf:
         name: str, language: str | None, notes: str, text: str, request: gr.Request,
     ) -> Updates:  # fmt: skip
         def do() -> Updates:
-            library = self._services.voices(request)
+            library = self._services.voices(owner_of(request, self._services.settings))
             voice = library.voice(selected or "")
             if name_key(name or "") != name_key(voice.name):
                 library.free_name(name)  # before anything is changed
@@ -214,7 +221,9 @@ class Shelf:
     ) -> Updates:  # fmt: skip
         def do() -> Updates:
             draft = self._recorder.shown_draft(kept, shown, text, spoken, request)
-            voice = self._services.voices(request).add_clip(selected or "", self._services.drafts.clip(draft))
+            voice = self._services.voices(owner_of(request, self._services.settings)).add_clip(
+                selected or "", self._services.drafts.clip(draft)
+            )
             self._recorder.forget(kept, request)
             said = f"{voice.name} has {len(voice.clips)} clips now."
             return self._recorder.emptied_clip() | self._after(
@@ -227,7 +236,9 @@ class Shelf:
         self, search: str, selected: str | None, told: dict[str, Any], clip_id: str | None, request: gr.Request
     ) -> Updates:
         def do() -> Updates:
-            voice = self._services.voices(request).remove_clip(selected or "", clip_id or "")
+            voice = self._services.voices(owner_of(request, self._services.settings)).remove_clip(
+                selected or "", clip_id or ""
+            )
             return self._after(request, search, told, voice.id, f"The clip of {voice.name} is deleted.")
 
         return self._guarded(do)
@@ -235,7 +246,7 @@ class Shelf:
     def _asks(self, wish: str) -> Callable[..., Updates]:
         def ask(selected: str | None, request: gr.Request) -> Updates:
             def do() -> Updates:
-                voice = self._services.voices(request).voice(selected or "")
+                voice = self._services.voices(owner_of(request, self._services.settings)).voice(selected or "")
                 question = (
                     f"Delete {voice.name} and its {'clips' if len(voice.clips) > 1 else 'clip'} for good? Takes stay."
                     if wish == "delete"
@@ -256,7 +267,7 @@ class Shelf:
         self, search: str, selected: str | None, told: dict[str, Any], wish: tuple[str, str], request: gr.Request
     ) -> Updates:
         def do() -> Updates:
-            library = self._services.voices(request)
+            library = self._services.voices(owner_of(request, self._services.settings))
             if wish[1] != selected:  # another voice was chosen since the question
                 return {self._confirm: gr.Column(visible=False)}
             if wish[0] == "delete":

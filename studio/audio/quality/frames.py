@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from studio.audio.span import Span
-from studio.audio.waveform import Waveform
+from studio.audio.waveform import Span, Waveform
 
 FRAME_SECONDS = 0.02  # Long enough for two periods of a low voice, short enough for the closure of a "p".
 _BLOCK_FRAMES = 4096  # Frames taken at once: 82 s, 31 MB in float64 at 48 kHz.

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from studio.audio.loudness import integrated_lufs
-from studio.audio.quality_clipping import clipped_share
-from studio.audio.quality_decay import reverberation_seconds
-from studio.audio.quality_frames import cut, frame_powers, spread
-from studio.audio.quality_noise import signal_to_noise_db, steady_share
-from studio.audio.quality_spectrum import effective_bandwidth
-from studio.audio.span import Span, total_seconds
-from studio.audio.waveform import Waveform
+from studio.audio.quality.bandwidth import effective_bandwidth
+from studio.audio.quality.clipping import clipped_share
+from studio.audio.quality.frames import cut, frame_powers, spread
+from studio.audio.quality.noise import signal_to_noise_db, steady_share
+from studio.audio.quality.reverberation import reverberation_seconds
+from studio.audio.waveform import Span, Waveform, total_seconds
 
 # Loudness of more than this is measured on evenly spread pieces of the speech: the filters need 20 bytes a sample.
 _LOUDNESS_SECONDS = 120.0

@@ -8,11 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from studio.audio.quality_clipping import flat_samples
-from studio.audio.quality_frames import FRAME_SECONDS, frame_powers
-from studio.audio.quality_noise import signal_to_noise_db
-from studio.audio.span import Span, total_seconds
-from studio.audio.waveform import Waveform
+from studio.audio.quality.clipping import flat_samples
+from studio.audio.quality.frames import FRAME_SECONDS, frame_powers
+from studio.audio.quality.noise import signal_to_noise_db
+from studio.audio.waveform import Span, Waveform, total_seconds
 
 SHORTEST, LONGEST = 5.0, 15.0
 _IDEAL_SECONDS = 10.0

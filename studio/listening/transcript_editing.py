@@ -13,7 +13,7 @@ from dataclasses import replace
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
-from studio.audio.span import Span
+from studio.audio.waveform import Span
 from studio.listening.transcript import Transcript, Word
 
 # Scripts that put no space between words. A unit of time is one letter there, because what a word is would need a lexicon.

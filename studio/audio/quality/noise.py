@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from studio.audio.quality_frames import FRAME_SECONDS, frames_in
-from studio.audio.span import Span
+from studio.audio.quality.frames import FRAME_SECONDS, frames_in
+from studio.audio.waveform import Span
 
 # Below this power a frame holds no recorded background: the dither of 16 bits alone is 2.5e-10. It was gated or joined.
 _DIGITAL_SILENCE = 1e-10

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from studio.audio.quality_frames import cut, spread
-from studio.audio.span import Span
-from studio.audio.waveform import Waveform
+from studio.audio.quality.frames import cut, spread
+from studio.audio.waveform import Span, Waveform
 
 _RATE = 16000
 _WINDOW_SECONDS, _HOP_SECONDS = 0.032, 0.008

@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from studio.audio.quality_frames import cut, spread
-from studio.audio.span import Span
-from studio.audio.waveform import Waveform
+from studio.audio.quality.frames import cut, spread
+from studio.audio.waveform import Span, Waveform
 
 BAND_HZ = 250.0
 _WINDOW_SECONDS = 0.03

@@ -1,17 +1,32 @@
-"""Writing a file whole or not at all."""
+"""Files: written whole or not at all, read with care, named for people, removed when they are old."""
 
 import errno
+import json
 import os
+import re
 import secrets
+import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from studio.audio.problems import shown_name
 from studio.errors import StudioError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# Libraries written in Rust (safetensors, tokenizers, hf_xet) put the system's words into a text and lose its number.
+_FULL_WORDS = re.compile("no space left|file too large|disk quota exceeded|not enough space", re.IGNORECASE)
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+MAX_AGE_SECONDS = 86_400.0
+
+
+def shown_name(path: str | Path) -> str:
+    """Return how messages name a file: its base name in quotes, never the server's folders.
+
+    File names that are not valid UTF-8 are shown with replacement characters, so that the message can be printed.
+    """
+    return f"'{Path(path).name.encode('utf-8', 'replace').decode('utf-8')}'"
 
 
 def atomic_write_bytes(path: str | Path, data: bytes) -> None:
@@ -85,3 +100,65 @@ def _sentence(error: OSError | ValueError, name: str) -> StudioError:
         return StudioError(f"The disk or quota is full, so {name} was not saved; free some space and try again.")
     reason = getattr(error, "strerror", None) or "the name is not valid"
     return StudioError(f"{name} could not be saved ({reason}); choose another name or folder.")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no JSON in UTF-8.
+        TypeError: it is JSON, but no object.
+    """
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise TypeError(f"{path} holds no JSON object")
+    return content
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write ``content`` as JSON, whole or not at all. Raises StudioError as :func:`atomic_write_bytes`."""
+    atomic_write_bytes(path, json.dumps(content).encode())
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether writing failed because the disk, the quota or the allowed file size is used up."""
+    return getattr(error, "errno", None) in _FULL or bool(_FULL_WORDS.search(str(error)))
+
+
+def is_write_error(error: BaseException) -> bool:
+    """Whether an exception of a library's ``save`` is about the file system rather than a defect of ours."""
+    from safetensors import SafetensorError
+
+    return isinstance(error, (OSError, SafetensorError)) or is_disk_full(error)
+
+
+def write_advice(error: BaseException) -> str:
+    """Why writing failed and what to do, as the end of a sentence: ``(reason): advice``."""
+    reason = getattr(error, "strerror", None) or str(error)
+    todo = "free some space" if is_disk_full(error) else "choose a folder you may write to, or free some space"
+    return f"({reason}): {todo} and try again."
+
+
+def clear_old(cache: Path, *, max_age_seconds: float = MAX_AGE_SECONDS) -> int:
+    """Remove what has lain in the folder ``cache`` (of files in transit, or of drafts) for longer than that, whoever put it
+    there; returns how many entries went.
+
+    Gradio removes files that it knows of, in the process that made them; a studio that was killed leaves its files to
+    the next one, and empty folders stay in any case. By age, because several studios may share a home.
+    """
+    oldest, removed = time.time() - max_age_seconds, 0
+    for entry in cache.iterdir() if cache.is_dir() else ():
+        try:
+            if max(entry.lstat().st_mtime, _newest_inside(entry)) < oldest:
+                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+                removed += 1
+        except OSError:
+            continue  # another studio was faster, or it is not ours to remove
+    return removed
+
+
+def _newest_inside(entry: Path) -> float:
+    if entry.is_symlink() or not entry.is_dir():
+        return 0.0
+    return max((path.lstat().st_mtime for path in entry.rglob("*")), default=0.0)

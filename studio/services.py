@@ -1,0 +1,108 @@
+"""What page, API and command line call. Each service is made when it is first asked for, and imported then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from studio.files import clear_old
+from studio.settings import Settings
+
+if TYPE_CHECKING:
+    from studio.engine.host import EngineHost
+    from studio.listening.transcriber import Transcriber
+    from studio.store.store import Store
+    from studio.takes.generations import Generations
+    from studio.takes.library import TakeLibrary
+    from studio.takes.service import TakeService
+    from studio.training.adapters import AdapterLibrary
+    from studio.training.library import JobLibrary
+    from studio.voices.drafts import Drafts
+    from studio.voices.library import VoiceLibrary
+
+
+@dataclass(frozen=True)
+class Services:
+    """The services of one process. Libraries are given out for one owner at a time; "" is whoever runs the studio."""
+
+    settings: Settings
+
+    @cached_property
+    def store(self) -> Store:
+        """What is remembered of voices, takes and jobs."""
+        from studio.store.store import Store
+
+        return Store(self.settings.store_file)
+
+    @cached_property
+    def take_service(self) -> TakeService:
+        """Speaks requests."""
+        from studio.takes.service import TakeService
+
+        return TakeService.from_settings(self.settings, store=self.store)
+
+    @cached_property
+    def generations(self) -> Generations:
+        """What is being spoken."""
+        from studio.takes.generations import Generations
+
+        return Generations(self.take_service)
+
+    @cached_property
+    def transcriber(self) -> Transcriber:
+        """Writes down what is said in a clip."""
+        from studio.listening.transcriber import Transcriber
+
+        return Transcriber(self.settings.asr_model, device=self.settings.device)
+
+    @cached_property
+    def drafts(self) -> Drafts:
+        """Clips that are not saved yet."""
+        from studio.voices.drafts import Drafts
+
+        return Drafts(self.settings)
+
+    @property
+    def host(self) -> EngineHost:
+        """Where the engine is."""
+        return self.take_service.host
+
+    def voices(self, owner: str = "") -> VoiceLibrary:
+        """The voices of an owner."""
+        from studio.voices.library import VoiceLibrary
+
+        return VoiceLibrary(self.settings, self.store, owner)
+
+    def adapters(self, owner: str = "") -> AdapterLibrary:
+        """The trained voices of an owner."""
+        from studio.training.adapters import AdapterLibrary
+
+        return AdapterLibrary(self.settings, self.store, owner)
+
+    def jobs(self, owner: str = "") -> JobLibrary:
+        """The training runs of an owner."""
+        from studio.training.library import JobLibrary
+
+        return JobLibrary(self.settings, self.store, owner)
+
+    def takes(self, owner: str = "") -> TakeLibrary:
+        """The takes of an owner."""
+        from studio.takes.library import TakeLibrary
+
+        return TakeLibrary(self.settings, self.store, owner)
+
+    def clear_remains(self) -> None:
+        """What is in transit or was never saved goes after a day, and what killed processes left behind."""
+        from studio.takes.library import clear_remains as clear_takes
+        from studio.training.library import clear_remains as clear_jobs
+        from studio.training.uploads import clear_remains as clear_uploads
+        from studio.voices.library import clear_remains as clear_voices
+
+        clear_old(self.settings.page_cache_folder)
+        clear_old(self.settings.drafts_folder)
+        clear_uploads(self.settings)
+        if self.settings.store_file.exists():
+            clear_voices(self.settings, self.store)
+            clear_takes(self.settings, self.store)
+            clear_jobs(self.settings, self.store)
