@@ -32,7 +32,7 @@ from studio.engine.generation import check_seed
 from studio.engine.memory import is_out_of_memory
 from studio.engine.rows import TrainingRow, parse_row
 from studio.engine.trial import Trial, speak_as_row
-from studio.engine.voice_engine import VoiceEngine
+from studio.engine.model.speech_model import SpeechModel
 from studio.errors import StudioError
 from studio.files import atomic_write_bytes, read_json
 from studio.settings import get_settings
@@ -170,7 +170,7 @@ class TrainingSamples:
         """As it is trained, with its adapter, and with the autocast that its forward is wrapped in."""
         return self._trainer.accelerator.unwrap_model(self._trainer.model)
 
-    def _engine(self) -> VoiceEngine:
+    def _engine(self) -> SpeechModel:
         model = self._model
         files = find_checkpoint(str(model.model_dir))
         device = model.device.type
@@ -179,7 +179,7 @@ class TrainingSamples:
         precision = str(model.dtype).removeprefix("torch.")
         checkpoint = Checkpoint(files, model, codec_model, tokenizer, feature_extractor, device, precision)
         code_cache = Options.from_environment().code_cache or get_settings().code_cache_folder
-        return VoiceEngine(checkpoint, code_cache=code_cache)
+        return SpeechModel(checkpoint, code_cache=code_cache)
 
 
 @contextmanager

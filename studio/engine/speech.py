@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import torch
 
     from studio.engine.adapter import Adapter
-    from studio.engine.voice_engine import VoiceEngine
+    from studio.engine.model.speech_model import SpeechModel
 
 CONTEXT_TURNS = 2
 """Generated turns kept as context for the next chunk of a long text, besides the references."""
@@ -137,7 +137,7 @@ class SpeechStream:
     """
 
     def __init__(
-        self, engine: VoiceEngine, request: SpeechRequest, *, started: float, cancel: threading.Event | None = None
+        self, engine: SpeechModel, request: SpeechRequest, *, started: float, cancel: threading.Event | None = None
     ) -> None:
         self._engine, self._request = engine, request
         self._cancel = cancel or threading.Event()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import torch
 
     from studio.engine.adapter import Adapter
-    from studio.engine.voice_engine import VoiceEngine
+    from studio.engine.model.speech_model import SpeechModel
 
 SILENT_DBFS = -60.0
 """RMS below which there is nothing to hear: the quietest room that a voice is recorded in is louder."""
@@ -89,7 +89,7 @@ class Trial:
 
 
 def speak_as_row(
-    engine: VoiceEngine,
+    engine: SpeechModel,
     row: TrainingRow,
     text: str,
     *,
@@ -102,7 +102,7 @@ def speak_as_row(
     Args:
         text: one sentence; where several speakers take part, the speaker's tag is taken from the row unless it has one.
         seed: 0 to 2**32 - 1.
-        adapter: see :meth:`VoiceEngine.load_adapter`; None lets the base speak alone.
+        adapter: see :meth:`SpeechModel.load_adapter`; None lets the base speak alone.
         cancelled: asked before each frame; True ends it with an error.
 
     Raises:
@@ -141,7 +141,7 @@ def speak_as_row(
     )
 
 
-def prompt_logits(engine: VoiceEngine, row: TrainingRow, text: str, adapter: Adapter | None = None) -> torch.Tensor:
+def prompt_logits(engine: SpeechModel, row: TrainingRow, text: str, adapter: Adapter | None = None) -> torch.Tensor:
     """What the audio head says at the end of the prompt of :func:`speak_as_row`: the numbers from which all speech begins.
 
     Returns:
@@ -177,7 +177,7 @@ def _asked(row: TrainingRow) -> int:
     return (clips or trained)[-1] - 1
 
 
-def _codes_of_references(engine: VoiceEngine, row: TrainingRow) -> list[torch.Tensor]:
+def _codes_of_references(engine: SpeechModel, row: TrainingRow) -> list[torch.Tensor]:
     """Codes of the clips that stand before the text, shape (num_codebooks, num_frames) each."""
     import torch
 

@@ -12,7 +12,7 @@ from studio.engine.trial import Trial, prompt_logits, speak_as_row
 if TYPE_CHECKING:
     import torch
 
-    from studio.engine.voice_engine import VoiceEngine
+    from studio.engine.model.speech_model import SpeechModel
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class BaseSpeech:
     logits: torch.Tensor
 
 
-def speak_base(engine: VoiceEngine, row: TrainingRow, text: str, *, seed: int) -> BaseSpeech:
+def speak_base(engine: SpeechModel, row: TrainingRow, text: str, *, seed: int) -> BaseSpeech:
     """Let the base speak alone. Raises StudioError as :func:`studio.engine.trial.speak_as_row`."""
     return BaseSpeech(speak_as_row(engine, row, text, seed=seed), prompt_logits(engine, row, text))
 
 
 def compare(
-    engine: VoiceEngine, row: TrainingRow, text: str, folder: Path, *, seed: int, base: BaseSpeech | None = None
+    engine: SpeechModel, row: TrainingRow, text: str, folder: Path, *, seed: int, base: BaseSpeech | None = None
 ) -> dict[str, Any]:
     """Speak with an adapter and hold it against the base.
 

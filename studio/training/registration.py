@@ -79,12 +79,12 @@ def _comparison(
     """What compares a checkpoint and never raises, and what gives the memory back. Raises StudioError if the base cannot
     be loaded, or does not speak."""
     from studio.engine.checkpoint import find_checkpoint, load_checkpoint
-    from studio.engine.voice_engine import VoiceEngine
+    from studio.engine.model.speech_model import SpeechModel
 
     row, text, seed = _plan(folder)
     place: Any = device.partition(":")[0]
     checkpoint = load_checkpoint(find_checkpoint(spec.base_folder), device=place, precision=settings.precision)
-    engine = VoiceEngine(checkpoint, code_cache=settings.code_cache_folder)
+    engine = SpeechModel(checkpoint, code_cache=settings.code_cache_folder)
     del checkpoint
     try:
         base = speak_base(engine, row, text, seed=seed)
