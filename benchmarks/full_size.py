@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 import studio.engine  # noqa: F401  the guard comes before transformers
-from studio.engine.checkpoint import Checkpoint, CheckpointFiles
+from studio.engine.checkpoints import Checkpoint, CheckpointFiles
 
 
 def full_size_model(device: str, tokenizer: Any, model_class: Any = None, **options: Any) -> Any:
@@ -49,7 +49,7 @@ def full_size_checkpoint(device: str) -> Checkpoint:
     """The model with a codec of the released dimensions and the tiny tokenizer."""
     from transformers import DacFeatureExtractor, HiggsAudioV2TokenizerConfig, HiggsAudioV2TokenizerModel
 
-    from studio.engine.tiny import RATIOS, _tokenizer
+    from studio.engine.checkpoints.tiny import RATIOS, _tokenizer
 
     tokenizer = _tokenizer()
     model = full_size_model(device, tokenizer)

@@ -24,13 +24,13 @@ import torch
 import studio.engine  # noqa: F401  the guard comes before transformers
 from benchmarks.full_size import full_size_checkpoint
 from studio.audio.waveform import Waveform
-from studio.engine.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, pick_device
-from studio.engine.generation import Sampling
-from studio.engine.labels import revert_delay
-from studio.engine.length import frame_budget
+from studio.engine.checkpoints import Checkpoint, build_tiny_checkpoint, find_checkpoint, load_checkpoint
+from studio.engine.devices import pick_device
+from studio.engine.model.sampling import Sampling
 from studio.engine.prompt import encode_prompt, speech_conversation
-from studio.engine.reference import Consent, Reference
-from studio.engine.tiny import build_tiny_checkpoint
+from studio.engine.prompt.delay_pattern import revert_delay
+from studio.engine.speech.reference import Consent, Reference
+from studio.engine.text import frame_budget
 from studio.engine.voice_engine import VoiceEngine
 
 REFERENCE_SECONDS = 8.0

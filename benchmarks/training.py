@@ -3,8 +3,8 @@
     python -m benchmarks.training              real runs and steps on small random models, a few minutes
     python -m benchmarks.training --full-size  LoRA steps at the 3B's dimensions, random weights in bfloat16
 
-Rows are made by ``swift_plugins.prepare`` of the recordings in ``--speech``, a folder in the layout of LJSpeech, each with
-a random reference; without that folder, of the seven recordings of the tests. The tiny tokenizer has a token for each
+Rows are made by ``swift_plugins.prepare`` of the recordings in ``--speech``, a folder in the layout of LJSpeech, each
+with a random reference; without that folder, of the seven recordings of the tests. The tiny tokenizer has a token for each
 byte, so texts are about four times as long in tokens as they are for the 3B.
 """
 
@@ -30,8 +30,8 @@ import torch
 
 import studio.engine  # noqa: F401  the guard comes before swift
 from benchmarks import training_steps
-from studio.engine.checkpoint import pick_device
-from studio.engine.tiny import build_tiny_checkpoint
+from studio.engine.checkpoints import build_tiny_checkpoint
+from studio.engine.devices import pick_device
 
 ROOT = Path(__file__).parents[1]
 SPEECH = ROOT.parent / "shared" / "speech" / "kathleen"
@@ -40,7 +40,7 @@ NUM_ROWS, EPOCHS = 60, 3
 
 def prepared_rows(speech: Path, output: Path, *options: str) -> tuple[Path, Path]:
     """Files of rows to train on and to validate with."""
-    from swift_plugins.prepare import main as prepare
+    from studio.datasets.importing import main as prepare
 
     if speech.is_dir():
         source = ["--dataset_type", "ljspeech", "--input_dir", str(speech)]

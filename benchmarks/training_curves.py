@@ -17,7 +17,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from studio.training.metrics import RunLog
+from studio.training.monitoring.run_log import RunLog
 from studio.ui import plots
 
 EVAL_EVERY = 100

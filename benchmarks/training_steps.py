@@ -23,7 +23,7 @@ import torch
 
 import studio.engine  # noqa: F401  the guard comes before swift
 from benchmarks.full_size import full_size_model
-from studio.engine.memory import return_memory
+from studio.engine.devices import return_memory
 
 VARIANTS = ("ours", "stock")
 BATCH_SIZES = (1, 2, 4)

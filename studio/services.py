@@ -10,13 +10,13 @@ from studio.files import clear_old
 from studio.settings import Settings
 
 if TYPE_CHECKING:
+    from studio.adapters.library import AdapterLibrary
     from studio.engine.host import EngineHost
     from studio.listening.transcriber import Transcriber
     from studio.store.store import Store
     from studio.takes.generations import Generations
     from studio.takes.library import TakeLibrary
     from studio.takes.service import TakeService
-    from studio.training.adapters import AdapterLibrary
     from studio.training.library import JobLibrary
     from studio.voices.drafts import Drafts
     from studio.voices.library import VoiceLibrary
@@ -76,7 +76,7 @@ class Services:
 
     def adapters(self, owner: str = "") -> AdapterLibrary:
         """The trained voices of an owner."""
-        from studio.training.adapters import AdapterLibrary
+        from studio.adapters.library import AdapterLibrary
 
         return AdapterLibrary(self.settings, self.store, owner)
 
@@ -94,14 +94,15 @@ class Services:
 
     def clear_remains(self) -> None:
         """What is in transit or was never saved goes after a day, and what killed processes left behind."""
+        from studio.datasets.uploads import clear_remains as clear_uploads
         from studio.takes.library import clear_remains as clear_takes
+        from studio.training.folder import rows_files
         from studio.training.library import clear_remains as clear_jobs
-        from studio.training.uploads import clear_remains as clear_uploads
         from studio.voices.library import clear_remains as clear_voices
 
         clear_old(self.settings.page_cache_folder)
         clear_old(self.settings.drafts_folder)
-        clear_uploads(self.settings)
+        clear_uploads(self.settings, rows_files(self.settings.jobs_folder))
         if self.settings.store_file.exists():
             clear_voices(self.settings, self.store)
             clear_takes(self.settings, self.store)

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from studio.audio import read_audio, require_speech_like
-from studio.engine.checkpoint import CheckpointFiles, load_codec, pick_device
-from studio.engine.codec import Codec, CodeCache
+from studio.engine.checkpoints import CheckpointFiles, load_codec
+from studio.engine.devices import pick_device
+from studio.engine.model.codec import Codec, CodeCache
 from studio.errors import StudioError
 from studio.settings import get_settings
 

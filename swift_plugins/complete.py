@@ -7,9 +7,8 @@ import os
 import shutil
 from pathlib import Path
 
-from studio.engine.checkpoint import find_checkpoint
+from studio.engine.checkpoints import MARKER_FILE, find_checkpoint
 from studio.engine.compat import CODEC_FOLDER
-from studio.engine.tiny import MARKER_FILE
 from studio.files import atomic_write_bytes, read_json
 
 _COPIED = (

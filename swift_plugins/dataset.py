@@ -10,8 +10,8 @@ from swift.dataset import DatasetMeta, register_dataset
 from swift.dataset.loader import DatasetLoader
 from swift.utils import get_logger, safe_ddp_context
 
-from studio.engine.row_files import read_rows
 from studio.engine.rows import parse_row
+from studio.engine.rows.jsonl import read_rows
 from studio.errors import StudioError
 from swift_plugins.options import Options
 from swift_plugins.template import HiggsAudioTemplate, template_in_use

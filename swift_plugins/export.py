@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from studio.engine.checkpoint import find_checkpoint
+from studio.engine.checkpoints import find_checkpoint
 from studio.errors import StudioError
 from studio.files import read_json, write_advice
 from swift_plugins.arguments import Arguments

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import studio.engine  # noqa: F401  installs the import guard
-from studio.engine.memory import importing_much
+from studio.engine.devices import importing_much
 from studio.errors import StudioError
 from swift_plugins.arguments import Arguments
 from swift_plugins.runner import PLUGIN_FILE, run_swift
@@ -118,7 +118,7 @@ def _train(arguments: Arguments) -> int:
     model = arguments.value("model")
     if not model:
         raise StudioError("--model is missing: give a checkpoint folder, or a hub id.")
-    from studio.engine.checkpoint import find_checkpoint
+    from studio.engine.checkpoints import find_checkpoint
 
     # Before torchrun and ms-swift: what is wrong with a checkpoint is said once, in one sentence.
     arguments.set("model", str(find_checkpoint(model).folder))

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from studio.engine.labels import IGNORED
+from studio.engine.prompt import IGNORED
 from swift_plugins.options import Options
 
 

@@ -18,7 +18,7 @@ from swift.model import (
 from transformers import AutoTokenizer, HiggsAudioV2ForConditionalGeneration
 from transformers.utils import ModelOutput
 
-from studio.engine.checkpoint import HUB_3B, find_checkpoint, weight_names
+from studio.engine.checkpoints import HUB_3B, find_checkpoint, weight_names
 from studio.errors import StudioError
 from swift_plugins.losses import losses_of
 from swift_plugins.options import Options

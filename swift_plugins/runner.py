@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from studio.engine.memory import importing_much
+from studio.engine.devices import importing_much
 from studio.errors import StudioError
 from studio.files import read_json
 from swift_plugins.arguments import Arguments

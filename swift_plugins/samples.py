@@ -27,12 +27,12 @@ from swift.utils import get_logger
 from transformers.integrations import is_deepspeed_zero3_enabled
 
 from studio.audio import write_audio
-from studio.engine.checkpoint import Checkpoint, find_checkpoint, load_codec
-from studio.engine.generation import check_seed
-from studio.engine.memory import is_out_of_memory
-from studio.engine.rows import TrainingRow, parse_row
-from studio.engine.trial import Trial, speak_as_row
+from studio.engine.checkpoints import Checkpoint, find_checkpoint, load_codec
+from studio.engine.devices import is_out_of_memory
+from studio.engine.model.sampling import check_seed
 from studio.engine.model.speech_model import SpeechModel
+from studio.engine.rows import TrainingRow, parse_row
+from studio.engine.speech.spoken_sentence import Trial, speak_as_row
 from studio.errors import StudioError
 from studio.files import atomic_write_bytes, read_json
 from studio.settings import get_settings

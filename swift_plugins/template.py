@@ -12,9 +12,8 @@ from swift.template import StdTemplateInputs, Template, TemplateMeta, register_t
 from torch.nn.utils.rnn import pad_sequence
 from transformers import HiggsAudioV2TokenizerConfig
 
-from studio.engine.checkpoint import find_checkpoint
-from studio.engine.labels import IGNORED
-from studio.engine.prompt import END_OF_TURN, encode_training
+from studio.engine.checkpoints import find_checkpoint
+from studio.engine.prompt import END_OF_TURN, IGNORED, encode_training
 from studio.engine.rows import TrainingRow, parse_row
 from studio.errors import StudioError
 from swift_plugins.clips import ClipCodes

@@ -69,7 +69,7 @@ def kathleen() -> dict[Path, str]:
 def references(kathleen: dict[Path, str]) -> list[Any]:
     """The recordings as references, with consent."""
     from studio.audio import read_audio
-    from studio.engine.reference import Consent, Reference
+    from studio.engine.speech.reference import Consent, Reference
 
     consent = Consent("licence", "CC0 1.0")
     return [Reference(read_audio(path), transcript, consent) for path, transcript in kathleen.items()]
@@ -78,7 +78,7 @@ def references(kathleen: dict[Path, str]) -> list[Any]:
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A complete checkpoint with random weights. Shared: copy it before changing anything."""
-    from studio.engine.tiny import build_tiny_checkpoint
+    from studio.engine.checkpoints import build_tiny_checkpoint
 
     return build_tiny_checkpoint(tmp_path_factory.mktemp("checkpoints") / "tiny")
 
@@ -86,7 +86,7 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def other_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One with other weights."""
-    from studio.engine.tiny import build_tiny_checkpoint
+    from studio.engine.checkpoints import build_tiny_checkpoint
 
     return build_tiny_checkpoint(tmp_path_factory.mktemp("checkpoints") / "other", seed=1)
 
@@ -94,7 +94,7 @@ def other_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def new_engine(tiny_checkpoint: Path) -> Callable[..., Any]:
     """Loads an engine of its own for a test that unloads it or wants it without a past."""
-    from studio.engine.checkpoint import find_checkpoint, load_checkpoint
+    from studio.engine.checkpoints import find_checkpoint, load_checkpoint
     from studio.engine.voice_engine import VoiceEngine
 
     def load(folder: Path = tiny_checkpoint, *, kind: type[VoiceEngine] = VoiceEngine, **options: Any) -> VoiceEngine:

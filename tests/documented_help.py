@@ -135,7 +135,7 @@ def _texts(*names: str) -> str:
 @lru_cache(maxsize=1)
 def trainer_options() -> frozenset[str]:
     """Options of ``sft`` and ``export``: fields of ms-swift's argument classes, and the plugin's own."""
-    from studio.training import arguments as known
+    from studio.training.config import swift_arguments as known
 
     swift = known._package("swift")
     exports = set(known._fields("ExportArguments", known._classes(list((swift / "arguments").rglob("*.py")))))

@@ -38,7 +38,8 @@ def both_prompts(processor: Any, engine: Any, conversation: Any, clips: Sequence
     """The stock processor's inputs for a conversation, and ours."""
     import torch
 
-    from studio.engine.prompt import encode_prompt, native_messages
+    from studio.engine.prompt import encode_prompt
+    from studio.engine.prompt.conversation import native_messages
 
     native = processor.apply_chat_template(
         native_messages(conversation, [clip.samples for clip in clips]),

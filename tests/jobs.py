@@ -9,11 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from studio.datasets.report import RowsSummary
 from studio.processes import Process, with_variable
+from studio.training.execution.local import JOB_VARIABLE
 from studio.training.job import Job
 from studio.training.library import JobLibrary
-from studio.training.queue import JOB_VARIABLE
-from studio.training.spec import RowsSummary, TrainingSpec
+from studio.training.spec import TrainingSpec
 
 TRAINER = Path(__file__).with_name("small_trainer.py")
 

@@ -39,7 +39,7 @@ def register(
     ok: bool = True, sentence: str = SENTENCE,
 ) -> AdapterRow:  # fmt: skip
     """Copy an adapter into the folder of a run, and put run and adapter into the store."""
-    from studio.engine.checkpoint import find_checkpoint
+    from studio.engine.checkpoints import find_checkpoint
 
     job = JobRow(owner=owner, name=run, device="cpu", state="completed", **({"id": job_id} if job_id else {}))
     folder = f"jobs/{job.id}/run/checkpoint-{step}"

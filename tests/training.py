@@ -13,7 +13,7 @@ from typing import Any
 
 from studio.audio import read_audio
 from studio.engine.prompt import Conversation
-from studio.engine.reference import Consent, Reference
+from studio.engine.speech.reference import Consent, Reference
 from tests import warm
 from tests.conftest import DATA
 

@@ -173,8 +173,8 @@ def compare(folder: Path, options: argparse.Namespace) -> int:
     from safetensors.torch import load_file
     from transformers import AutoProcessor, HiggsAudioV2ForConditionalGeneration
 
+    from studio.engine.checkpoints import build_tiny_checkpoint
     from studio.engine.conversion.convert import convert_checkpoint
-    from studio.engine.tiny import build_tiny_checkpoint
 
     transformers.utils.logging.disable_progress_bar()
     base = build_tiny_checkpoint(folder / "base")
@@ -350,7 +350,7 @@ def engine_frames(model: Any, prompt: dict[str, Any], processor: Any, max_rows: 
 
     import torch
 
-    from studio.engine.generation import FrameStream, Sampling
+    from studio.engine.model.sampling import FrameStream, Sampling
     from studio.engine.prompt import encode_prompt, speech_conversation
 
     transcripts = [(None, prompt["reference"])] if prompt["reference"] else []

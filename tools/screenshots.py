@@ -16,12 +16,12 @@ import soundfile
 from playwright.sync_api import Page, sync_playwright
 
 import studio.engine  # noqa: F401  the guard comes before transformers
-from studio.engine.tiny import build_tiny_checkpoint
+from studio.engine.checkpoints import build_tiny_checkpoint
 from studio.settings import Settings
 from studio.store.store import Store
+from studio.training.config.request import TrainRequest, parse_overrides
 from studio.training.job import Job
 from studio.training.library import JobLibrary
-from studio.training.request import TrainRequest, parse_overrides
 from tests.training import EXAMPLES, write_rows
 from tests.ui.conftest import CHROMIUM, FLAGS, ROOT, Studio
 

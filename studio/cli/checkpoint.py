@@ -21,7 +21,7 @@ def tiny(
     as_json: Json = False,
 ) -> None:
     """Write a complete checkpoint with random weights: it makes noise, for tests and trials."""
-    from studio.engine.tiny import build_tiny_checkpoint
+    from studio.engine.checkpoints import build_tiny_checkpoint
 
     build_tiny_checkpoint(folder, seed)
     text = f"{folder}: tiny checkpoint with random weights, seed {seed}"
@@ -31,7 +31,7 @@ def tiny(
 @checkpoint_app.command("info")
 def info(checkpoint: Annotated[str, typer.Argument(help="Local folder or hub id.")], as_json: Json = False) -> None:
     """Show what a checkpoint is, from its files alone."""
-    from studio.engine.checkpoint import describe_checkpoint, find_checkpoint
+    from studio.engine.checkpoints import describe_checkpoint, find_checkpoint
 
     facts = describe_checkpoint(find_checkpoint(checkpoint))
     print_result(facts, as_json, "\n".join(f"{key}: {value}" for key, value in facts.items()))

@@ -62,7 +62,7 @@ def speak(
     """Speak a text, in a saved voice, in the voice of a clip or in a voice the model picks."""
     if out is None:
         raise StudioError("Say where the speech should go: --out FILE.wav.")
-    from studio.engine.generation import Sampling
+    from studio.engine.model.sampling import Sampling
     from studio.engine.prompt import DEFAULT_SCENE
     from studio.takes.request import SpeakRequest
     from studio.takes.service import TakeService
@@ -151,7 +151,7 @@ def _adapter(given: str | None) -> dict[str, Any]:
 
 def _refuse_mixture(request: SpeakRequest) -> None:
     """Two voices in a text of one voice would be mixed into one that nobody has."""
-    from studio.engine.dialogue import parse_script
+    from studio.engine.text import parse_script
 
     if len(request.voices) + bool(request.references) < 2:
         return
@@ -183,7 +183,7 @@ def _references(
     start: float | None,
     end: float | None,
 ) -> tuple[Any, ...]:
-    from studio.engine.reference import Consent
+    from studio.engine.speech.reference import Consent
     from studio.takes.request import ReferenceClip
 
     clips, transcripts, grounds, notes = clips or [], transcripts or [], grounds or [], notes or []

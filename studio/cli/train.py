@@ -16,9 +16,9 @@ from studio.services import Services
 from studio.settings import get_settings
 
 if TYPE_CHECKING:
+    from studio.training.config.request import TrainRequest
     from studio.training.job import Job
     from studio.training.library import JobLibrary
-    from studio.training.request import TrainRequest
 
 train_app = typer.Typer(
     name="python -m studio",
@@ -56,7 +56,7 @@ def _found(library: JobLibrary, wanted: str) -> Job:
 def _request(
     rows: Path, preset: str, checkpoint: str | None, device: str, settings: list[str] | None, name: str
 ) -> TrainRequest:
-    from studio.training.request import TrainRequest, parse_overrides
+    from studio.training.config.request import TrainRequest, parse_overrides
 
     return TrainRequest(
         rows=rows.expanduser(),
@@ -79,7 +79,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Say what a training would be: rows, steps, memory, disk, time, the exact command; exit code 1 if it cannot work."""
-    from studio.training.preflight import preflight
+    from studio.training.preflight.check import preflight
 
     request = _request(rows, preset, checkpoint, device, settings, "")
     found = get_settings()
@@ -154,7 +154,7 @@ def logs(
     as_json: Json = False,
 ) -> None:
     """Print what the trainer printed."""
-    from studio.training.log_tail import followed
+    from studio.training.monitoring.log_tail import followed
 
     library = _library()
     found = _found(library, job)

@@ -11,8 +11,9 @@ from studio import formatting
 from studio.cli.output import short_id, shortened
 
 if TYPE_CHECKING:
-    from studio.training.job import Job, Progress
+    from studio.training.job import Job
     from studio.training.library import JobLibrary
+    from studio.training.monitoring.progress import Progress
 
 _SHOWN = ("loss", "text_loss", "audio_loss", "grad_norm", "learning_rate", "audio_learning_rate")
 

@@ -92,8 +92,8 @@ def add(
 
     The transcript is what is said in the part that is used, not in the whole clip.
     """
+    from studio.voices.consent import ConsentRecord
     from studio.voices.languages import known_language
-    from studio.voices.voice import ConsentRecord
 
     # Everything that needs no look at the clip first: a model may have to be loaded for that.
     if speaker_consent is None:

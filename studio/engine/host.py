@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from studio.engine.checkpoint import (
+from studio.engine.checkpoints import (
     HUB_3B,
     CheckpointFiles,
-    Device,
     Precision,
+    build_tiny_checkpoint,
     checkpoint_kind,
     find_checkpoint,
     load_checkpoint,
     shown_name,
 )
+from studio.engine.devices import Device
 from studio.engine.leases import Lease
-from studio.engine.tiny import build_tiny_checkpoint
 from studio.engine.voice_engine import VoiceEngine
 from studio.errors import StudioError
 from studio.files import write_advice

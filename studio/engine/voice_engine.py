@@ -10,14 +10,15 @@ from pathlib import Path
 from types import EllipsisType
 from typing import TYPE_CHECKING
 
-from studio.engine.adapter import Adapter
-from studio.engine.checkpoint import Checkpoint
-from studio.engine.generation import MAX_SEED, Sampling, check_seed
+from studio.engine.checkpoints import Checkpoint
+from studio.engine.model.adapter import Adapter
+from studio.engine.model.sampling import MAX_SEED, Sampling, check_seed
 from studio.engine.model.speech_model import SpeechModel
-from studio.engine.plan import plan_speech
 from studio.engine.prompt import DEFAULT_SCENE, speech_conversation
-from studio.engine.reference import Reference
-from studio.engine.speech import Speech, SpeechRequest, SpeechStream
+from studio.engine.speech.plan import plan_speech
+from studio.engine.speech.reference import Reference
+from studio.engine.speech.result import Speech
+from studio.engine.speech.stream import SpeechRequest, SpeechStream
 
 if TYPE_CHECKING:
     import torch

@@ -119,7 +119,7 @@ def doctor(settings: Settings) -> list[Check]:
 
 def _checkpoint(settings: Settings) -> Check:
     """The configured checkpoint, as far as can be told without fetching anything."""
-    from studio.engine.checkpoint import find_checkpoint, is_hub_id
+    from studio.engine.checkpoints import find_checkpoint, is_hub_id
 
     if settings.checkpoint is None:
         return Check("checkpoint", True, "chosen by the machine")

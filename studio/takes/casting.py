@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from studio.engine.dialogue import parse_script
+from studio.engine.text import parse_script
 from studio.takes.take import TakeVoice
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from studio.engine.generation import MAX_SEED
+from studio.engine.model.sampling import MAX_SEED
 from studio.errors import StudioError
 from studio.takes.generation import Generation
 from studio.takes.request import SpeakRequest

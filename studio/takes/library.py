@@ -12,11 +12,12 @@ from typing import Literal
 import numpy as np
 from sqlmodel import Session
 
+from studio.adapters.library import AdapterLibrary
 from studio.audio.reading import read_audio
 from studio.audio.waveform import Waveform
 from studio.audio.writing import refuse_bad_target, write_audio
-from studio.engine.generation import Sampling
-from studio.engine.speech import Speech
+from studio.engine.model.sampling import Sampling
+from studio.engine.speech.result import Speech
 from studio.errors import StudioError
 from studio.files import atomic_write_bytes, refuse_unwritable, shown_name
 from studio.settings import Settings
@@ -25,7 +26,6 @@ from studio.store.store import Store
 from studio.store.tables import TakeRow, now
 from studio.takes.request import SpeakRequest, VoiceChoice
 from studio.takes.take import Take, TakeAdapter, TakeVoice, row_of, take_of
-from studio.training.adapters import AdapterLibrary
 from studio.voices.library import VoiceLibrary
 
 log = logging.getLogger(__name__)

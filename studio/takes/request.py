@@ -8,9 +8,9 @@ from pathlib import Path
 from studio.audio.checks import require_speech_like
 from studio.audio.editing import trim
 from studio.audio.reading import read_audio
-from studio.engine.generation import Sampling, check_seed
+from studio.engine.model.sampling import Sampling, check_seed
 from studio.engine.prompt import DEFAULT_SCENE
-from studio.engine.reference import Consent, Reference, require_transcript
+from studio.engine.speech.reference import Consent, Reference, require_transcript
 from studio.voices.drafts import MAX_SOURCE_SECONDS
 
 

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from studio.adapters.adapter import TrainedAdapter, require_fitting
+from studio.adapters.library import AdapterLibrary
 from studio.audio.writing import refuse_bad_target, write_audio
-from studio.engine.adapter_files import signature
-from studio.engine.checkpoint import shown_name
-from studio.engine.dialogue import parse_script
+from studio.engine.checkpoints import shown_name
 from studio.engine.host import EngineHost
-from studio.engine.reference import Reference, require_transcript
-from studio.engine.speech import Speech
-from studio.engine.text import prepare_text
+from studio.engine.model.adapter_files import signature
+from studio.engine.speech.reference import Reference, require_transcript
+from studio.engine.speech.result import Speech
+from studio.engine.text import parse_script, prepare_text
 from studio.errors import StudioError
 from studio.settings import Settings
 from studio.store.store import Store
@@ -23,11 +24,10 @@ from studio.takes.library import TakeLibrary
 from studio.takes.request import SpeakRequest
 from studio.takes.stream import ConsentWatch, TakeStream
 from studio.takes.take import Take, TakeAdapter, TakeVoice, row_of, take_of
-from studio.training.adapters import AdapterLibrary, TrainedAdapter, require_fitting
 from studio.voices.library import VoiceLibrary
 
 if TYPE_CHECKING:
-    from studio.engine.adapter import Adapter
+    from studio.engine.model.adapter import Adapter
     from studio.engine.voice_engine import VoiceEngine
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from studio.engine.speech import Speech, SpeechStream
+from studio.engine.speech.result import Speech
+from studio.engine.speech.stream import SpeechStream
 from studio.errors import StudioError
 from studio.takes.take import TakeAdapter, TakeVoice
 from studio.voices.library import VoiceLibrary

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from studio.engine.speech import Speech
+from studio.engine.speech.result import Speech
 from studio.store.tables import TakeRow
 from studio.takes.request import SpeakRequest
 

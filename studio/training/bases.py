@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from studio.engine.checkpoint import HUB_3B, CheckpointFiles, find_checkpoint
+from studio.engine.checkpoints import HUB_3B, CheckpointFiles, build_tiny_checkpoint, find_checkpoint
 from studio.engine.host import MIN_CUDA_BYTES, TINY_FOLDER
-from studio.engine.tiny import build_tiny_checkpoint
 from studio.errors import StudioError
 from studio.settings import Settings
-from studio.training.devices import Place
+from studio.training.preflight.target import Place
 
 TINY_WARNING = (
     "The base is the tiny test checkpoint: its weights are random, so what is trained on it makes noise, not speech. For a "

@@ -12,11 +12,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from studio.engine.adapter_files import CONFIG_FILE, WEIGHTS_FILE
+from studio.engine.model.adapter_files import CONFIG_FILE, WEIGHTS_FILE
 from studio.errors import StudioError
 from studio.files import write_advice
+from studio.settings import PROJECT
 from studio.training.job import Job
-from studio.training.queue import PROJECT
 
 CARD_FILE = "studio_adapter.json"
 """The adapter's card, beside its weights."""

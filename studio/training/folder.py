@@ -86,6 +86,11 @@ class JobFolder:
         return [path for path in self.output.glob("checkpoint-*") if path.is_dir() and path not in whole]
 
 
+def rows_files(jobs: Path) -> list[Path]:
+    """The rows of every job in a folder of jobs."""
+    return [JobFolder(root).rows_file for root in jobs.iterdir()] if jobs.is_dir() else []
+
+
 def is_whole(checkpoint: Path) -> bool:
     """Whether everything of a checkpoint was written: the trainer writes ``trainer_state.json`` last."""
     try:

@@ -17,8 +17,6 @@ WAITING: tuple[State, ...] = ("queued",)
 PRESENT: tuple[State, ...] = ("running", "stopping")
 """States in which a supervisor has the job."""
 
-Stage = Literal["queued", "waiting", "loading", "training", "comparing", "ended"]
-
 
 @dataclass(frozen=True)
 class Job:
@@ -83,34 +81,6 @@ class Job:
     def command(self) -> list[str]:
         """The exact command with which it began."""
         return self.spec.command(self.folder)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a job is. What is not known is None.
-
-    Attributes:
-        stage: what it does at this moment.
-        step, max_steps: optimizer steps done, and in all.
-        elapsed_seconds: since it was started the last time, until it ended.
-        memory_bytes, peak_memory_bytes: of the GPU where it trains on one, of its processes otherwise.
-        audio_seconds_per_second: trained audio for each second of computing.
-    """
-
-    stage: Stage
-    step: int
-    max_steps: int
-    epoch: float | None = None
-    seconds_per_step: float | None = None
-    eta_seconds: float | None = None
-    elapsed_seconds: float | None = None
-    memory_bytes: int | None = None
-    peak_memory_bytes: int | None = None
-    audio_seconds_per_second: float | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """As one JSON object; durations in seconds, memory in bytes."""
-        return dict(vars(self))
 
 
 def job_of(row: JobRow, jobs_folder: Path, *, ahead: int = 0) -> Job:

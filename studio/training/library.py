@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,21 +19,22 @@ from studio.store import adapters as adapter_records
 from studio.store import jobs as records
 from studio.store.store import Store
 from studio.store.tables import JobRow, now
-from studio.training.diagnosis import Finding, diagnose
+from studio.training.config.request import TrainRequest
+from studio.training.execution.local import request_stop
+from studio.training.execution.queue import folder_of, tidy
 from studio.training.export import export_checkpoint
 from studio.training.folder import JobFolder
-from studio.training.job import PRESENT, WAITING, Job, Progress, Stage, job_of
-from studio.training.log_tail import log_tail
-from studio.training.metrics import RunLog
-from studio.training.preflight import Preflight, preflight
-from studio.training.queue import folder_of, request_stop, tidy
-from studio.training.request import TrainRequest
-from studio.training.samples import StepSamples, read_samples
-from studio.training.sentences import sample_plan
+from studio.training.job import PRESENT, WAITING, Job, job_of
+from studio.training.monitoring.diagnosis import Finding, diagnose
+from studio.training.monitoring.log_tail import log_tail
+from studio.training.monitoring.progress import _LOGS, Progress, _stage, _status, _throughput
+from studio.training.monitoring.run_log import RunLog
+from studio.training.monitoring.samples import StepSamples, read_samples
+from studio.training.preflight.check import Preflight, preflight
+from studio.training.sample_sentences import sample_plan
 from studio.training.spec import TrainingSpec
 
 MAX_NAME_CHARS = 80
-_MAX_LOGS = 32
 _YOUNG_SECONDS = 3600.0
 
 
@@ -296,24 +295,6 @@ class JobLibrary:
         return job_of(row, self._settings.jobs_folder, ahead=ahead)
 
 
-class _Logs:
-    """Logs that were read, so that each line is parsed once in a process."""
-
-    def __init__(self) -> None:
-        self._logs: OrderedDict[Path, RunLog] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, path: Path) -> RunLog:
-        with self._lock:
-            log = self._logs.get(path) or RunLog(path)
-            self._logs[path] = log
-            self._logs.move_to_end(path)
-            while len(self._logs) > _MAX_LOGS:
-                self._logs.popitem(last=False)
-            return log
-
-
-_LOGS = _Logs()
 _now = now
 """Under another name where an argument is called ``now``."""
 
@@ -335,30 +316,3 @@ def clear_remains(settings: Settings, store: Store) -> int:
 def _name(given: str, source: str, preset: str) -> str:
     name = " ".join(given.split()) or f"{Path(source).stem}, {preset}"
     return name if len(name) <= MAX_NAME_CHARS else f"{name[: MAX_NAME_CHARS - 1].rstrip()}…"
-
-
-def _status(folder: JobFolder) -> dict[str, Any]:
-    try:
-        return read_json(folder.status_file)
-    except (OSError, ValueError, TypeError):
-        return {}
-
-
-def _stage(job: Job, status: dict[str, Any]) -> Stage:
-    if job.state in WAITING:
-        return "queued"
-    stage = status.get("stage", "waiting")
-    return stage if job.state in PRESENT and stage in ("waiting", "loading", "training", "comparing") else "ended"
-
-
-def _throughput(job: Job, pace: float | None) -> float | None:
-    rows = job.spec.rows
-    if not pace or not rows.count:
-        return None
-    batch = 1.0
-    for name in ("per_device_train_batch_size", "gradient_accumulation_steps"):
-        try:
-            batch *= float(job.spec.arguments.get(name, ["1"])[0])
-        except ValueError:
-            return None
-    return rows.seconds / rows.count * batch / pace

@@ -8,40 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from studio.datasets.report import RowsSummary
 from studio.training.folder import JobFolder
-
-
-class RowsSummary(BaseModel):
-    """The rows of a run.
-
-    Attributes:
-        source: name of the file that they came from.
-        seconds: duration of the trained clips together.
-        sha256: of the rows and the content of their clips.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    source: str
-    count: int
-    seconds: float
-    speakers: list[str] = Field(default_factory=list)
-    sha256: str
-
-
-class VoiceConsent(BaseModel):
-    """The consent of a library voice whose clips are among the rows."""
-
-    model_config = ConfigDict(frozen=True)
-
-    voice_id: str
-    name: str
-    ground: str
-    statement: str = ""
-    recorded_at: str = ""
-
-
-CONSENT_NOT_RECORDED = "consent not recorded"
+from studio.voices.consent import CONSENT_NOT_RECORDED, VoiceConsent
 
 
 class TrainingSpec(BaseModel):

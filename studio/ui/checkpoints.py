@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from studio.engine.checkpoint import HUB_3B, is_hub_id
+from studio.engine.checkpoints import HUB_3B, is_hub_id
 from studio.engine.host import TINY_FOLDER
 from studio.errors import StudioError
 from studio.settings import Settings

@@ -84,7 +84,7 @@ def build_page(settings: Settings) -> Any:
     """The ``gr.Blocks`` of the studio, not yet launched. Loads no model."""
     _prepare_environment(settings)  # before Gradio is imported, which reads it then
     from studio.services import Services
-    from studio.training.attendant import Attendant
+    from studio.training.execution.scheduler import Attendant
     from studio.ui.layout import lay_out
 
     services = Services(settings)

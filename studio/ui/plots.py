@@ -14,7 +14,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from studio.training.metrics import RunLog, Split, smoothed, thinned
+from studio.training.monitoring.curves import smoothed, thinned
+from studio.training.monitoring.run_log import RunLog, Split
 
 MAX_POINTS = 500
 """Of one line: more than the page has pixels for, in the narrow column of a figure."""

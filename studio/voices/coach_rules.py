@@ -10,7 +10,7 @@ from typing import Literal
 
 from studio import formatting
 from studio.audio.quality.clip_quality import ClipQuality
-from studio.engine.length import expected_seconds
+from studio.engine.text import expected_seconds
 from studio.listening.speakers import Speakers
 
 Grade = Literal["good", "warn", "bad"]
@@ -25,7 +25,7 @@ NARROW_HZ, TELEPHONE_HZ = 7000.0, 5000.0
 ECHO_SECONDS, STRONG_ECHO_SECONDS = 0.5, 0.95
 EDGE_SECONDS = 1.0
 STEADY_SHARE = 0.15
-# Speech over the expected time of its text; studio.engine.length: the slowest of 350 recordings takes 1.7.
+# Speech over the expected time of its text; studio.engine.text.duration: the slowest of 350 recordings takes 1.7.
 FASTEST, SLOWEST = 0.5, 1.7
 IMPOSSIBLY_FAST, IMPOSSIBLY_SLOW = 0.3, 3.0
 _WORD_SECONDS = 0.5  # One slow word is no mismatch.

@@ -11,7 +11,7 @@ from typing import Any
 from studio.audio.reading import read_audio
 from studio.audio.waveform import Waveform
 from studio.engine.prompt import refuse_control_tokens
-from studio.engine.reference import Consent, Reference, require_transcript
+from studio.engine.speech.reference import Consent, Reference, require_transcript
 from studio.errors import StudioError
 from studio.listening.transcript import Transcript
 from studio.settings import Settings
@@ -20,11 +20,12 @@ from studio.store import voices as records
 from studio.store.store import Store
 from studio.store.tables import VoiceRow, new_id, now
 from studio.voices.coach import ClipReport, examine
+from studio.voices.consent import ConsentRecord
 from studio.voices.languages import known_language
 from studio.voices.naming import checked_name, name_key
 from studio.voices.presets import preset_voices
-from studio.voices.rows import voice_of, written_clip
-from studio.voices.voice import ConsentRecord, NewClip, Voice, VoiceClip, words_as_json
+from studio.voices.records import voice_of, written_clip
+from studio.voices.voice import NewClip, Voice, VoiceClip, words_as_json
 
 MAX_NOTES_CHARS = 2000
 

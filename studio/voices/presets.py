@@ -8,7 +8,8 @@ from functools import lru_cache
 
 from studio.listening.transcript import Transcript
 from studio.settings import ASSETS
-from studio.voices.voice import CONSENT_WORDING, ConsentRecord, Voice, VoiceClip
+from studio.voices.consent import CONSENT_WORDING, ConsentRecord
+from studio.voices.voice import Voice, VoiceClip
 
 FOLDER = ASSETS / "voices"
 _SINCE = datetime(2026, 11, 21, tzinfo=UTC)

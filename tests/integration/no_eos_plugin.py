@@ -1,7 +1,8 @@
 """An ms-swift plugin that takes the stream-EOS labels away: what so many trainers of this model do without knowing."""
 
-import studio.engine.prompt
-from studio.engine.labels import IGNORED, audio_labels
+import studio.engine.prompt.conversation
+from studio.engine.prompt import IGNORED
+from studio.engine.prompt.delay_pattern import audio_labels
 
 
 def _without_eos(codes, *, eos_id):
@@ -10,4 +11,4 @@ def _without_eos(codes, *, eos_id):
     return labels
 
 
-studio.engine.prompt.audio_labels = _without_eos
+studio.engine.prompt.conversation.audio_labels = _without_eos

@@ -13,8 +13,8 @@ import pytest
 import soundfile
 
 from studio.audio import read_audio
-from studio.engine.generation import Sampling
-from studio.engine.reference import Consent
+from studio.engine.model.sampling import Sampling
+from studio.engine.speech.reference import Consent
 from studio.errors import StudioError
 from studio.settings import Settings
 from studio.takes.request import ReferenceClip, SpeakRequest

@@ -130,7 +130,7 @@ def test_the_same_command_writes_the_same_bytes(ran: Ran) -> None:
 
 def test_the_command_line_speaks_as_the_engine_does(ran: Ran, engine: Any, clip: tuple[Path, str]) -> None:
     from studio.audio import read_audio
-    from studio.engine.reference import Consent, Reference
+    from studio.engine.speech.reference import Consent, Reference
 
     stream = engine.stream(TEXT, [Reference(read_audio(clip[0]), clip[1], Consent("own"))], seed=7)
     list(stream)

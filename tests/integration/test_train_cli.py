@@ -12,9 +12,9 @@ from studio.processes import Process
 from studio.settings import Settings
 from studio.store import jobs as records
 from studio.store.store import Store
+from studio.training.config.request import TrainRequest
 from studio.training.folder import JobFolder
 from studio.training.library import JobLibrary
-from studio.training.request import TrainRequest
 from tests.integration.in_turn import assert_refused, by_name, document, run
 from tests.jobs import ended, of_jobs, until
 from tests.training import EXAMPLES, Example, write_rows
@@ -101,7 +101,7 @@ def test_a_run_that_is_killed_twice_comes_to_its_end(job: dict[str, Any], home: 
 
 
 def test_the_curve_of_a_resumed_run_has_every_step_once(job: dict[str, Any]) -> None:
-    from studio.training.metrics import RunLog
+    from studio.training.monitoring.run_log import RunLog
 
     log = RunLog(job["folder"].metrics_file)
     log.refresh()

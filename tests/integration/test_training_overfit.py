@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file
 
 from studio.audio import read_audio
-from studio.engine.checkpoint import find_checkpoint
-from studio.engine.generation import Sampling
+from studio.engine.checkpoints import find_checkpoint
+from studio.engine.model.sampling import Sampling
 from studio.engine.voice_engine import VoiceEngine
 from studio.errors import StudioError
 from studio.store.tables import JobRow

@@ -11,16 +11,17 @@ import numpy as np
 import pytest
 
 from studio.audio import read_audio
-from studio.engine.trial import speak_as_row
+from studio.datasets.report import RowsSummary
+from studio.engine.speech.spoken_sentence import speak_as_row
 from studio.engine.voice_engine import VoiceEngine
 from studio.settings import Settings
 from studio.store import adapters as records
 from studio.store.store import Store
 from studio.store.tables import JobRow
-from studio.training import registration
+from studio.training.execution import registration
 from studio.training.folder import JobFolder
-from studio.training.samples import StepSamples, read_samples
-from studio.training.spec import RowsSummary, TrainingSpec
+from studio.training.monitoring.samples import StepSamples, read_samples
+from studio.training.spec import TrainingSpec
 from tests.training import EXAMPLES, Run, trained, write_rows
 from tests.unit.trial_parts import row_of
 

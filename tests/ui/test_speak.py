@@ -16,8 +16,9 @@ from studio.listening.transcript import Transcript
 from studio.settings import Settings
 from studio.store.store import Store
 from studio.ui.visitors import owner_of
+from studio.voices.consent import ConsentRecord
 from studio.voices.library import VoiceLibrary
-from studio.voices.voice import ConsentRecord, NewClip
+from studio.voices.voice import NewClip
 from tests.jobs import until
 from tests.trained import register, write_adapter
 from tests.ui.conftest import plays

@@ -11,7 +11,8 @@ from typing import Any
 from studio.audio import read_audio
 from studio.listening.transcript import Transcript
 from studio.takes.request import SpeakRequest, VoiceChoice
-from studio.voices.voice import ConsentRecord, NewClip, Voice
+from studio.voices.consent import ConsentRecord
+from studio.voices.voice import NewClip, Voice
 
 SHORT = "Good morning to you all."
 LONG = "The ferry leaves at nine, and nobody on the pier has seen the captain since the storm of last night. " * 60

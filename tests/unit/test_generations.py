@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from studio.engine.generation import Sampling
+from studio.engine.model.sampling import Sampling
 from studio.store import store as store_module
 from studio.store.store import Store
 from studio.takes import generations as module

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from studio.training.metrics import RunLog
+from studio.training.monitoring.run_log import RunLog
 from studio.ui import plots
 
 LOSSES = ("loss", "text_loss", "audio_loss")

@@ -11,8 +11,8 @@ import pytest
 import soundfile
 
 from studio.audio import integrated_lufs, read_audio, require_speech_like, trim_edges
-from studio.engine.length import expected_seconds
-from studio.engine.reference import Consent, Reference
+from studio.engine.speech.reference import Consent, Reference
+from studio.engine.text import expected_seconds
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 VOICES = REPOSITORY / "assets" / "voices"

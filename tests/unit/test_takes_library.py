@@ -236,7 +236,7 @@ def test_the_settings_of_a_take_give_the_same_audio_again(
 def test_a_take_of_a_clip_outside_the_library_cannot_be_repeated(
     library: TakeLibrary, speech: Any, kathleen: dict[Path, str]
 ) -> None:
-    from studio.engine.reference import Consent
+    from studio.engine.speech.reference import Consent
 
     path, transcript = next(iter(kathleen.items()))
     asked = SpeakRequest(SHORT, (ReferenceClip(path, transcript, Consent("own")),))

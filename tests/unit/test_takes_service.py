@@ -77,7 +77,7 @@ def test_what_the_library_cannot_keep_is_still_in_the_file(
 def test_a_clip_outside_the_library_is_named_after_its_file(
     service: Any, owner: str, kathleen: dict[Path, str], tmp_path: Path
 ) -> None:
-    from studio.engine.reference import Consent
+    from studio.engine.speech.reference import Consent
 
     path, transcript = min(kathleen.items(), key=lambda clip: len(clip[1]))
     asked = SpeakRequest("Hello.", (ReferenceClip(path, transcript, Consent("own")),), seed=1)

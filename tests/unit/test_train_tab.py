@@ -12,15 +12,17 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from studio.datasets.report import RowsSummary
 from studio.errors import StudioError
 from studio.settings import Settings
 from studio.store.tables import now
-from studio.training.fields import FIELDS
+from studio.training.config.hyperparameters import FIELDS
 from studio.training.folder import JobFolder
-from studio.training.job import Job, Progress
-from studio.training.metrics import RunLog
-from studio.training.samples import Sample, StepSamples
-from studio.training.spec import RowsSummary, TrainingSpec
+from studio.training.job import Job
+from studio.training.monitoring.progress import Progress
+from studio.training.monitoring.run_log import RunLog
+from studio.training.monitoring.samples import Sample, StepSamples
+from studio.training.spec import TrainingSpec
 from studio.ui.tabs.train.advanced import Advanced, other_arguments, refuse_paths
 from studio.ui.tabs.train.checked import as_on_page
 from studio.ui.tabs.train.curves import Curves

@@ -14,16 +14,17 @@ import numpy as np
 import pytest
 
 from studio.audio import Waveform, read_audio
-from studio.engine.reference import Reference
+from studio.engine.speech.reference import Reference
 from studio.listening.transcript import Transcript, Word
 from studio.settings import Settings
 from studio.store import takes as take_records
 from studio.store.store import Store
 from studio.store.tables import TakeRow
 from studio.voices import presets
+from studio.voices.consent import CONSENT_WORDING, ConsentRecord
 from studio.voices.library import VoiceLibrary, clear_remains
 from studio.voices.naming import checked_name
-from studio.voices.voice import CONSENT_WORDING, ConsentRecord, NewClip
+from studio.voices.voice import NewClip
 from tests.helpers import disk_that_holds, refusal
 
 OWN = ConsentRecord.given("own", who="Anna Smith")
@@ -349,7 +350,7 @@ def test_a_clip_that_is_gone_from_the_disk_is_said_and_can_be_mended(
 
 FAILURES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "while the second clip is written": lambda patch: patch.setattr(
-        "studio.voices.rows.write_audio", _fails_the_second_time()
+        "studio.voices.records.write_audio", _fails_the_second_time()
     ),
     "while the rows are saved": lambda patch: patch.setattr("studio.voices.library.records.save", _fails),
 }

@@ -17,9 +17,9 @@ from typing import Any
 import torch
 
 import studio.engine  # noqa: F401  installs the import guard
-from studio.engine.chat_template import CHAT_TEMPLATE, feature_extractor_settings
+from studio.engine.checkpoints import CHAT_TEMPLATE, MARKER_FILE
+from studio.engine.checkpoints.processor_files import feature_extractor_settings
 from studio.engine.compat import CODEC_FOLDER
-from studio.engine.tiny import MARKER_FILE
 from tools.demo_checkpoint import corpus, scope, state
 from tools.demo_checkpoint.codec import load_codec
 from tools.demo_checkpoint.codec_model import CODES, NUM_CODEBOOKS, RATE, Codec, export

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from studio.engine.labels import IGNORED
+from studio.engine.prompt import IGNORED
 from tools.demo_checkpoint import corpus
 from tools.demo_checkpoint.codes import read_clips
 from tools.demo_checkpoint.lessons import Alphabet, Spoken, lesson

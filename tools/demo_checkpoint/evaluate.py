@@ -86,8 +86,8 @@ def speech_figures(folder: Path, count: int, *, seen: bool, out: Path | None = N
     ``ended_in_time``: share that ended by themselves at 0.7 to 1.4 times the teacher's duration.
     """
     from studio.audio import Waveform, write_audio
-    from studio.engine.checkpoint import find_checkpoint, load_checkpoint
-    from studio.engine.reference import Consent, Reference
+    from studio.engine.checkpoints import find_checkpoint, load_checkpoint
+    from studio.engine.speech.reference import Consent, Reference
     from studio.engine.voice_engine import VoiceEngine
 
     checkpoint = load_checkpoint(find_checkpoint(str(folder)), device="cpu", precision="float32")

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from studio.engine.labels import IGNORED, num_delayed_rows
-from studio.engine.prompt import Conversation, Turn, encode_training
+from studio.engine.prompt import IGNORED, Conversation, Turn, encode_training
+from studio.engine.prompt.delay_pattern import num_delayed_rows
 from tools.demo_checkpoint.sequences import Line, corrupted
 
 

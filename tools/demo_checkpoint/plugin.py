@@ -25,8 +25,7 @@ from swift.template import StdTemplateInputs, TemplateMeta, register_template  #
 from torch.nn.utils.rnn import pad_sequence  # noqa: E402
 
 import studio.engine  # noqa: E402, F401  installs the import guard
-from studio.engine.labels import IGNORED  # noqa: E402
-from studio.engine.prompt import END_OF_TURN  # noqa: E402
+from studio.engine.prompt import END_OF_TURN, IGNORED  # noqa: E402
 from swift_plugins.model import HiggsAudioLoader  # noqa: E402
 from swift_plugins.template import HiggsAudioTemplate  # noqa: E402
 from tools.demo_checkpoint.curriculum import Curriculum, Run  # noqa: E402

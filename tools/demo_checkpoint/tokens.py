@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from studio.engine.prompt import DEFAULT_SCENE, SYSTEM_TEXT
-from studio.engine.tiny import SPECIAL_TOKENS
+from studio.engine.checkpoints.tiny import SPECIAL_TOKENS
+from studio.engine.prompt import DEFAULT_SCENE
+from studio.engine.prompt.conversation import SYSTEM_TEXT
 from tools.demo_checkpoint import scope
 
 _MARKS = ".,?!;:-'\"()"

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from studio.engine.chat_template import CHAT_TEMPLATE, processor_settings
-from studio.engine.checkpoint import CODEC_TYPE, HUB_CODEC, NATIVE_TYPE
+from studio.engine.checkpoints import CHAT_TEMPLATE, CODEC_TYPE, HUB_CODEC, NATIVE_TYPE, processor_settings
 from studio.engine.compat import CODEC_FOLDER
 from studio.engine.conversion.keys import AUDIO_TOWER, bare_key
 from studio.engine.conversion.tensors import read_json, write_json

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from studio.engine.checkpoint import NATIVE_TYPE, ORIGINAL_TYPE
+from studio.engine.checkpoints import NATIVE_TYPE, ORIGINAL_TYPE
 from studio.engine.conversion import config as configs
 from studio.engine.conversion.keys import named, plan_keys
 from studio.engine.conversion.tensors import (
@@ -26,7 +26,7 @@ from studio.engine.conversion.tensors import (
     write_json,
     write_tensors,
 )
-from studio.engine.memory import is_out_of_memory
+from studio.engine.devices import is_out_of_memory
 from studio.errors import StudioError
 from studio.files import is_write_error, write_advice
 

@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from studio.engine.adapter import Adapter, Adapters
-from studio.engine.checkpoint import Checkpoint
-from studio.engine.codec import Codec, CodeCache, StreamDecoder
-from studio.engine.generation import FrameStream, Sampling
-from studio.engine.memory import return_memory
+from studio.engine.checkpoints import Checkpoint
+from studio.engine.devices import return_memory
+from studio.engine.model.adapter import Adapter, Adapters
+from studio.engine.model.codec import Codec, CodeCache, StreamDecoder
+from studio.engine.model.sampling import FrameStream, Sampling
 from studio.engine.prompt import Conversation, PromptInputs, encode_prompt
 from studio.errors import StudioError
 
@@ -28,7 +28,7 @@ class SpeechModel:
     """One loaded checkpoint. Safe to use from several threads; passes do not influence each other.
 
     Args:
-        checkpoint: see :func:`studio.engine.checkpoint.load_checkpoint`; this becomes its owner.
+        checkpoint: see :func:`studio.engine.checkpoints.loading.load_checkpoint`; this becomes its owner.
         code_cache: folder in which the codes of reference clips are kept; None keeps none.
 
     Raises:

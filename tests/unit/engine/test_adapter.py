@@ -17,8 +17,8 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import DynamicCache, HiggsAudioV2ForConditionalGeneration
 
-from studio.engine import adapter as adapter_module
-from studio.engine.generation import Sampling
+from studio.engine.model import adapter as adapter_module
+from studio.engine.model.sampling import Sampling
 from studio.errors import StudioError
 
 TEXT = "Hello there."
@@ -173,7 +173,7 @@ def test_an_adapter_sounds_as_trained_and_leaves_nothing_behind(
 def test_a_base_in_bfloat16_keeps_its_precision_and_follows_peft(
     trained: Callable[..., Path], tiny_checkpoint: Path, kind: str
 ) -> None:
-    from studio.engine.checkpoint import find_checkpoint, load_checkpoint
+    from studio.engine.checkpoints import find_checkpoint, load_checkpoint
     from studio.engine.voice_engine import VoiceEngine
 
     checkpoint = load_checkpoint(find_checkpoint(str(tiny_checkpoint)), device="cpu", precision="bfloat16")

@@ -20,7 +20,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from studio.engine.checkpoint import (
+from studio.engine.checkpoints import (
     HUB_3B,
     CheckpointFiles,
     describe_checkpoint,
@@ -29,7 +29,7 @@ from studio.engine.checkpoint import (
     load_checkpoint,
     shown_name,
 )
-from studio.engine.generation import Sampling
+from studio.engine.model.sampling import Sampling
 from studio.engine.voice_engine import VoiceEngine
 from tests.helpers import refusal
 
@@ -246,7 +246,9 @@ def test_a_hub_checkpoint_that_was_downloaded_before_needs_no_network(tiny_check
     shutil.copytree(tiny_checkpoint, repository / "snapshots" / "0123abc")
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text("0123abc")
-    script = "from studio.engine.checkpoint import find_checkpoint; print(find_checkpoint('anna/voice').folder)"
+    script = (
+        "from studio.engine.checkpoints.finding import find_checkpoint; print(find_checkpoint('anna/voice').folder)"
+    )
     result = subprocess.run(
         [sys.executable, "-c", script], env=offline(tmp_path), capture_output=True, text=True, timeout=60
     )
@@ -320,7 +322,8 @@ class Hub:
     def find(self, tmp_path: Path, before: str = "", **environment: str) -> str:
         """What ``find_checkpoint`` says or gives in a process of its own that knows no other hub."""
         script = (
-            f"{before}\nfrom studio.engine.checkpoint import find_checkpoint\nfrom studio.errors import StudioError\n"
+            f"{before}\nfrom studio.engine.checkpoints.finding import find_checkpoint\n"
+            "from studio.errors import StudioError\n"
             "try:\n    print(find_checkpoint('anna/voice').folder)\nexcept StudioError as error:\n    print(error)"
         )
         result = subprocess.run(

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from studio.audio import Waveform
-from studio.engine.codec import Codec, CodeCache, StreamDecoder
+from studio.engine.model.codec import Codec, CodeCache, StreamDecoder
 from studio.errors import StudioError
 
 

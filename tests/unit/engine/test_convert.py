@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import studio.engine  # noqa: F401 - installs the torchaudio guard
+from studio.engine.checkpoints import build_tiny_checkpoint
 from studio.engine.conversion.adapter import short_targets
 from studio.engine.conversion.convert import convert_checkpoint
 from studio.engine.conversion.keys import native_key
-from studio.engine.tiny import build_tiny_checkpoint
 from studio.errors import StudioError
 from tests.helpers import disk_that_holds
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from studio.engine.dialogue import Line, parse_script, speaker_tags
-from studio.engine.text import SOUND_TAGS
+from studio.engine.text import SOUND_TAGS, Line, parse_script, speaker_tags
 from studio.errors import StudioError
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from studio.engine.generation import FrameStream, Sampling
+from studio.engine.model.sampling import FrameStream, Sampling
 from studio.engine.prompt import PromptInputs, speech_conversation
 from studio.errors import StudioError
 from tests.helpers import both_prompts

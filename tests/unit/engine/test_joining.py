@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from studio.audio import Waveform, integrated_lufs, read_audio
-from studio.engine.joining import ChunkJoiner
+from studio.engine.speech.joining import ChunkJoiner
 
 PAUSE = 0.25
 

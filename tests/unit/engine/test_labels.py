@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from studio.engine.labels import apply_delay, num_delayed_rows, revert_delay
+from studio.engine.prompt.delay_pattern import apply_delay, num_delayed_rows, revert_delay
 from tests.conftest import DATA
 
 BOS, EOS = 1024, 1025

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from studio.engine.length import expected_seconds, frame_budget
+from studio.engine.text import expected_seconds, frame_budget
 
 SPEECH = Path(__file__).parents[4] / "shared" / "speech"
 
@@ -198,7 +198,7 @@ def test_the_budget_grows_with_the_text() -> None:
 def test_importing_the_text_modules_loads_no_library() -> None:
     code = (
         "import sys, studio.engine; before = set(sys.modules);"
-        "import studio.engine.text, studio.engine.length, studio.engine.sentences;"
+        "import studio.engine.text.normalisation, studio.engine.text.duration, studio.engine.text.sentences;"
         "loaded = {name.split('.')[0] for name in set(sys.modules) - before};"
         "print(loaded & {'torch', 'transformers', 'gradio', 'num2words', 'sentencex'})"
     )

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from studio.audio import Waveform
-from studio.engine.joining import PARAGRAPH_PAUSE_SECONDS, SENTENCE_PAUSE_SECONDS, TURN_PAUSE_SECONDS
-from studio.engine.length import frame_budget
-from studio.engine.plan import CHUNK_SECONDS, SpeechPlan, plan_speech
-from studio.engine.reference import Consent, Reference
+from studio.engine.speech.joining import PARAGRAPH_PAUSE_SECONDS, SENTENCE_PAUSE_SECONDS, TURN_PAUSE_SECONDS
+from studio.engine.speech.plan import CHUNK_SECONDS, SpeechPlan, plan_speech
+from studio.engine.speech.reference import Consent, Reference
+from studio.engine.text import frame_budget
 from studio.errors import StudioError
 
 CLIP = Waveform(np.full(24_000, 0.1, np.float32), 24_000)

@@ -7,15 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from studio.engine.prompt import (
-    SYSTEM_TEXT,
-    Conversation,
-    Turn,
-    encode_prompt,
-    native_messages,
-    render,
-    speech_conversation,
-)
+from studio.engine.prompt import Conversation, Turn, encode_prompt, render, speech_conversation
+from studio.engine.prompt.conversation import SYSTEM_TEXT, native_messages
 from studio.errors import StudioError
 from tests.conftest import DATA
 from tests.helpers import both_prompts

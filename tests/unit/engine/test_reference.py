@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from studio.audio import Waveform
-from studio.engine.reference import CONSENT_GROUNDS, Consent, Reference
+from studio.engine.speech.reference import CONSENT_GROUNDS, Consent, Reference
 from studio.errors import StudioError
 
 CLIP = Waveform(np.full(24_000, 0.1, np.float32), 24_000)

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from studio.engine.plan import plan_speech
-from studio.engine.prompt import SYSTEM_TEXT, Conversation, Turn, render
+from studio.engine.prompt import Conversation, Turn, render
+from studio.engine.prompt.conversation import SYSTEM_TEXT
 from studio.engine.rows import RowTurn, TrainingRow, parse_row, read_rows
+from studio.engine.speech.plan import plan_speech
 from studio.errors import StudioError
 
 INSTRUCTION = "Please generate speech for given text in reference audio's voice:"

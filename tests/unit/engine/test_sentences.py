@@ -5,9 +5,8 @@ import re
 
 import pytest
 
-from studio.engine.length import expected_seconds
-from studio.engine.sentences import Chunk, split_text
-from studio.engine.text import prepare_text
+from studio.engine.text import expected_seconds, prepare_text, split_text
+from studio.engine.text.sentences import Chunk
 from studio.errors import StudioError
 
 

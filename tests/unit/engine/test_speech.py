@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from studio.audio.waveform import Waveform
-from studio.engine.generation import Sampling
-from studio.engine.memory import is_out_of_memory
-from studio.engine.speech import ChunkReport, Speech
+from studio.engine.devices import is_out_of_memory
+from studio.engine.model.sampling import Sampling
+from studio.engine.speech.result import ChunkReport, Speech
 from studio.engine.voice_engine import VoiceEngine
 from studio.errors import StudioError
 

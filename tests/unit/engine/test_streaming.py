@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from transformers import DynamicCache
 
-from studio.engine.generation import Sampling
-from studio.engine.reference import Reference
-from studio.engine.speech import SpeechStream
+from studio.engine.model.sampling import Sampling
+from studio.engine.speech.reference import Reference
+from studio.engine.speech.stream import SpeechStream
 from studio.errors import StudioError
 
 TEXT = "The boy hesitated for a while, then he mastered his temper and walked on."

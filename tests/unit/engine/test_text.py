@@ -2,7 +2,8 @@
 
 import pytest
 
-from studio.engine.text import SOUND_TAGS, detect_language, is_right_to_left, prepare_text
+from studio.engine.text import SOUND_TAGS, prepare_text
+from studio.engine.text.languages import detect_language, is_right_to_left
 from studio.errors import StudioError
 
 

@@ -13,7 +13,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from studio.engine.tiny import SPECIAL_TOKENS, build_tiny_checkpoint
+from studio.engine.checkpoints import build_tiny_checkpoint
+from studio.engine.checkpoints.tiny import SPECIAL_TOKENS
 from studio.errors import StudioError
 from studio.files import is_disk_full, is_write_error
 from tests.helpers import disk_that_holds, refusal

@@ -6,16 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from studio.engine.labels import IGNORED, audio_labels
-from studio.engine.prompt import (
-    AUDIO,
-    AUDIO_DELAY,
-    Conversation,
-    TrainingInputs,
-    Turn,
-    encode_prompt,
-    encode_training,
-)
+from studio.engine.prompt import AUDIO, AUDIO_DELAY, IGNORED, Conversation, Turn, encode_prompt, encode_training
+from studio.engine.prompt.delay_pattern import audio_labels
+from studio.engine.prompt.encoding import TrainingInputs
 from tests.conftest import DATA
 
 BOS, EOS = 1024, 1025

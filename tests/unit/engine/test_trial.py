@@ -14,7 +14,7 @@ import torch
 from studio.audio import Waveform, encode_audio, read_audio
 from studio.engine.prompt import DEFAULT_SCENE, encode_prompt, render
 from studio.engine.rows import parse_row
-from studio.engine.trial import Trial, conversation_for, prompt_logits, speak_as_row
+from studio.engine.speech.spoken_sentence import Trial, conversation_for, prompt_logits, speak_as_row
 from tests.conftest import DATA
 from tests.helpers import refusal
 from tests.training import EXAMPLES, TRANSCRIPTS

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from studio.engine.generation import MAX_SEED, Sampling
-from studio.engine.joining import SENTENCE_PAUSE_SECONDS, TURN_PAUSE_SECONDS
+from studio.engine.model.sampling import MAX_SEED, Sampling
 from studio.engine.prompt import Conversation, render, speech_conversation
-from studio.engine.reference import Consent, Reference
-from studio.engine.speech import Speech
+from studio.engine.speech.joining import SENTENCE_PAUSE_SECONDS, TURN_PAUSE_SECONDS
+from studio.engine.speech.reference import Consent, Reference
+from studio.engine.speech.result import Speech
 from studio.engine.voice_engine import VoiceEngine
 from studio.errors import StudioError
 
@@ -334,7 +334,7 @@ def test_a_control_token_in_a_transcript_is_refused_before_the_first_piece(
 
 
 def test_a_codec_that_does_not_belong_to_the_model_is_refused(tiny_checkpoint: Any) -> None:
-    from studio.engine.checkpoint import find_checkpoint, load_checkpoint
+    from studio.engine.checkpoints import find_checkpoint, load_checkpoint
 
     checkpoint = load_checkpoint(find_checkpoint(str(tiny_checkpoint)), device="cpu")
     checkpoint.model.config.audio_stream_bos_id = 512

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from studio.audio import read_audio
-from studio.engine.checkpoint import find_checkpoint
+from studio.engine.checkpoints import find_checkpoint
 from swift_plugins.clips import ClipCodes
 from tests.conftest import DATA
 from tests.helpers import refusal

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from studio.engine.checkpoint import find_checkpoint
+from studio.engine.checkpoints import find_checkpoint
 from swift_plugins.complete import complete_checkpoint
 from swift_plugins.launch import main
 from tests.helpers import refusal
@@ -61,7 +61,7 @@ def shard(folder: Path) -> None:
 
 
 def speaks(engine: Any) -> Any:
-    from studio.engine.generation import Sampling
+    from studio.engine.model.sampling import Sampling
 
     return engine.clone("Hello.", [], sampling=Sampling(temperature=0), seed=0).codes
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import HiggsAudioV2ForConditionalGeneration as Native
 
-from studio.engine.labels import IGNORED
+from studio.engine.prompt import IGNORED
 from swift_plugins.losses import audio_states, text_states
 from swift_plugins.model import HiggsAudioV2Training
 from swift_plugins.options import Options

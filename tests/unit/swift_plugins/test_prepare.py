@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from studio.datasets.importing import main
 from studio.engine.prompt import DEFAULT_SCENE, Conversation
 from studio.engine.rows import TrainingRow, parse_row, read_rows
 from studio.errors import StudioError
-from swift_plugins.prepare import main
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SAID = {"a": "After all.", "b": "The boy hesitated.", "c": "Gad, it came."}

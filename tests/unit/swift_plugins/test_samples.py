@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from studio.audio import read_audio
-from studio.engine.trial import speak_as_row
+from studio.engine.speech.spoken_sentence import speak_as_row
 from studio.engine.voice_engine import VoiceEngine
 from swift_plugins.callbacks import HiggsAudioCallback
 from swift_plugins.samples import BASE_CODES_FILE, TrainingSamples, undisturbed

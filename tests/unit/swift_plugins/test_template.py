@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import torch
 
-from studio.engine.labels import IGNORED, num_delayed_rows
-from studio.engine.prompt import Conversation, encode_training
+from studio.engine.prompt import IGNORED, Conversation, encode_training
+from studio.engine.prompt.delay_pattern import num_delayed_rows
 from studio.engine.rows import parse_row
 from swift_plugins.template import template_in_use
 from tests.conftest import DATA

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from studio.engine.labels import IGNORED
+from studio.engine.prompt import IGNORED
 from tests.unit.tools_demo.parts import clip
 from tools.demo_checkpoint import codes, corpus
 from tools.demo_checkpoint.curriculum import STAGES, Curriculum, Run

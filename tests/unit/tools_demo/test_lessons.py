@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from studio.engine.labels import IGNORED
+from studio.engine.prompt import IGNORED
 from tests.unit.tools_demo.parts import clip
-from tools.demo_checkpoint.codes import SOUNDS, sounds_of
 from tools.demo_checkpoint.lessons import Alphabet, Spoken, lesson
+from tools.demo_checkpoint.phonemes import SOUNDS, sounds_of
 from tools.demo_checkpoint.sequences import Store, corrupted, natural, owners, units_of
 from tools.demo_checkpoint.tokens import build_tokenizer
 
@@ -85,7 +85,7 @@ def test_corruption_replaces_about_the_share_asked_for() -> None:
 
 def test_sounds_of_frames_know_stress_and_length() -> None:
     times = np.array([[0.0, 0.04], [0.04, 0.12], [0.12, 0.2], [0.2, 0.24], [0.24, 0.3]])
-    found = sounds_of("ˈaːb.", times, 8)
+    found = sounds_of("ˈaːb.", times, 8, 0.04)
     a, b = SOUNDS.index("a") + 1, SOUNDS.index("b") + 1
     assert found.tolist() == [a, a, a, a, a, b, 0, 0]
 

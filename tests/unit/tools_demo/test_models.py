@@ -69,7 +69,7 @@ def test_pieces_have_their_length_and_noise_is_only_heard() -> None:
     rng = np.random.default_rng(0)
     pool.add((rng.standard_normal(30_000) * 5000).astype(np.int16))
     for _ in range(20):
-        heard, wanted = pool.pair(rng)
+        heard, wanted, _ = pool.pair(rng)
         assert heard.shape == wanted.shape == (8000,) and heard.dtype == wanted.dtype == np.float32
         assert np.isfinite(heard).all() and np.abs(wanted).max() <= 1
 
@@ -79,7 +79,7 @@ def _sizes() -> dict[str, int]:
 
 
 def test_a_checkpoint_is_whole_and_says_what_it_can(tmp_path, codec: Codec) -> None:
-    from studio.engine.checkpoint import checkpoint_kind, find_checkpoint, load_checkpoint
+    from studio.engine.checkpoints import checkpoint_kind, find_checkpoint, load_checkpoint
 
     folder = assemble.assemble(tmp_path / "demo", codec, None, figures={"wer": 0.5}, **_sizes())
     assert checkpoint_kind(folder) == "demo"

@@ -51,7 +51,7 @@ def test_other_words_are_spelled_and_any_script_can_be_encoded(tokenizer) -> Non
 
 
 def test_control_tokens_are_tokens(tokenizer) -> None:
-    from studio.engine.tiny import SPECIAL_TOKENS
+    from studio.engine.checkpoints.tiny import SPECIAL_TOKENS
 
     for token in SPECIAL_TOKENS:
         assert tokenizer.tokenize(f"one{token}two") == ["▁one", token, "▁two"]

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from studio.engine.checkpoint import find_checkpoint
-from studio.training.adapters import AdapterLibrary, require_fitting
+from studio.adapters.adapter import require_fitting
+from studio.adapters.library import AdapterLibrary
+from studio.engine.checkpoints import find_checkpoint
 from tests.helpers import refusal
 from tests.trained import SENTENCE, register
 from tests.unit.takes_parts import saved_voice

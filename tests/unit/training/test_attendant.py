@@ -9,7 +9,7 @@ from studio.engine.host import EngineHost
 from studio.engine.leases import Lease, holders
 from studio.settings import Settings
 from studio.store.store import Store
-from studio.training.attendant import GIVEN_BACK, Attendant
+from studio.training.execution.scheduler import GIVEN_BACK, Attendant
 from studio.training.library import JobLibrary
 from tests.jobs import ended, spec, status, until
 

@@ -9,15 +9,17 @@ from typing import Any
 
 import pytest
 
-from studio.engine.trial import prompt_logits, speak_as_row
+from studio.adapters.comparison import compare, speak_base
+from studio.datasets.report import RowsSummary
+from studio.engine.speech.spoken_sentence import prompt_logits, speak_as_row
 from studio.settings import Settings, get_settings
 from studio.store import adapters as records
 from studio.store.store import Store
 from studio.store.tables import AdapterRow, JobRow
-from studio.training import registration
-from studio.training.comparison import compare, speak_base
+from studio.training.execution import registration
 from studio.training.folder import JobFolder
-from studio.training.spec import RowsSummary, TrainingSpec, VoiceConsent
+from studio.training.spec import TrainingSpec
+from studio.voices.consent import VoiceConsent
 from tests.helpers import refusal
 from tests.training import EXAMPLES
 from tests.unit.trial_parts import row_of, write_adapter

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from studio.training.diagnosis import Finding, diagnose
-from studio.training.metrics import RunLog
-from studio.training.samples import Sample, StepSamples
+from studio.training.monitoring.diagnosis import Finding, diagnose
+from studio.training.monitoring.run_log import RunLog
+from studio.training.monitoring.samples import Sample, StepSamples
 
 _numbers = itertools.count()
 

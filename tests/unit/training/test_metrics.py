@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from studio.training.metrics import RunLog, smoothed, thinned
+from studio.training.monitoring.curves import smoothed, thinned
+from studio.training.monitoring.run_log import RunLog
 
 
 def line(step: int, max_steps: int = 100, *, evaluation: bool = False, **values: float) -> str:

@@ -15,18 +15,20 @@ from typing import Any
 import psutil
 import pytest
 
-from studio.engine.checkpoint import find_checkpoint
+from studio.datasets.report import report_rows
+from studio.engine.checkpoints import find_checkpoint
 from studio.errors import StudioError
 from studio.settings import Settings
 from studio.store import jobs as records
 from studio.store.store import Store
 from studio.store.tables import JobRow
-from studio.training import devices, estimate, preflight, probe
-from studio.training.devices import Place, place_for
+from studio.training.config.request import TrainRequest, parse_overrides
 from studio.training.folder import JobFolder
-from studio.training.preflight import Preflight
-from studio.training.request import TrainRequest, parse_overrides
-from studio.training.rows_report import report_rows
+from studio.training.preflight import check as preflight
+from studio.training.preflight import duration, memory, probe
+from studio.training.preflight import target as devices
+from studio.training.preflight.check import Preflight
+from studio.training.preflight.target import Place, place_for
 from tests.training import EXAMPLES, write_rows
 
 GIB = 2**30
@@ -63,7 +65,7 @@ def a_place(device: str = "cpu", free: int = 16 * GIB, total: int = 16 * GIB, jo
 @pytest.fixture
 def on_place(monkeypatch: pytest.MonkeyPatch) -> Callable[[Place], None]:
     """A machine that this one is not."""
-    monkeypatch.setattr(estimate, "matmul_rate", lambda device, dtype: 1e14)
+    monkeypatch.setattr(duration, "matmul_rate", lambda device, dtype: 1e14)
     return lambda place: monkeypatch.setattr(preflight, "place_for", lambda *asked: place)
 
 
@@ -274,7 +276,7 @@ def test_sizes_of_adapters_are_those_that_peft_makes(tiny_checkpoint: Path, nati
 
     from peft import LoraConfig, get_peft_model
 
-    base = estimate.base_shape(tiny_checkpoint)
+    base = memory.base_shape(tiny_checkpoint)
     groups = {
         ("text_attention",): r".*layers.*self_attn\.[qkvo]_proj",
         ("audio_ffn",): r".*layers.*audio_mlp\.\w+_proj",
@@ -311,12 +313,12 @@ def test_memory_of_the_3b_is_what_its_dimensions_make_it() -> None:
     }
     shapes = {f"model.layers.{index}.{name}.weight": shape for index in range(28) for name, shape in layer.items()}
     shapes |= {"model.embed_tokens.weight": (128256, 3072), "text_lm_head.weight": (128256, 3072)}
-    base = estimate.BaseShape(shapes, 3072, 8192, 28, 128256, 8, 1026)
+    base = memory.BaseShape(shapes, 3072, 8192, 28, 128256, 8, 1026)
 
     def gib(tokens: int, **values: str) -> float:
         given = {"torch_dtype": "bfloat16", "lora_rank": "32", "gradient_checkpointing": "true", **values}
         arguments = {name: (value,) for name, value in given.items()}
-        return estimate.memory(base, arguments, tokens=tokens, labels=tokens, device="cuda:0").total / GIB
+        return memory.memory(base, arguments, tokens=tokens, labels=tokens, device="cuda:0").total / GIB
 
     assert base.num_adapter(32, ()) == pytest.approx(79e6, rel=0.01)
     assert 12 < gib(500) < 15

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from studio.training.arguments import argument_problems, known_arguments
-from studio.training.presets import FIELDS, num_held_out, num_points, num_steps, values_for
-from studio.training.request import PRESET_NAMES, PresetName
+from studio.training.config.presets import FIELDS, num_held_out, num_points, num_steps, values_for
+from studio.training.config.request import PRESET_NAMES, PresetName
+from studio.training.config.swift_arguments import argument_problems, known_arguments
 
 MINUTE = 60.0
 ROWS = (4, 8, 12, 40, 200, 3000)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from studio.training.request import TrainRequest, parse_overrides
+from studio.training.config.request import TrainRequest, parse_overrides
 from tests.helpers import refusal
 
 

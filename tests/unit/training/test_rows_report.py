@@ -10,16 +10,18 @@ import numpy as np
 import pytest
 
 from studio.audio import Waveform, read_audio, write_audio
-from studio.engine.tiny import FRAME_RATE
+from studio.datasets import report as rows_report
+from studio.datasets.clip_durations import clip_seconds
+from studio.datasets.report import RowsReport, report_rows
+from studio.engine.checkpoints.tiny import FRAME_RATE
 from studio.errors import StudioError
 from studio.listening.transcript import Transcript
 from studio.settings import Settings
 from studio.store.store import Store
-from studio.training import rows_report
-from studio.training.rows_report import RowsReport, clip_seconds, report_rows
+from studio.voices.consent import ConsentRecord
 from studio.voices.library import VoiceLibrary
 from studio.voices.presets import preset_voices
-from studio.voices.voice import ConsentRecord, NewClip
+from studio.voices.voice import NewClip
 from tests.conftest import DATA
 from tests.training import EXAMPLES, TRANSCRIPTS, write_rows
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from studio.training.samples import Sample, read_samples
+from studio.training.monitoring.samples import Sample, read_samples
 
 
 def entry(step: int, **changes: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 
 from studio.engine.rows import TrainingRow, parse_row
 from studio.training.folder import JobFolder
-from studio.training.sentences import SENTENCES, sample_plan, script_of
+from studio.training.sample_sentences import SENTENCES, sample_plan, script_of
 from tests.conftest import DATA
 from tests.training import EXAMPLES
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from studio.settings import Settings
-from studio.training.supervisor import environment_for
+from studio.training.execution.supervisor import environment_for
 
 
 @pytest.mark.parametrize(

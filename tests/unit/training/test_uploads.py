@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from studio.datasets.uploads import clear_remains, take_uploads, uploads_folder
 from studio.engine.rows import parse_row, read_rows
 from studio.errors import StudioError
 from studio.settings import Settings
-from studio.training.uploads import clear_remains, take_uploads, uploads_folder
 from tests.conftest import DATA
 
 CLIP = DATA / "kathleen_a0158.flac"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from studio.training.execution.outcome import Ending, verdict
 from studio.training.folder import JobFolder
-from studio.training.log_tail import followed, log_tail, readable
-from studio.training.verdict import Ending, verdict
+from studio.training.monitoring.log_tail import followed, log_tail, readable
 
 
 @pytest.fixture

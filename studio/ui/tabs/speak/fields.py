@@ -9,11 +9,11 @@ from typing import Any
 import gradio as gr
 
 from studio import formatting
+from studio.adapters.adapter import TrainedAdapter
 from studio.errors import StudioError
 from studio.services import Services
 from studio.takes.generations import MAX_VARIATIONS
 from studio.takes.transit import Staging, write_copy
-from studio.training.adapters import TrainedAdapter
 from studio.ui.players import sound_player
 from studio.ui.shown import QUIET, card, error_sentence
 from studio.ui.tabs.speak.choices import MODEL_PICKS, SAMPLE_TEXT, SCENES, voice_card, voice_choices

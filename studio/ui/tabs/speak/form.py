@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from studio.engine.dialogue import parse_script
-from studio.engine.generation import MAX_SEED, Sampling
-from studio.engine.length import expected_seconds
+from studio.adapters.adapter import TrainedAdapter
+from studio.adapters.library import AdapterLibrary
+from studio.engine.model.sampling import MAX_SEED, Sampling
 from studio.engine.prompt import DEFAULT_SCENE
+from studio.engine.text import expected_seconds, parse_script
 from studio.errors import StudioError
 from studio.takes.generations import MAX_VARIATIONS
 from studio.takes.request import SpeakRequest, VoiceChoice
 from studio.takes.take import Take
-from studio.training.adapters import AdapterLibrary, TrainedAdapter
 from studio.ui.tabs.speak.choices import DESCRIBED, MODEL_PICKS
 from studio.voices.languages import LANGUAGES
 from studio.voices.library import VoiceLibrary

@@ -8,12 +8,12 @@ from typing import Any
 
 import gradio as gr
 
+from studio.adapters.adapter import TrainedAdapter
 from studio.errors import StudioError
 from studio.services import Services
-from studio.training.adapters import TrainedAdapter
-from studio.training.spec import CONSENT_NOT_RECORDED
 from studio.ui.shown import QUIET, card, error_sentence
 from studio.ui.visitors import owner_of
+from studio.voices.consent import CONSENT_NOT_RECORDED
 
 BASE_ALONE = ""
 """The value of "None"."""

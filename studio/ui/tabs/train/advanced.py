@@ -8,8 +8,8 @@ from typing import Any
 import gradio as gr
 
 from studio.errors import StudioError
-from studio.training.fields import FIELDS, Field
-from studio.training.request import parse_overrides
+from studio.training.config.hyperparameters import FIELDS, Field
+from studio.training.config.request import parse_overrides
 
 _FROM_PRESET = "from the preset"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from studio.settings import Settings
 from studio.training.folder import JobFolder
-from studio.training.preflight import Preflight
+from studio.training.preflight.check import Preflight
 from studio.ui.shown import card, table
 from studio.ui.tabs.train.words import shown_command
 

@@ -10,7 +10,7 @@ import gradio as gr
 
 from studio.settings import ASSETS
 from studio.training.job import Job
-from studio.training.metrics import RunLog
+from studio.training.monitoring.run_log import RunLog
 from studio.ui import plots
 
 _JS = (ASSETS / "curves.js").read_text(encoding="utf-8")

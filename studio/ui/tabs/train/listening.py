@@ -10,7 +10,7 @@ import gradio as gr
 from studio.errors import StudioError
 from studio.takes.transit import Staging, write_copy
 from studio.training.job import Job
-from studio.training.samples import Sample, StepSamples
+from studio.training.monitoring.samples import Sample, StepSamples
 from studio.ui.players import sound_player
 from studio.ui.shown import card
 from studio.ui.tabs.train.words import sample_html, step_choices

@@ -9,13 +9,13 @@ from typing import Any
 
 import gradio as gr
 
+from studio.datasets.uploads import take_uploads, uploads_folder
 from studio.engine.host import TINY_FOLDER
 from studio.errors import StudioError
 from studio.services import Services
-from studio.training.preflight import Preflight, preflight
-from studio.training.presets import PRESETS
-from studio.training.request import PRESET_NAMES, TrainRequest
-from studio.training.uploads import take_uploads, uploads_folder
+from studio.training.config.presets import PRESETS
+from studio.training.config.request import PRESET_NAMES, TrainRequest
+from studio.training.preflight.check import Preflight, preflight
 from studio.ui.checkpoints import checkpoint_choices, chosen_checkpoint
 from studio.ui.shown import QUIET, card, error_sentence
 from studio.ui.tabs.train.actions import SWITCHED_OFF

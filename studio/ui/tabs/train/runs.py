@@ -11,8 +11,9 @@ import gradio as gr
 
 from studio.services import Services
 from studio.takes.transit import Staging
-from studio.training.job import Job, Progress
+from studio.training.job import Job
 from studio.training.library import JobLibrary
+from studio.training.monitoring.progress import Progress
 from studio.ui.shown import QUIET, card, error_sentence
 from studio.ui.tabs.train.actions import Actions
 from studio.ui.tabs.train.curves import Curves

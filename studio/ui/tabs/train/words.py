@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 
 from studio import formatting
 from studio.settings import Settings
-from studio.store.tables import now
-from studio.training.diagnosis import Finding
-from studio.training.job import Job, Progress
-from studio.training.samples import Sample, StepSamples
+from studio.training.job import Job
+from studio.training.monitoring.diagnosis import Finding
+from studio.training.monitoring.progress import Progress
+from studio.training.monitoring.samples import Sample, StepSamples
 from studio.ui.shown import Tone
 
 _STATES: dict[str, tuple[str, Tone]] = {
@@ -96,7 +96,7 @@ def job_line(job: Job, progress: Progress, *, at: datetime | None = None) -> str
     word, _, _ = state_words(job, progress)
     steps = f"step {progress.step:,} of {progress.max_steps:,}" if progress.max_steps and job.state != "queued" else ""
     again = "again" if job.retry_of else ""
-    parts = (word, steps, job.spec.preset, again, formatting.ago(job.created_at, at or now()))
+    parts = (word, steps, job.spec.preset, again, formatting.ago(job.created_at, at or datetime.now(UTC)))
     return f"{job.name}\n{' · '.join(part for part in parts if part)}"
 
 

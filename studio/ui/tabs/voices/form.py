@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from studio.engine.reference import CONSENT_GROUNDS
+from studio.engine.speech.reference import CONSENT_GROUNDS
 from studio.ui.players import sound_player
 from studio.ui.tabs.voices.words import LANGUAGE_CHOICES, NO_CLIP, NOTE_LABELS, reading_html
 

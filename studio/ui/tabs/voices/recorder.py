@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from studio.audio.waveform import Span
-from studio.engine.reference import CONSENT_GROUNDS
+from studio.engine.speech.reference import CONSENT_GROUNDS
 from studio.errors import StudioError
 from studio.services import Services
 from studio.ui.shown import QUIET, card, error_sentence
@@ -24,10 +24,10 @@ from studio.ui.tabs.voices.words import (
     wording_html,
 )
 from studio.ui.visitors import owner_of, tab_of
+from studio.voices.consent import ConsentRecord
 from studio.voices.drafts import Draft
-from studio.voices.languages import LANGUAGES
-from studio.voices.passages import passage
-from studio.voices.voice import ConsentRecord, Voice
+from studio.voices.languages import LANGUAGES, passage
+from studio.voices.voice import Voice
 
 Updates = dict[Any, Any]
 

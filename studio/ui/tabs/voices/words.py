@@ -8,9 +8,8 @@ import numpy as np
 
 from studio.audio.waveform import Waveform
 from studio.ui.shown import card
-from studio.voices.languages import LANGUAGES
-from studio.voices.passages import passage
-from studio.voices.voice import CONSENT_WORDING
+from studio.voices.consent import CONSENT_WORDING
+from studio.voices.languages import LANGUAGES, passage
 
 LANGUAGE_CHOICES = [("Not said", ""), *[(name, code) for code, name in LANGUAGES.items()]]
 NOTE_LABELS = {"permission": "Who gave permission, and when?", "licence": "Which licence, and from where is the clip?"}

@@ -1,0 +1,1 @@
+"""Rows and recordings on their way to training: imported, uploaded, looked through. Nothing here knows a trainer."""

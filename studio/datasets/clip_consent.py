@@ -1,0 +1,64 @@
+"""Whose voices the clips of rows are, and whether they may be trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from studio.datasets.report import MeasuredRow
+from studio.settings import Settings
+from studio.store import voices as voice_records
+from studio.store.store import Store
+from studio.voices.consent import VoiceConsent
+from studio.voices.presets import preset_voices
+
+
+def consent_of(
+    rows: Sequence[MeasuredRow], settings: Settings, store: Store, owner: str
+) -> tuple[list[VoiceConsent], int, list[str]]:
+    """The consent of the voices among the clips, how many clips have none recorded, and voices that may not be used."""
+    voices = settings.voices_folder.resolve()
+    presets = {clip.path.resolve(): voice for voice in preset_voices() for clip in voice.clips}
+    clips: dict[Path, int] = {}
+    for each in rows:
+        for clip in each.row.clips:
+            clips.setdefault(clip.resolve(), each.number)
+    found: dict[str, VoiceConsent] = {}
+    refusals: dict[str, str] = {}
+    unrecorded = 0
+    for clip, number in clips.items():
+        if (preset := presets.get(clip)) is not None:
+            found[preset.id] = VoiceConsent(
+                voice_id=preset.id, name=preset.name, ground=preset.consent.ground, statement=preset.consent.statement,
+                recorded_at=preset.consent.recorded_at.isoformat(),
+            )  # fmt: skip
+        elif clip.is_relative_to(voices):
+            voice_id = clip.relative_to(voices).parts[0]
+            if voice_id in found or voice_id in refusals:
+                continue
+            told = _library_consent(store, owner, voice_id, number)
+            if isinstance(told, str):
+                refusals[voice_id] = told
+            else:
+                found[voice_id] = told
+        else:
+            unrecorded += 1
+    return list(found.values()), unrecorded, list(refusals.values())
+
+
+def _library_consent(store: Store, owner: str, voice_id: str, number: int) -> VoiceConsent | str:
+    with store.reading() as session:
+        row = voice_records.voice_by_id(session, owner, voice_id)
+    if row is None:
+        return (
+            f"Row {number} uses a clip of a voice ({voice_id[:24]}) that was deleted from the library: take out its rows, or "
+            "save the voice again with its consent."
+        )
+    if row.consent_withdrawn_at is not None:
+        return (
+            f"The consent for {row.name}, whose clip row {number} uses, was withdrawn: take out the rows of this voice."
+        )
+    return VoiceConsent(
+        voice_id=row.id, name=row.name, ground=row.consent_ground, statement=row.consent_statement,
+        recorded_at=row.consent_recorded_at.isoformat(),
+    )  # fmt: skip

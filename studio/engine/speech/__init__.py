@@ -1,0 +1,1 @@
+"""Text and references to samples, through a loaded model."""

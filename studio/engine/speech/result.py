@@ -1,0 +1,79 @@
+"""Speech: the result of a request, and the stream that produces it piece by piece."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from studio.audio.waveform import Waveform
+from studio.engine.model.sampling import Sampling
+
+
+@dataclass(frozen=True)
+class ChunkReport:
+    """How one chunk of the text came out.
+
+    Attributes:
+        num_frames, budget_frames: frames spoken and frames allowed.
+        ended: the model ended it by itself; False where it ran into its budget.
+    """
+
+    text: str
+    speaker: str | None
+    num_frames: int
+    budget_frames: int
+    ended: bool
+
+
+@dataclass(frozen=True)
+class Speech:
+    """What was spoken.
+
+    Attributes:
+        waveform: mono at the checkpoint's rate.
+        codes: shape (num_codebooks, num_frames), all chunks in a row.
+        elapsed: seconds of computing, from the request to the last sample.
+        seed: with the same text, references, checkpoint and settings it gives the same codes.
+    """
+
+    waveform: Waveform
+    codes: np.ndarray
+    chunks: tuple[ChunkReport, ...]
+    elapsed: float
+    seed: int
+    sampling: Sampling
+
+    @property
+    def num_frames(self) -> int:
+        """Frames of all chunks."""
+        return self.codes.shape[1]
+
+    @property
+    def seconds(self) -> float:
+        """Duration of the waveform, pauses between chunks included."""
+        return self.waveform.duration
+
+    @property
+    def rtf(self) -> float:
+        """Real-time factor: computing time divided by duration; below 1 is faster than speech."""
+        return self.elapsed / self.seconds
+
+    @property
+    def ended(self) -> bool:
+        """Whether the model ended every chunk by itself."""
+        return all(chunk.ended for chunk in self.chunks)
+
+    def shortcomings(self) -> list[str]:
+        """What a listener should know, a clause each; empty for a take that came out whole."""
+        found = []
+        total = len(self.chunks)
+        if cut := sum(not chunk.ended for chunk in self.chunks):
+            where = "" if total == 1 else f" in {cut} of its {total} parts"
+            found.append(
+                f"the model did not stop by itself{where} and was stopped at the length budget: listen to the end, or try "
+                "another seed."
+            )
+        if unspoken := [str(number) for number, chunk in enumerate(self.chunks, 1) if chunk.num_frames == 0]:
+            found.append(f"part {', '.join(unspoken)} of {total} was left out by the model: try another seed.")
+        return found

@@ -1,0 +1,1 @@
+"""Looks and computes before a run is started; starts nothing but the probe."""

@@ -1,0 +1,78 @@
+"""Between voices as the store has them and voices as the library gives them out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from studio.audio.writing import write_audio
+from studio.errors import StudioError
+from studio.listening.transcript import Transcript
+from studio.store.tables import ClipRow, VoiceRow, new_id
+from studio.voices.coach import ClipReport
+from studio.voices.consent import ConsentRecord
+from studio.voices.voice import NewClip, Voice, VoiceClip, words_as_json, words_from_json
+
+_CLIP_SUFFIX = ".flac"
+
+
+def voice_of(row: VoiceRow, folder: Path) -> Voice:
+    """A stored voice whose clips lie in ``folder``; within the session that read it."""
+    consent = ConsentRecord(
+        row.who,
+        row.consent_ground,
+        row.consent_statement,
+        row.consent_wording,
+        row.consent_recorded_at,
+        row.consent_withdrawn_at,
+    )
+    clips = tuple(_clip_of(clip, folder, row.language or None) for clip in row.clips)
+    return Voice(row.id, row.name, row.language, row.notes, clips, consent, row.created_at)
+
+
+def written_clip(folder: Path, clip: NewClip, report: ClipReport) -> ClipRow:
+    """The row of a clip, whose file has been written to ``folder``; it still lacks its voice and its position.
+
+    Raises:
+        StudioError: the folder or the file cannot be written.
+    """
+    clip_id = new_id()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StudioError(
+            f"The voice cannot be saved ({error.strerror}): free some space, or mend the permissions of the studio's "
+            "folder, and try again."
+        ) from error
+    path = folder / f"{clip_id}{_CLIP_SUFFIX}"
+    try:
+        write_audio(clip.waveform, path)
+    except StudioError as error:
+        # Of the file's name, which is an id, nobody can make anything.
+        raise StudioError(str(error).replace(f"'{path.name}'", "the clip")) from error
+    return ClipRow(
+        id=clip_id,
+        voice_id="",
+        position=0,
+        file=path.name,
+        seconds=clip.waveform.duration,
+        sample_rate=clip.waveform.sample_rate,
+        transcript=clip.transcript.text.strip(),
+        words=words_as_json(clip.transcript.words),
+        transcript_model=clip.transcript.model or "",
+        needs_check=clip.needs_check,
+        report=report.as_json(),
+        denoised_with=clip.denoised_with,
+    )
+
+
+def _clip_of(row: ClipRow, folder: Path, language: str | None) -> VoiceClip:
+    return VoiceClip(
+        row.id,
+        folder / row.file,
+        row.seconds,
+        row.sample_rate,
+        Transcript(row.transcript, language, words_from_json(row.words), row.transcript_model or None),
+        row.needs_check,
+        row.report,
+        row.denoised_with,
+    )
