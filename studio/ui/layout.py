@@ -13,13 +13,14 @@ from studio.engine.host import EngineHost
 from studio.errors import StudioError
 from studio.services import Services
 from studio.system.report import ATTRIBUTION
-from studio.ui.shown import QUIET, host_banner
+from studio.ui.events import QUIET
+from studio.ui.html import host_banner
+from studio.ui.onboarding import Walk
 from studio.ui.tabs.speak import create_speak_tab
 from studio.ui.tabs.system import create_system_tab
 from studio.ui.tabs.train import create_train_tab
 from studio.ui.tabs.voices import create_voices_tab
-from studio.ui.tabs.voices.shelf import LISTING
-from studio.ui.walk import Walk
+from studio.ui.tabs.voices.library import LISTING
 from studio.voices.coach import examine
 from studio.voices.presets import preset_voices
 

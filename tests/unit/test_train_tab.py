@@ -23,13 +23,13 @@ from studio.training.monitoring.progress import Progress
 from studio.training.monitoring.run_log import RunLog
 from studio.training.monitoring.samples import Sample, StepSamples
 from studio.training.spec import TrainingSpec
+from studio.ui.background_task import Done, told
 from studio.ui.tabs.train.advanced import Advanced, other_arguments, refuse_paths
-from studio.ui.tabs.train.checked import as_on_page
-from studio.ui.tabs.train.curves import Curves
-from studio.ui.tabs.train.details import details_html
 from studio.ui.tabs.train.new_run import sent_files
-from studio.ui.tabs.train.runs import Seen
-from studio.ui.tabs.train.words import (
+from studio.ui.tabs.train.preflight_report import as_on_page
+from studio.ui.tabs.train.runs.curves import Curves
+from studio.ui.tabs.train.runs.log_and_command import details_html
+from studio.ui.tabs.train.runs.run_html import (
     about,
     ago,
     chosen_step,
@@ -40,7 +40,7 @@ from studio.ui.tabs.train.words import (
     span,
     step_choices,
 )
-from studio.ui.tabs.train.work import Done, told
+from studio.ui.tabs.train.runs.shown_state import Seen
 from tests.helpers import refusal
 
 SPEC = TrainingSpec(

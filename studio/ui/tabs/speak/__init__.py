@@ -12,12 +12,13 @@ import gradio as gr
 from studio.services import Services
 from studio.takes.generation import Generation
 from studio.takes.transit import Staging
+from studio.ui.events import RAW, UNLIMITED
+from studio.ui.html import card, error_sentence
 from studio.ui.players import live_player
-from studio.ui.shown import card, error_sentence
-from studio.ui.tabs.speak.fields import PRIVATE, RAW, Fields
-from studio.ui.tabs.speak.following import Follower, busy, found, hidden_live, outcome, progress
-from studio.ui.tabs.speak.form import Form
-from studio.ui.tabs.speak.takes import create_takes
+from studio.ui.tabs.speak.form import Fields
+from studio.ui.tabs.speak.form_values import Form
+from studio.ui.tabs.speak.progress import Follower, busy, found, hidden_live, outcome, progress
+from studio.ui.tabs.speak.take_list import create_takes
 from studio.ui.visitors import owner_of, tab_of
 
 _MAX_FOLLOWERS = 16
@@ -173,16 +174,16 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
         watched,
         [status, live, speak, stop, takes.made, takes.shown],
         trigger_mode="multiple",
-        **{**PRIVATE, "concurrency_limit": _MAX_FOLLOWERS},
+        **{**UNLIMITED, "concurrency_limit": _MAX_FOLLOWERS},
     )
-    followed.then(offer_to_keep, watched, keep, **PRIVATE)
-    keep.click(keep_again, watched, [status, keep, takes.shown, takes.made], **PRIVATE)
-    followed.failure(failed, None, [speak, stop, status], **PRIVATE)
-    stop.click(stop_now, watched, [speak, stop, status, live], **PRIVATE)
-    live.stop(hidden_live, None, live, **PRIVATE)  # heard to its end
-    again = takes.again.click(use_again, takes.shown, [*fields.filled, status], **PRIVATE)
+    followed.then(offer_to_keep, watched, keep, **UNLIMITED)
+    keep.click(keep_again, watched, [status, keep, takes.shown, takes.made], **UNLIMITED)
+    followed.failure(failed, None, [speak, stop, status], **UNLIMITED)
+    stop.click(stop_now, watched, [speak, stop, status, live], **UNLIMITED)
+    live.stop(hidden_live, None, live, **UNLIMITED)  # heard to its end
+    again = takes.again.click(use_again, takes.shown, [*fields.filled, status], **UNLIMITED)
     again.then(
-        None, None, None, js="() => document.getElementById('mode')?.scrollIntoView({block: 'center'})", **PRIVATE
+        None, None, None, js="() => document.getElementById('mode')?.scrollIntoView({block: 'center'})", **UNLIMITED
     )
     return SpeakTab(
         fields.offered,

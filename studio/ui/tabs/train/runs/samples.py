@@ -11,9 +11,9 @@ from studio.errors import StudioError
 from studio.takes.transit import Staging, write_copy
 from studio.training.job import Job
 from studio.training.monitoring.samples import Sample, StepSamples
+from studio.ui.html import card
 from studio.ui.players import sound_player
-from studio.ui.shown import card
-from studio.ui.tabs.train.words import sample_html, step_choices
+from studio.ui.tabs.train.runs.run_html import sample_html, step_choices
 
 _NONE_YET = "Two sentences are spoken before the first step and at every checkpoint: they can be heard here."
 
