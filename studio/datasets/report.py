@@ -127,7 +127,8 @@ def report_rows(
             continue
         for warning in row.warnings:
             noted[warning] = noted.get(warning, 0) + 1
-    consent, unrecorded, refusals = consent_of(measured, settings, store, owner)
+    numbered = [(each.number, clip) for each in measured for clip in each.row.clips]
+    consent, unrecorded, refusals = consent_of(numbered, settings, store, owner)
     return RowsReport(
         source=path.name,
         measured=tuple(measured),
