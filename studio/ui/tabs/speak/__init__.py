@@ -46,6 +46,7 @@ class SpeakTab:
         adapter_updates: outputs for what :attr:`offer_adapters` returns.
         offer_adapters: the visitor's trained voices; with the id of one it is chosen. One that is gone is let go. To be
             called through the queue, when the visitor comes to the tab, and after a run was registered.
+        examples: lines that the checkpoint was taught; empty where it speaks any text.
     """
 
     voice_updates: list[Any]
@@ -55,6 +56,7 @@ class SpeakTab:
     made: gr.State
     adapter_updates: list[Any]
     offer_adapters: Callable[..., tuple[Any, ...]]
+    examples: gr.HTML
 
 
 def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
@@ -193,6 +195,7 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
         takes.made,
         fields.trained.offered,
         fields.trained.offer,
+        fields.examples,
     )
 
 

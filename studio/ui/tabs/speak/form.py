@@ -20,6 +20,7 @@ from studio.ui.players import sound_player
 from studio.ui.tabs.speak.adapter_picker import BASE_ALONE, TrainedPicker
 from studio.ui.tabs.speak.dialogue_editor import create_dialogue, offer_in_dialogue, props_of, shown_if
 from studio.ui.tabs.speak.form_values import DIALOGUE, ONE_VOICE, Form, limits, lines_of
+from studio.ui.tabs.speak.scope_view import create_examples, unknown_html
 from studio.ui.tabs.speak.voice_picker import MODEL_PICKS, SAMPLE_TEXT, SCENES, voice_card, voice_choices
 from studio.ui.visitors import owner_of
 from studio.voices.languages import LANGUAGES
@@ -37,6 +38,7 @@ class Fields:
         filled: outputs for what :meth:`fill` returns: the fields, and what follows from them.
         offered: outputs for what :meth:`offer` returns.
         trained: the picker of trained voices.
+        examples: lines of the checkpoint's own words, where it has a scope.
     """
 
     def __init__(self, services: Services, staging: Staging) -> None:
@@ -67,6 +69,7 @@ class Fields:
             )  # fmt: skip
         self._dialogue = create_dialogue(presets)
         self._expected = gr.HTML(self._count(defaults), padding=False, elem_id="expected")
+        self.examples = create_examples()
         scene = gr.Textbox(
             label="Scene", value=defaults.scene, lines=1, max_lines=3, elem_id="scene", max_length=1000,
             info="Where it is spoken, in words. It may be empty.",
@@ -90,6 +93,9 @@ class Fields:
         self.trained.wire()
         counted = [self._text.change, self._dialogue.input, self._language.change, self._variations.change]
         gr.on(counted, self._count_typed, set(self.all), self._expected, trigger_mode="always_last", **RAW)
+        self.examples.select(
+            self._choose_example, None, [self._text, self._mode, self._one_voice, self._dialogue], **RAW
+        )
         self._mode.input(self._choose_mode, set(self.all), [self._one_voice, self._dialogue, self._expected], **RAW)
         self._voice.change(
             self._choose_voice, self._voice, [self._about, self._heard], trigger_mode="always_last", **RAW
@@ -185,6 +191,13 @@ class Fields:
         editor = gr.HTML(visible=shown_if(form.mode == DIALOGUE), **lines)
         return gr.Column(visible=form.mode == ONE_VOICE), editor, self._count(form)
 
+    def _choose_example(self, event: gr.EventData) -> tuple[Any, ...]:
+        """A line of the checkpoint's own words, in the place of what is typed."""
+        scope, line = self._services.host.status.scope, getattr(event, "line", None)
+        if scope is None or line not in scope.examples:
+            return (gr.skip(),) * 4
+        return line, ONE_VOICE, gr.Column(visible=True), gr.HTML(visible=shown_if(False))
+
     # Beside the fields
 
     def _clip_of(self, voice: Voice | None) -> Any:
@@ -215,7 +228,7 @@ class Fields:
         said = f"about {formatting.duration(max(seconds, 1))}"
         if num_takes > 1:
             said += f" · {num_takes} takes, {formatting.duration(max(num_takes * seconds, 1))} together"
-        return f'<p class="expected">{said}</p>'
+        return f'<p class="expected">{said}</p>' + unknown_html(self._services.host.status.scope, form.spoken)
 
 
 def _advanced(defaults: Form) -> list[Any]:

@@ -164,6 +164,11 @@ class Form:
         return expected_seconds(self.text, self.language or None)
 
     @property
+    def spoken(self) -> str:
+        """What is to be said, a line of a dialogue on each line."""
+        return self.text if self.mode == ONE_VOICE else "\n".join(line["text"] for line in self.dialogue)
+
+    @property
     def num_chars(self) -> int:
         """How much text there is."""
         return len(self.text) if self.mode == ONE_VOICE else sum(len(line["text"]) for line in self.dialogue)
