@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import EllipsisType
 from typing import TYPE_CHECKING
 
 from studio.engine.checkpoints import Checkpoint
@@ -38,7 +37,6 @@ class VoiceEngine(SpeechModel):
     def __init__(self, checkpoint: Checkpoint, *, code_cache: Path | None = None, max_text_chars: int = 10_000) -> None:
         super().__init__(checkpoint, code_cache=code_cache)
         self.max_text_chars = max_text_chars
-        self._adapter: Adapter | None = None
 
     def clone(
         self,
@@ -50,6 +48,7 @@ class VoiceEngine(SpeechModel):
         seed: int | None = None,
         descriptions: Mapping[str, str] | None = None,
         language: str | None = None,
+        adapter: Adapter | None = None,
     ) -> Speech:
         """Speak a text in the voice of the references.
 
@@ -62,6 +61,7 @@ class VoiceEngine(SpeechModel):
             seed: 0 to 2**32 - 1; None draws one and reports it.
             descriptions: voices given in words instead of a clip, by the name used in the script.
             language: ISO 639-1 code for numbers and sentence boundaries; None finds it from the script.
+            adapter: one of :meth:`load_adapter`; None for the base alone, whatever others speak with.
 
         Raises:
             StudioError: nothing to say, too long, a name without a voice, an unloaded engine, …
@@ -77,6 +77,7 @@ class VoiceEngine(SpeechModel):
             language=language,
             first_seconds=20.0,
             piece_seconds=20.0,
+            adapter=adapter,
         )
         for _ in stream:
             pass
@@ -95,20 +96,15 @@ class VoiceEngine(SpeechModel):
         first_seconds: float = 0.4,
         piece_seconds: float = 1.0,
         cancel: threading.Event | None = None,
-        adapter: Adapter | EllipsisType | None = ...,
+        adapter: Adapter | None = None,
     ) -> SpeechStream:
         """Like :meth:`clone`, in pieces as they are spoken: ``first_seconds`` first, then ``piece_seconds`` each.
 
         Set ``cancel`` at any time to stop within one frame.
 
-        ``adapter`` is one of :meth:`load_adapter`, or None for the base alone, whatever others speak with; without it the
-        one of :meth:`use_adapter`.
-
         Everything that can be refused is refused here, before the first piece.
         """
         started = time.perf_counter()
-        if adapter is ...:
-            adapter = self._adapter
         if seed is None:
             seed = secrets.randbelow(MAX_SEED + 1)
         check_seed(seed)
@@ -139,25 +135,3 @@ class VoiceEngine(SpeechModel):
 
         with self._lend():
             return torch.as_tensor(self.codec.encode(reference.clip))
-
-    @property
-    def adapter(self) -> Path | None:
-        """Folder of the adapter that new requests speak with; None where the base speaks alone."""
-        adapter = self._adapter
-        return adapter.folder if adapter else None
-
-    def use_adapter(self, folder: Path | None) -> None:
-        """Let all requests from now on speak with a LoRA adapter, or with the base alone again.
-
-        Requests that have begun end as they began. Adapters that were used lately are still loaded, so going back to one
-        takes no time, unless its files have changed. Without an adapter the base speaks as if there had never been one.
-
-        Args:
-            folder: what a training wrote: ``adapter_config.json`` and ``adapter_model.safetensors``. None takes the
-                adapter off.
-
-        Raises:
-            StudioError: unloaded engine; a folder that is missing, damaged, or no LoRA adapter of the loaded checkpoint;
-                too little memory. The engine then speaks as before.
-        """
-        self._adapter = None if folder is None else self.load_adapter(folder)

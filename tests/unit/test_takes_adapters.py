@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -64,14 +65,14 @@ def test_each_request_is_spoken_with_its_own_and_the_base_as_if_there_were_none(
         together = list(pool.map(lambda each: codes(service, each, owner), asked * 3))
     for found, expected in zip(together, alone * 3, strict=True):
         assert np.array_equal(found, expected)
-    # Whatever somebody else has put onto the engine, a request is spoken with what it says.
+    # Whatever somebody else speaks with at this moment, a request is spoken with what it says.
     engine = service.host.engine()
-    engine.use_adapter(service.adapters(owner).adapter(asked[1].adapter).folder)
-    try:
+    other = engine.load_adapter(service.adapters(owner).adapter(asked[1].adapter).folder)
+    with closing(engine.stream(LONG, seed=4, adapter=other)) as stream:
+        next(stream)
         assert np.array_equal(codes(service, base, owner), alone[0])
+        next(stream)
         assert np.array_equal(codes(service, asked[2], owner), alone[2])
-    finally:
-        engine.use_adapter(None)
 
 
 def test_a_take_keeps_it_and_is_spoken_again_with_it(service: Any, owner: str, trained: Any, tmp_path: Path) -> None:
@@ -166,7 +167,6 @@ def test_loading_ahead_reads_the_files_once_and_changes_nothing_for_others(
     assert service.load_adapter(row.id, owner=owner) is True
     loaded = service.adapters(owner).adapter(row.id)
     engine = service.host.engine()
-    assert engine.adapter is None
     assert engine.load_adapter(loaded.folder) is engine.load_adapter(loaded.folder)
     assert np.array_equal(codes(service, request(SHORT, seed=4), owner), base)
     (loaded.folder / "adapter_model.safetensors").write_bytes(b"broken")

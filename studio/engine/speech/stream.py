@@ -34,7 +34,7 @@ class SpeechRequest:
     """What stays the same over all chunks of a request.
 
     Attributes:
-        adapter: the adapter that was in use when it began; None for the base alone.
+        adapter: None for the base alone.
         reference_codes: codes of each reference clip, shape (num_codebooks, num_frames).
         first_seconds, piece_seconds: duration of the first piece and of the later ones.
     """
