@@ -18,6 +18,7 @@ from studio.engine.speech.plan import plan_speech
 from studio.engine.speech.reference import Reference
 from studio.engine.speech.result import Speech
 from studio.engine.speech.stream import SpeechRequest, SpeechStream
+from studio.engine.text import Script
 
 if TYPE_CHECKING:
     import torch
@@ -109,7 +110,7 @@ class VoiceEngine(SpeechModel):
             seed = secrets.randbelow(MAX_SEED + 1)
         check_seed(seed)
         plan = plan_speech(
-            text,
+            Script(text),
             references,
             descriptions=descriptions or {},
             language=language,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from studio.engine.text import parse_script
+from studio.engine.text import Script
 from studio.takes.take import TakeVoice
 
 
-def cast(text: str, voices: Sequence[TakeVoice], taken: Iterable[str | None] = ()) -> list[TakeVoice]:
+def cast(script: Script, voices: Sequence[TakeVoice], taken: Iterable[str | None] = ()) -> list[TakeVoice]:
     """The voices with their names in the script.
 
     A voice without one takes its own name where the script has it, and else the next that is free. The engine would give
@@ -22,11 +22,10 @@ def cast(text: str, voices: Sequence[TakeVoice], taken: Iterable[str | None] = (
     Raises:
         StudioError: the script cannot be read.
     """
-    names = list(dict.fromkeys(line.speaker for line in parse_script(text) if line.speaker is not None))
-    if len(names) < 2:  # one voice needs no name
+    if len(script.speakers) < 2:  # one voice needs no name
         return list(voices)
     given = {name.casefold() for name in (*taken, *(voice.speaker for voice in voices)) if name is not None}
-    free = {name.casefold(): name for name in names if name.casefold() not in given}
+    free = {name.casefold(): name for name in script.speakers if name.casefold() not in given}
     by_own_name = [
         voice if voice.speaker is not None else replace(voice, speaker=free.pop(voice.name.casefold(), None))
         for voice in voices

@@ -15,7 +15,6 @@ from studio.engine.host import EngineHost
 from studio.engine.model.adapter_files import signature
 from studio.engine.speech.reference import Reference, require_transcript
 from studio.engine.speech.result import Speech
-from studio.engine.text import parse_script, prepare_text
 from studio.errors import StudioError
 from studio.settings import Settings
 from studio.store.store import Store
@@ -129,8 +128,7 @@ class TakeService:
             StudioError: nothing to say, too long, a voice, trained or not, that is not there or may not speak, no
                 transcript.
         """
-        prepare_text(request.text, max_chars=self.settings.max_text_chars)
-        parse_script(request.text)
+        request.script.require_speakable(max_chars=self.settings.max_text_chars)
         for clip in request.references:
             require_transcript(clip.transcript)
         for choice in request.voices:
@@ -149,12 +147,12 @@ class TakeService:
         Raises:
             StudioError: anything about the request, the voices, the clips or the checkpoint that the user should mend.
         """
-        prepare_text(request.text, max_chars=self.settings.max_text_chars)  # before anything slow
+        self.check(request, owner=owner)  # before anything slow
         library, trained = self.voices(owner), self._trained(request, owner)
         adapter = _take_adapter(request, trained)
         found = [(library.voice(choice.voice), choice.speaker) for choice in request.voices]
         chosen = cast(
-            request.text,
+            request.script,
             [TakeVoice(voice.id, voice.name, speaker) for voice, speaker in found],
             taken=[clip.speaker for clip in request.references],
         )

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from studio.engine.text import Script
 from studio.errors import StudioError
 from studio.takes import stream as stream_module
 from studio.takes.casting import cast
@@ -31,12 +32,12 @@ def names(voices: list[TakeVoice]) -> list[tuple[str, str | None]]:
 def test_each_voice_gets_its_lines() -> None:
     script = "[Bo] Hi.\n[Anna] Hello.\n[Cy] Hey."
     anna, deb, eve = (TakeVoice(name.lower(), name) for name in ("ANNA", "Deb", "Eve"))
-    assert names(cast(script, [deb, anna, eve])) == [("Deb", "Bo"), ("ANNA", "Anna"), ("Eve", "Cy")]
-    assert names(cast(script, [deb, eve], taken=["bo", None])) == [("Deb", "Anna"), ("Eve", "Cy")]
-    assert names(cast(script, [TakeVoice("d", "Deb", "cy"), anna])) == [("Deb", "cy"), ("ANNA", "Anna")]
-    assert names(cast("[Anna] Hi.", [deb])) == [("Deb", None)]
-    assert names(cast("Hi.", [anna])) == [("ANNA", None)]
-    assert names(cast("[A] Hi.\n[B] Ho.", [anna, deb, eve]))[2] == ("Eve", None)
+    assert names(cast(Script(script), [deb, anna, eve])) == [("Deb", "Bo"), ("ANNA", "Anna"), ("Eve", "Cy")]
+    assert names(cast(Script(script), [deb, eve], taken=["bo", None])) == [("Deb", "Anna"), ("Eve", "Cy")]
+    assert names(cast(Script(script), [TakeVoice("d", "Deb", "cy"), anna])) == [("Deb", "cy"), ("ANNA", "Anna")]
+    assert names(cast(Script("[Anna] Hi."), [deb])) == [("Deb", None)]
+    assert names(cast(Script("Hi."), [anna])) == [("ANNA", None)]
+    assert names(cast(Script("[A] Hi.\n[B] Ho."), [anna, deb, eve]))[2] == ("Eve", None)
 
 
 def test_a_dialogue_between_voices_with_several_clips(service: Any, owner: str, kathleen: Any, tmp_path: Path) -> None:
