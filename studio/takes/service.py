@@ -14,6 +14,7 @@ from studio.engine.checkpoints import shown_name
 from studio.engine.host import EngineHost
 from studio.engine.model.adapter_files import signature
 from studio.engine.speech.reference import Reference, require_transcript
+from studio.engine.speech.request import SpeechRequest
 from studio.engine.speech.result import Speech
 from studio.errors import StudioError
 from studio.settings import Settings
@@ -165,16 +166,18 @@ class TakeService:
         watch = ConsentWatch(library, [*chosen, *(adapter.voices if adapter else ())], cancel)
         engine = self.host.engine()
         stream = engine.stream(
-            request.text,
-            references,
-            scene=request.scene,
-            sampling=request.sampling,
-            seed=request.seed,
-            descriptions=request.descriptions,
-            language=request.language,
+            SpeechRequest(
+                request.script,
+                references,
+                scene=request.scene,
+                sampling=request.sampling,
+                seed=request.seed,
+                descriptions=request.descriptions,
+                language=request.language,
+                # Of this request alone: others that speak meanwhile keep theirs, and without one it is the base itself.
+                adapter=self._load(engine, adapter.folder, trained) if adapter else None,
+            ),
             cancel=watch,
-            # Of this request alone: others that speak meanwhile keep theirs, and without one it is the base itself.
-            adapter=self._load(engine, adapter.folder, trained) if adapter else None,
         )
         return TakeStream(stream, watch, (*chosen, *raw), engine.files.shown_name, adapter)
 

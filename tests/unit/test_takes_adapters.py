@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from studio.engine.speech.request import SpeechRequest
+from studio.engine.text import Script
 from studio.settings import Settings
 from studio.takes import stream as stream_module
 from studio.takes.generations import Generations
@@ -68,7 +70,7 @@ def test_each_request_is_spoken_with_its_own_and_the_base_as_if_there_were_none(
     # Whatever somebody else speaks with at this moment, a request is spoken with what it says.
     engine = service.host.engine()
     other = engine.load_adapter(service.adapters(owner).adapter(asked[1].adapter).folder)
-    with closing(engine.stream(LONG, seed=4, adapter=other)) as stream:
+    with closing(engine.stream(SpeechRequest(Script(LONG), seed=4, adapter=other))) as stream:
         next(stream)
         assert np.array_equal(codes(service, base, owner), alone[0])
         next(stream)

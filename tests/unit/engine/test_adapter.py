@@ -19,6 +19,8 @@ from transformers import DynamicCache, HiggsAudioV2ForConditionalGeneration
 
 from studio.engine.model import adapter as adapter_module
 from studio.engine.model.sampling import Sampling
+from studio.engine.speech.request import SpeechRequest
+from studio.engine.text import Script
 from studio.errors import StudioError
 
 TEXT = "Hello there."
@@ -237,7 +239,9 @@ def test_a_stream_goes_on_with_the_adapter_it_began_with(
     folders = [trained("plain"), None, trained("heads", seed=2)]
     asked = {"sampling": LIVELY, "seed": 3}
     alone = [engine.clone(DIALOGUE, **asked, adapter=loaded(engine, folder)).codes for folder in folders]
-    streams = [engine.stream(DIALOGUE, **asked, adapter=loaded(engine, folder)) for folder in folders]
+    streams = [
+        engine.stream(SpeechRequest(Script(DIALOGUE), **asked, adapter=loaded(engine, folder))) for folder in folders
+    ]
     engine.load_adapter(trained("rsLoRA"))
     running = list(streams)
     while running:
@@ -269,7 +273,7 @@ def test_unloading_frees_the_model_with_its_adapters_and_says_so_afterwards(
     new_engine: Callable[..., Any], trained: Callable[..., Path]
 ) -> None:
     engine = new_engine()
-    stream = engine.stream(DIALOGUE, seed=4, adapter=engine.load_adapter(trained("plain")))
+    stream = engine.stream(SpeechRequest(Script(DIALOGUE), seed=4, adapter=engine.load_adapter(trained("plain"))))
     next(stream)
     held = [weakref.ref(engine._model), weakref.ref(engine._model.model.layers[0].self_attn.q_proj)]
     assert "lora" in type(held[1]()).__module__
