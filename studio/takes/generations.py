@@ -161,8 +161,7 @@ class Generations:
             stream = self._service.stream(request, owner=owner, cancel=generation.cancel)
             generation.follow(stream)
             if generation.begin_keeping():
-                spoken = (stream.speech, request, stream.voices, stream.checkpoint)
-                self._keep(generation, partial(library.keep, *spoken, adapter=stream.adapter), stream)
+                self._keep(generation, partial(library.keep, stream.spoken), stream)
         except StudioError as error:
             generation.fail(str(error))
         except Exception:

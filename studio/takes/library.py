@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +16,6 @@ from studio.audio.reading import read_audio
 from studio.audio.waveform import Waveform
 from studio.audio.writing import refuse_bad_target, write_audio
 from studio.engine.model.sampling import Sampling
-from studio.engine.speech.result import Speech
 from studio.errors import StudioError
 from studio.files import atomic_write_bytes, refuse_unwritable, shown_name
 from studio.settings import Settings
@@ -25,7 +23,7 @@ from studio.store import takes as records
 from studio.store.store import Store
 from studio.store.tables import TakeRow, now
 from studio.takes.request import SpeakRequest, VoiceChoice
-from studio.takes.take import Take, TakeAdapter, TakeVoice, row_of, take_of
+from studio.takes.take import Spoken, Take, row_of, take_of
 from studio.voices.library import VoiceLibrary
 
 log = logging.getLogger(__name__)
@@ -105,41 +103,26 @@ class TakeLibrary:
             raise StudioError(str(error).replace(shown_name(trial), "the take")) from error
         self.count()
 
-    def keep(
-        self,
-        speech: Speech,
-        request: SpeakRequest,
-        voices: Sequence[TakeVoice],
-        checkpoint: str,
-        *,
-        adapter: TakeAdapter | None = None,
-    ) -> Take:
+    def keep(self, spoken: Spoken) -> Take:
         """Keep what was spoken, whole or not at all.
-
-        Args:
-            voices: who speaks in it.
-            checkpoint: its name as visitors see it.
-            adapter: what it was spoken with.
 
         Raises:
             StudioError: a voice, or one that the adapter was trained on, was deleted or its consent withdrawn; the disk is
                 full, or the library is locked.
         """
-        row = row_of(speech, request, tuple(voices), checkpoint, owner=self.owner, adapter=adapter)
+        row = row_of(spoken, owner=self.owner)
         path = self._path(row.id)
         self._make_folder()
         try:
             # The file before the row: a row never names a file that was not written.
-            write_audio(speech.waveform, path)
+            write_audio(spoken.speech.waveform, path)
         except StudioError as error:
             raise StudioError(str(error).replace(shown_name(path), "the take")) from error
         try:
             with self._store.writing() as session:
                 # Asked under the write lock, which a withdrawal needs as well: it comes before and nothing is kept, or
                 # after and finds the take to mark.
-                VoiceLibrary(self._settings, self._store, self.owner).require_consent(
-                    (voice.id, voice.name) for voice in (*voices, *(adapter.voices if adapter else ())) if voice.id
-                )
+                VoiceLibrary(self._settings, self._store, self.owner).require_consent(spoken.cast.in_library)
                 records.save(session, row)
         except BaseException:
             path.unlink(missing_ok=True)

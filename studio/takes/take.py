@@ -9,44 +9,24 @@ from typing import Any
 
 from studio.engine.speech.result import Speech
 from studio.store.tables import TakeRow
+from studio.takes.casting import Cast, TakeVoice
 from studio.takes.request import SpeakRequest
 
 TITLE_CHARS = 60
 
 
 @dataclass(frozen=True)
-class TakeVoice:
-    """A voice that speaks in a take, as it was called then.
+class Spoken:
+    """What was spoken and how it came about: all that a take is made of.
 
     Attributes:
-        id: in the library; "" for a clip that was in none.
-        name: of the voice, or of the clip's file.
-        speaker: the name in the script; None where nobody is named.
+        checkpoint: its name as visitors see it.
     """
 
-    id: str
-    name: str
-    speaker: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """As it is stored, and for ``--json``."""
-        return {"id": self.id, "name": self.name, "speaker": self.speaker}
-
-
-@dataclass(frozen=True)
-class TakeAdapter:
-    """What was trained and is spoken with, as it was called then.
-
-    Attributes:
-        id: in the library of trained voices; "" for a folder that is none of them.
-        folder: of its files.
-        voices: those of the library that it was trained on: their consent counts as if they spoke themselves.
-    """
-
-    id: str
-    name: str
-    folder: Path
-    voices: tuple[TakeVoice, ...] = ()
+    speech: Speech
+    request: SpeakRequest
+    cast: Cast
+    checkpoint: str
 
 
 @dataclass(frozen=True)
@@ -161,25 +141,19 @@ class Take:
         }
 
 
-def row_of(
-    speech: Speech,
-    request: SpeakRequest,
-    voices: tuple[TakeVoice, ...],
-    checkpoint: str,
-    *,
-    owner: str,
-    adapter: TakeAdapter | None,
-) -> TakeRow:
+def row_of(spoken: Spoken, *, owner: str) -> TakeRow:
     """Speech and how it came about, as it is stored."""
+    speech, request, adapter = spoken.speech, spoken.request, spoken.cast.adapter
     sampling = speech.sampling
     trained: dict[str, str] = {}
     if adapter is not None:
-        trained = {"adapter": adapter.id} if adapter.id else {"adapter_folder": str(adapter.folder)}
+        known = adapter.trained
+        trained = {"adapter": known.id} if known is not None else {"adapter_folder": str(adapter.folder)}
     return TakeRow(
         owner=owner,
         text=request.text,
-        voices=[voice.as_json() for voice in voices],
-        checkpoint=checkpoint,
+        voices=[voice.as_json() for voice in spoken.cast.voices],
+        checkpoint=spoken.checkpoint,
         adapter=adapter.name if adapter is not None else "",
         settings={
             "scene": request.scene,

@@ -52,7 +52,7 @@ def codes(service: Any, asked: Any, owner: str) -> np.ndarray:
     stream = service.stream(asked, owner=owner)
     for _ in stream:
         pass
-    return stream.speech.codes
+    return stream.spoken.speech.codes
 
 
 def test_each_request_is_spoken_with_its_own_and_the_base_as_if_there_were_none(
@@ -139,11 +139,10 @@ def test_what_is_withdrawn_while_it_is_kept_is_not_kept(
     stream = service.stream(asked, owner=owner)
     for _ in stream:
         pass
-    speech = stream.speech
+    spoken = stream.spoken
     service.voices(owner).withdraw_consent("Anna")
     library = service.takes(owner)
-    keep = lambda: library.keep(speech, asked, stream.voices, stream.checkpoint, adapter=stream.adapter)  # noqa: E731
-    assert "consent for Anna was withdrawn" in refusal(keep)
+    assert "consent for Anna was withdrawn" in refusal(lambda: library.keep(spoken))
     assert library.count() == 0
 
 
