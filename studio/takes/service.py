@@ -20,7 +20,7 @@ from studio.takes.casting import Cast, TakeAdapter
 from studio.takes.library import TakeLibrary
 from studio.takes.request import SpeakRequest
 from studio.takes.stream import ConsentWatch, TakeStream
-from studio.takes.take import Take, row_of, take_of
+from studio.takes.take import Take
 from studio.voices.library import VoiceLibrary
 
 
@@ -164,9 +164,7 @@ class TakeService:
             path.unlink(missing_ok=True)
             stream.refuse_withdrawn()
         if not keep:
-            row = row_of(spoken, owner=owner)
-            row.id = ""
-            return SpokenFile(path, spoken.speech, take_of(row, path))
+            return SpokenFile(path, spoken.speech, Take.of(spoken, owner=owner, path=path))
         try:
             take = library.keep(spoken)
         except StudioError as error:
