@@ -17,7 +17,7 @@ from studio.engine.speech.request import SpeechRequest
 from studio.engine.text import Script
 from studio.settings import Settings
 from studio.takes import stream as stream_module
-from studio.takes.generations import Generations
+from studio.takes.queue import GenerationQueue
 from studio.takes.service import TakeService
 from tests.helpers import refusal
 from tests.trained import register, write_adapter
@@ -96,7 +96,7 @@ def test_a_take_keeps_it_and_is_spoken_again_with_it(service: Any, owner: str, t
 
 def test_the_takes_of_the_page_keep_it_too(service: Any, owner: str, trained: Any) -> None:
     row = trained()
-    (made,) = Generations(service).submit(request(SHORT, seed=4, adapter=row.id), owner=owner, tab="tab")
+    (made,) = GenerationQueue(service).submit(request(SHORT, seed=4, adapter=row.id), owner=owner, tab="tab")
     while not made.ended:
         made.next_pieces(10_000, 0.2)
     assert made.take is not None, made.sentence

@@ -11,9 +11,9 @@ import gradio as gr
 
 from studio.services import Services
 from studio.takes.generation import Generation
-from studio.takes.transit import Staging
 from studio.ui.players import live_player
 from studio.ui.shown import card, error_sentence
+from studio.ui.staging import Staging
 from studio.ui.tabs.speak.fields import PRIVATE, RAW, Fields
 from studio.ui.tabs.speak.following import Follower, busy, found, hidden_live, outcome, progress
 from studio.ui.tabs.speak.form import Form

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
+from functools import partial
+from shutil import copyfile
 from typing import Any
 
 import gradio as gr
@@ -12,10 +14,10 @@ from studio import formatting
 from studio.adapters.adapter import TrainedAdapter
 from studio.errors import StudioError
 from studio.services import Services
-from studio.takes.generations import MAX_VARIATIONS
-from studio.takes.transit import Staging, write_copy
+from studio.takes.queue import MAX_VARIATIONS
 from studio.ui.players import sound_player
 from studio.ui.shown import QUIET, card, error_sentence
+from studio.ui.staging import Staging
 from studio.ui.tabs.speak.choices import MODEL_PICKS, SAMPLE_TEXT, SCENES, voice_card, voice_choices
 from studio.ui.tabs.speak.dialogue import create_dialogue, offer_in_dialogue, props_of, shown_if
 from studio.ui.tabs.speak.form import DIALOGUE, ONE_VOICE, Form, limits, lines_of
@@ -196,7 +198,7 @@ class Fields:
         clip = voice.clips[0]
         try:
             copied = self._staging.copy(
-                f"{voice.id} {clip.id}", f"voice{clip.path.suffix}", lambda path: write_copy(clip.path, path)
+                f"{voice.id} {clip.id}", f"voice{clip.path.suffix}", partial(copyfile, clip.path)
             )
         except StudioError:
             return gr.Audio(value=None, visible=False)  # no room for a copy; the voice itself may still speak

@@ -13,7 +13,7 @@ from studio.engine.model.sampling import MAX_SEED, Sampling
 from studio.engine.prompt import DEFAULT_SCENE
 from studio.engine.text import Script, expected_seconds
 from studio.errors import StudioError
-from studio.takes.generations import MAX_VARIATIONS
+from studio.takes.queue import MAX_VARIATIONS
 from studio.takes.request import SpeakRequest, VoiceChoice
 from studio.takes.take import Take
 from studio.ui.tabs.speak.choices import DESCRIBED, MODEL_PICKS

@@ -10,11 +10,11 @@ from typing import Any
 import gradio as gr
 
 from studio.services import Services
-from studio.takes.transit import Staging
 from studio.training.job import Job
 from studio.training.library import JobLibrary
 from studio.training.monitoring.progress import Progress
 from studio.ui.shown import QUIET, card, error_sentence
+from studio.ui.staging import Staging
 from studio.ui.tabs.train.actions import Actions
 from studio.ui.tabs.train.curves import Curves
 from studio.ui.tabs.train.details import Details

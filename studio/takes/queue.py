@@ -20,8 +20,6 @@ from studio.takes.service import TakeService
 from studio.takes.stream import TakeStream
 from studio.takes.take import Take
 
-__all__ = ["Generation", "Generations"]
-
 log = logging.getLogger(__name__)
 
 MAX_VARIATIONS = 8
@@ -40,7 +38,7 @@ _EXIT_SECONDS = 3.0
 _UNEXPECTED = "Something went wrong inside the studio, and its log has the details: try again, or change the text."
 
 
-class Generations:
+class GenerationQueue:
     """Speaks one request after the other and keeps what was spoken as takes of whoever asked.
 
     A browser that goes away stops nothing: what it asked for is in its library when it comes back. The thread starts with
