@@ -223,7 +223,7 @@ def test_checkpoints_are_registered_even_where_the_base_cannot_be_loaded(
     [
         (None, "sample_plan.json is missing or damaged"),
         ("[", "sample_plan.json is missing or damaged"),
-        ('{"row": null, "sentences": [], "seed": 0}', "nothing to compare"),
+        ('{"folder": "samples", "row": null, "sentences": [], "seed": 0}', "nothing to compare"),
     ],
 )
 def test_without_a_sentence_to_speak_checkpoints_are_registered_all_the_same(
