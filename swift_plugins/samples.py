@@ -31,7 +31,7 @@ from studio.engine.devices import is_out_of_memory
 from studio.engine.model.speech_model import SpeechModel
 from studio.engine.rows import TrainingRow, parse_row
 from studio.engine.speech.sample_plan import SamplePlan
-from studio.engine.speech.spoken_sentence import Trial, speak_as_row
+from studio.engine.speech.spoken_sentence import SpokenSentence, speak_sentence
 from studio.errors import StudioError
 from studio.files import atomic_write_bytes
 from studio.settings import get_settings
@@ -113,19 +113,19 @@ class TrainingSamples:
         with undisturbed(self._model):
             engine = self._engine()
             try:
-                trials = [
-                    speak_as_row(engine, row, sentence, seed=plan.seed, cancelled=self._cancelled)
+                all_spoken = [
+                    speak_sentence(engine, row, sentence, seed=plan.seed, cancelled=self._cancelled)
                     for sentence in plan.sentences
                 ]
             finally:
                 engine.unload()
-        base = [trial.codes for trial in trials] if step == 0 else _read_codes(plan.folder / BASE_CODES_FILE)
+        base = [spoken.codes for spoken in all_spoken] if step == 0 else _read_codes(plan.folder / BASE_CODES_FILE)
         samples = []
-        for number, (sentence, trial) in enumerate(zip(plan.sentences, trials, strict=True), 1):
+        for number, (sentence, spoken) in enumerate(zip(plan.sentences, all_spoken, strict=True), 1):
             name = f"step-{step:06d}-{number}.wav"
-            write_audio(trial.audible, plan.folder / name)
-            same = number <= len(base) and np.array_equal(trial.codes, base[number - 1])
-            samples.append({"text": sentence, "file": name, **_figures(trial), "same_as_base": bool(same)})
+            write_audio(spoken.audible, plan.folder / name)
+            same = number <= len(base) and np.array_equal(spoken.codes, base[number - 1])
+            samples.append({"text": sentence, "file": name, **_figures(spoken), "same_as_base": bool(same)})
         if step == 0:
             _write_codes(plan.folder / BASE_CODES_FILE, base)
         return samples
@@ -168,12 +168,12 @@ def undisturbed(model: Any) -> Iterator[None]:
             module.training = mode
 
 
-def _figures(trial: Trial) -> dict[str, Any]:
+def _figures(spoken: SpokenSentence) -> dict[str, Any]:
     return {
-        "seconds": round(trial.seconds, 3),
-        "ended": trial.ended,
-        "budget_seconds": round(trial.budget_seconds, 3),
-        "loudness_dbfs": round(trial.loudness_dbfs, 2),
+        "seconds": round(spoken.seconds, 3),
+        "ended": spoken.ended,
+        "budget_seconds": round(spoken.budget_seconds, 3),
+        "loudness_dbfs": round(spoken.loudness_dbfs, 2),
     }
 
 
