@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from studio.store.tables import TakeRow
 from studio.takes.casting import TakeVoice
@@ -11,42 +12,15 @@ from studio.takes.take import Take
 
 def to_record(take: Take) -> TakeRow:
     """A take as it is stored; where its sound lies is told by its id."""
-    return TakeRow(
-        id=take.id,
-        owner=take.owner,
-        created_at=take.created_at,
-        text=take.text,
-        voices=[voice.as_json() for voice in take.voices],
-        checkpoint=take.checkpoint,
-        adapter=take.adapter,
-        settings=take.settings,
-        seed=take.seed,
-        seconds=take.seconds,
-        sample_rate=take.sample_rate,
-        elapsed=take.elapsed,
-        report=take.report,
-        starred=take.starred,
-        consent_withdrawn_at=take.consent_withdrawn_at,
-    )
+    return TakeRow(voices=[voice.as_json() for voice in take.voices], **_columns(take))
 
 
 def from_record(record: TakeRow, path: Path) -> Take:
     """A stored take whose sound lies at ``path``."""
-    return Take(
-        id=record.id,
-        owner=record.owner,
-        created_at=record.created_at,
-        text=record.text,
-        voices=tuple(TakeVoice(voice["id"], voice["name"], voice.get("speaker")) for voice in record.voices),
-        checkpoint=record.checkpoint,
-        adapter=record.adapter,
-        settings=record.settings,
-        seed=record.seed,
-        seconds=record.seconds,
-        sample_rate=record.sample_rate,
-        elapsed=record.elapsed,
-        path=path,
-        report=record.report,
-        starred=record.starred,
-        consent_withdrawn_at=record.consent_withdrawn_at,
-    )
+    voices = tuple(TakeVoice(voice["id"], voice["name"], voice.get("speaker")) for voice in record.voices)
+    return Take(voices=voices, path=path, **_columns(record))
+
+
+def _columns(given: Take | TakeRow) -> dict[str, Any]:
+    """All but the voices, which are the same in both."""
+    return {name: getattr(given, name) for name in TakeRow.model_fields if name != "voices"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,6 @@ class Take:
     def of(cls, spoken: Spoken, *, owner: str, path: Path, id: str = "") -> Take:
         """What was spoken, as of this moment; its sound lies, or is to lie, at ``path``."""
         speech, request, adapter = spoken.speech, spoken.request, spoken.cast.adapter
-        sampling = speech.sampling
         trained: dict[str, str] = {}
         if adapter is not None:
             known = adapter.trained
@@ -83,11 +82,7 @@ class Take:
             adapter=adapter.name if adapter is not None else "",
             settings={
                 "scene": request.scene,
-                "temperature": sampling.temperature,
-                "top_p": sampling.top_p,
-                "top_k": sampling.top_k,
-                "ras_window": sampling.ras_window,
-                "ras_max_repeats": sampling.ras_max_repeats,
+                **asdict(speech.sampling),
                 "language": request.language,
                 "descriptions": dict(request.descriptions),
                 **trained,
