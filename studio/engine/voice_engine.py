@@ -89,14 +89,7 @@ class VoiceEngine(SpeechModel):
         started = time.perf_counter()
         seed = secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed
         check_seed(seed)
-        plan = plan_speech(
-            request.script,
-            request.references,
-            descriptions=request.descriptions,
-            language=request.language,
-            max_chars=self.max_text_chars,
-            frame_rate=self.frame_rate,
-        )
+        plan = plan_speech(request, max_chars=self.max_text_chars, frame_rate=self.frame_rate)
         # Refuses control tokens in what is written around the text.
         speech_conversation("", transcripts=plan.transcripts, scene=request.scene, descriptions=plan.descriptions)
         codes = [self._encode(reference) for reference in request.references]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from studio.engine.speech.joining import PARAGRAPH_PAUSE_SECONDS, SENTENCE_PAUSE_SECONDS, TURN_PAUSE_SECONDS
 from studio.engine.speech.reference import Reference
-from studio.engine.text import Line, Script, expected_seconds, frame_budget, speaker_tags, split_text
+from studio.engine.speech.request import SpeechRequest
+from studio.engine.text import Line, expected_seconds, frame_budget, speaker_tags, split_text
 from studio.errors import StudioError
 
 CHUNK_SECONDS = 20.0
@@ -48,22 +49,14 @@ class SpeechPlan:
         return sum(chunk.expected_seconds + chunk.pause_seconds for chunk in self.chunks)
 
 
-def plan_speech(
-    script: Script,
-    references: Sequence[Reference] = (),
-    *,
-    descriptions: Mapping[str, str],
-    language: str | None,
-    max_chars: int,
-    frame_rate: float,
-) -> SpeechPlan:
+def plan_speech(request: SpeechRequest, *, max_chars: int, frame_rate: float) -> SpeechPlan:
     """Plan a text or a dialogue script.
 
     Raises:
         StudioError: nothing to say, too long, control tokens, or a name that has no voice.
     """
-    script.require_speakable(max_chars=max_chars)
-    names = script.speakers
+    request.script.require_speakable(max_chars=max_chars)
+    names, references, descriptions = request.script.speakers, request.references, request.descriptions
     if names:
         _refuse_strangers(names, [*(ref.speaker for ref in references if ref.speaker is not None), *descriptions])
     elif descriptions and references:
@@ -79,7 +72,7 @@ def plan_speech(
         owners = _owners(names, references)
         transcripts = [(named[owner], ref.transcript) for owner, ref in zip(owners, references, strict=True)]
         described = _described(named, set(owners), descriptions)
-    return SpeechPlan(tuple(_chunks(script.lines, tags, language, frame_rate)), transcripts, described)
+    return SpeechPlan(tuple(_chunks(request.script.lines, tags, request.language, frame_rate)), transcripts, described)
 
 
 def _refuse_strangers(names: list[str], given: list[str]) -> None:

@@ -52,7 +52,7 @@ class Script:
         if lines and lines[0][0] is None and not "".join(lines[0][1]).strip():
             lines = lines[1:]
         spoken = tuple(Line(name, "\n".join(parts).strip()) for name, parts in lines)
-        names = _names(spoken)
+        names = list(spelled.values())
         if names and spoken[0].speaker is None:
             raise StudioError(f"The script begins with text that has no speaker: put [{names[0]}] before it.")
         for line in spoken:
@@ -69,7 +69,7 @@ class Script:
     @cached_property
     def speakers(self) -> list[str]:
         """The names in the script, in order of appearance; none where the text names nobody."""
-        return _names(self.lines)
+        return list(dict.fromkeys(line.speaker for line in self.lines if line.speaker is not None))
 
     def require_speakable(self, *, max_chars: int) -> None:
         """Refuse a text that cannot be spoken.
@@ -84,7 +84,3 @@ class Script:
     def _speakable(self) -> bool:
         refuse_unspeakable(self.text)
         return True
-
-
-def _names(lines: tuple[Line, ...]) -> list[str]:
-    return list(dict.fromkeys(line.speaker for line in lines if line.speaker is not None))
