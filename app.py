@@ -6,7 +6,7 @@ import sys
 
 from studio.errors import StudioError
 from studio.settings import get_settings
-from studio.ui.page import serve
+from studio.ui.serving import serve
 
 
 def main() -> None:

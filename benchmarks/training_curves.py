@@ -18,7 +18,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from studio.training.monitoring.run_log import RunLog
-from studio.ui import plots
+from studio.ui.tabs.train.runs import plots
 
 EVAL_EVERY = 100
 NEWS = 10

@@ -142,7 +142,7 @@ def page(folder: Path) -> list[str]:
     """Every text, choice and id of the page, in its order, and how its events hang together."""
     os.environ["STUDIO_HOME"] = str(folder / "home")
     from studio.settings import Settings
-    from studio.ui import page as served
+    from studio.ui import serving as served
 
     built = served.build_page(Settings(home=folder / "home", checkpoint=str(folder / "tiny")))
     config = built.get_config_file()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
-from studio.datasets.report import MeasuredRow
 from studio.settings import Settings
 from studio.store import voices as voice_records
 from studio.store.store import Store
@@ -14,15 +13,18 @@ from studio.voices.presets import preset_voices
 
 
 def consent_of(
-    rows: Sequence[MeasuredRow], settings: Settings, store: Store, owner: str
+    numbered: Iterable[tuple[int, Path]], settings: Settings, store: Store, owner: str
 ) -> tuple[list[VoiceConsent], int, list[str]]:
-    """The consent of the voices among the clips, how many clips have none recorded, and voices that may not be used."""
+    """The consent of the voices among clips, how many clips have none recorded, and why voices may not be used.
+
+    Args:
+        numbered: clips, each with the number of its row.
+    """
     voices = settings.voices_folder.resolve()
     presets = {clip.path.resolve(): voice for voice in preset_voices() for clip in voice.clips}
     clips: dict[Path, int] = {}
-    for each in rows:
-        for clip in each.row.clips:
-            clips.setdefault(clip.resolve(), each.number)
+    for number, clip in numbered:
+        clips.setdefault(clip.resolve(), number)
     found: dict[str, VoiceConsent] = {}
     refusals: dict[str, str] = {}
     unrecorded = 0

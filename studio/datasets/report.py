@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from studio.audio import problems
 from studio.datasets.clip_consent import consent_of
 from studio.datasets.clip_durations import ClipDurations
-from studio.engine.rows import TrainingRow, parse_row, read_rows
+from studio.engine.rows import TrainingRow, clip_paths, parse_row, read_rows
 from studio.errors import StudioError
 from studio.files import shown_name
 from studio.settings import Settings
@@ -127,7 +127,8 @@ def report_rows(
             continue
         for warning in row.warnings:
             noted[warning] = noted.get(warning, 0) + 1
-    consent, unrecorded, refusals = consent_of(measured, settings, store, owner)
+    numbered = [(each.number, clip) for each in measured for clip in each.row.clips]
+    consent, unrecorded, refusals = consent_of(numbered, settings, store, owner)
     return RowsReport(
         source=path.name,
         measured=tuple(measured),
@@ -158,7 +159,7 @@ def _measured(number: int, row: TrainingRow, clips: ClipDurations) -> MeasuredRo
 
 def _refuse_outside(row: Mapping[str, Any], folder: Path, roots: Sequence[Path]) -> None:
     """Before anything looks at the disk: whether a file elsewhere exists is nobody's business."""
-    for source in _sources(row):
+    for source in clip_paths(row):
         try:
             place = (folder / source).resolve()
         except (OSError, ValueError, RuntimeError):  # a NUL, a loop of links
@@ -172,30 +173,6 @@ def _refuse_outside(row: Mapping[str, Any], folder: Path, roots: Sequence[Path])
             raise StudioError(
                 f"The clip {name} does not exist beside the rows: upload it with them, or correct its name."
             )
-
-
-def _sources(row: Mapping[str, Any]) -> Iterator[str]:
-    """Whatever in a row could be taken for the path of a clip."""
-    yield from _texts(row.get("audios"))
-    yield from _texts(row.get("reference_audio"))
-    messages = row.get("messages")
-    for message in messages if isinstance(messages, list) else ():
-        content = message.get("content") if isinstance(message, Mapping) else None
-        for part in content if isinstance(content, list) else [content]:
-            if isinstance(part, Mapping):
-                yield from _texts(part.get("audio_url"))
-                yield from _texts(part.get("audio"))
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str) and value.strip():
-        yield value
-    elif isinstance(value, list):
-        for each in value:
-            yield from _texts(each)
-    elif isinstance(value, Mapping):
-        yield from _texts(value.get("url"))
-        yield from _texts(value.get("path"))
 
 
 def _hash(rows: Sequence[TrainingRow]) -> str:

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from studio.engine.rows import is_address, map_clip_paths
 from studio.errors import StudioError
 from studio.files import atomic_write_bytes
 
 _MAX_NAME_CHARS = 60
-_ADDRESS = re.compile(r"data:|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 # What Gradio takes out of the name of an uploaded file; the rows still have it.
 _DROPPED = re.compile(r"[<>:\"|?*\x00-\x1f\x7f`$!{}]")
 
@@ -43,7 +43,7 @@ class ClipNames:
         Raises:
             StudioError: two recordings are called so, and the row does not say which.
         """
-        if _ADDRESS.match(written):
+        if is_address(written):
             return written  # the row is refused for it later
         parts = path_parts(written)
         if not parts:
@@ -81,47 +81,16 @@ def _renamed_line(line: bytes, names: ClipNames) -> bytes:
     return json.dumps(_renamed(row, names), ensure_ascii=False).encode() if isinstance(row, dict) else line
 
 
+def _renamed(row: Any, names: ClipNames) -> Any:
+    """A row, of any form, with the new names of its clips."""
+    return map_clip_paths(row, names.of) if isinstance(row, Mapping) else row
+
+
 def _json(data: bytes) -> Any:
     try:
         return json.loads(data.removeprefix(b"\xef\xbb\xbf").decode("utf-8"))
     except (ValueError, RecursionError):
         return None
-
-
-def _renamed(row: Any, names: ClipNames) -> Any:
-    """A row, of any of the three forms, with the new names of its clips."""
-    if not isinstance(row, Mapping):
-        return row
-    changed = dict(row)
-    for key in ("audios", "reference_audio"):
-        if key in changed:
-            changed[key] = _renamed_source(changed[key], names)
-    messages = changed.get("messages")
-    if isinstance(messages, list):
-        changed["messages"] = [_renamed_message(message, names) for message in messages]
-    return changed
-
-
-def _renamed_message(message: Any, names: ClipNames) -> Any:
-    if not isinstance(message, Mapping) or not isinstance(message.get("content"), list):
-        return message
-    parts = [
-        {key: _renamed_source(value, names) if key in ("audio", "audio_url") else value for key, value in part.items()}
-        if isinstance(part, Mapping)
-        else part
-        for part in message["content"]
-    ]
-    return {**message, "content": parts}
-
-
-def _renamed_source(source: Any, names: ClipNames) -> Any:
-    if isinstance(source, str):
-        return names.of(source)
-    if isinstance(source, list):
-        return [_renamed_source(each, names) for each in source]
-    if isinstance(source, Mapping):
-        return {k: names.of(v) if k in ("url", "path") and isinstance(v, str) else v for k, v in source.items()}
-    return source
 
 
 def path_parts(path: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +22,7 @@ from studio.engine.checkpoints import (
     load_checkpoint,
     shown_name,
 )
+from studio.engine.checkpoints.scope import Scope, read_scope
 from studio.engine.devices import Device
 from studio.engine.leases import Lease
 from studio.engine.voice_engine import VoiceEngine
@@ -43,6 +44,11 @@ TINY_NOTICE = (
     "To hear real voices, start with --checkpoint, or load the 3B model on the System tab."
 )
 """What the page and the command line say while the tiny checkpoint is loaded."""
+DEMO_NOTICE = (
+    "This is the small demo checkpoint: it says the words that it was taught, in English, and clones voices roughly. "
+    "For any text, start with --checkpoint, or load the 3B model on the System tab."
+)
+"""The same for the demo checkpoint."""
 
 
 _DEFAULT_NAME = "the default checkpoint"
@@ -62,6 +68,7 @@ class HostStatus:
         name: the checkpoint in question as whoever runs the studio named it; visitors see ``shown_name``.
         notices: sentences the user should read.
         error: why loading failed.
+        scope: what it can say, where that is not every text.
     """
 
     state: Literal["empty", "loading", "ready", "failed", "unloaded"]
@@ -72,6 +79,7 @@ class HostStatus:
     device: str | None = None
     precision: str | None = None
     num_parameters: int | None = None
+    scope: Scope | None = None
 
     @property
     def shown_name(self) -> str:
@@ -159,7 +167,10 @@ class EngineHost:
             self._release()
             if self._status.state != "failed":  # why it failed is worth more than that nothing is loaded
                 now = self._status
-                self._status = HostStatus("unloaded", now.name, now.speaks, (because,) if because else now.notices)
+                self._status = replace(
+                    now, state="unloaded", notices=(because,) if because else now.notices, device=None, precision=None,
+                    num_parameters=None,
+                )  # fmt: skip
 
     def _release(self) -> None:
         if self._engine is not None:
@@ -180,15 +191,15 @@ class EngineHost:
             raise
 
     def _load(self, files: CheckpointFiles, notices: tuple[str, ...]) -> VoiceEngine:
-        self._status = HostStatus("loading", files.name, files.speaks)
+        self._status = HostStatus("loading", files.name, files.speaks, scope=read_scope(files.folder))
         if files.size_bytes > 2**30:
             self._announce(f"Loading {files.shown_name} ({files.size_bytes / 1e9:.1f} GB) …")
         checkpoint = load_checkpoint(files, device=self._device, precision=self._precision)
         engine = VoiceEngine(checkpoint, code_cache=self._code_cache, max_text_chars=self._max_text_chars)
         if self._lease is not None:
             self._lease.hold(engine.device)
-        if files.kind == "tiny":
-            notices = (*notices, TINY_NOTICE)
+        if said := {"tiny": TINY_NOTICE, "demo": DEMO_NOTICE}.get(files.kind):
+            notices = (*notices, said)
         log.info("%s is loaded on %s in %s", files.name, engine.device, engine.precision)
         self._status = HostStatus(
             "ready",
@@ -198,6 +209,7 @@ class EngineHost:
             device=engine.device,
             precision=engine.precision,
             num_parameters=engine.num_parameters,
+            scope=self._status.scope,
         )
         return engine
 

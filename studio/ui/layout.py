@@ -13,13 +13,15 @@ from studio.engine.host import EngineHost
 from studio.errors import StudioError
 from studio.services import Services
 from studio.system.report import ATTRIBUTION
-from studio.ui.shown import QUIET, host_banner
+from studio.ui.events import QUIET
+from studio.ui.html import host_banner
+from studio.ui.onboarding import Walk
 from studio.ui.tabs.speak import create_speak_tab
+from studio.ui.tabs.speak.scope_view import examples_of
 from studio.ui.tabs.system import create_system_tab
 from studio.ui.tabs.train import create_train_tab
 from studio.ui.tabs.voices import create_voices_tab
-from studio.ui.tabs.voices.shelf import LISTING
-from studio.ui.walk import Walk
+from studio.ui.tabs.voices.library import LISTING
 from studio.voices.coach import examine
 from studio.voices.presets import preset_voices
 
@@ -49,7 +51,7 @@ def lay_out(services: Services) -> gr.Blocks:
                 create_system_tab(system_tab, services, speak.made)
         gr.HTML(f'<footer class="licences">{ATTRIBUTION}. Built with Meta Llama 3.</footer>', padding=False)
 
-        _show_host(services, banner)
+        _show_host(services, banner, speak.examples)
         # The first visitor's arrival loads the checkpoint, while they read and type.
         page.load(lambda: _warm_up(services.host), None, None, queue=False, **QUIET)
         recalled = page.load(None, None, remembered, js="() => window.studio.recall()")
@@ -80,15 +82,16 @@ def lay_out(services: Services) -> gr.Blocks:
     return page
 
 
-def _show_host(services: Services, banner: gr.HTML) -> None:
-    """The state of the checkpoint, redrawn only when it is another one."""
-    shown, timer = gr.State(""), gr.Timer(2.0)
+def _show_host(services: Services, banner: gr.HTML, examples: gr.HTML) -> None:
+    """The state of the checkpoint and what it can say, redrawn only when they are others."""
+    shown, timer = gr.State(None), gr.Timer(2.0)
 
-    def look(last: str) -> tuple[Any, Any]:
-        now = host_banner(services.host.status)
-        return (gr.skip(), gr.skip()) if now == last else (now, now)
+    def look(last: Any) -> tuple[Any, Any, Any]:
+        status = services.host.status
+        now = [host_banner(status), examples_of(status.scope)]
+        return (gr.skip(), gr.skip(), gr.skip()) if now == last else (*now, now)
 
-    timer.tick(look, shown, [banner, shown], queue=False, **QUIET)
+    timer.tick(look, shown, [banner, examples, shown], queue=False, **QUIET)
 
 
 def _where_it_was(kept: Any) -> Any:

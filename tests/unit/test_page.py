@@ -10,7 +10,7 @@ import pytest
 
 from studio.errors import StudioError
 from studio.settings import Settings
-from studio.ui import page
+from studio.ui import serving as page
 
 
 @pytest.mark.parametrize("half", [{"username": "anna"}, {"password": "a secret word"}])

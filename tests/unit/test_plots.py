@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from studio.training.monitoring.run_log import RunLog
-from studio.ui import plots
+from studio.ui.tabs.train.runs import plots
 
 LOSSES = ("loss", "text_loss", "audio_loss")
 

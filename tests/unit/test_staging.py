@@ -16,7 +16,7 @@ from studio.audio.waveform import Waveform
 from studio.audio.writing import AUDIO_FORMATS, write_audio
 from studio.files import clear_old
 from studio.ui.staging import Staging
-from studio.ui.tabs.speak.takes import safe_stem
+from studio.ui.tabs.speak.take_list import safe_stem
 from tests.helpers import disk_that_holds, refusal
 
 

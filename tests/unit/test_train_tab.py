@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +23,21 @@ from studio.training.monitoring.progress import Progress
 from studio.training.monitoring.run_log import RunLog
 from studio.training.monitoring.samples import Sample, StepSamples
 from studio.training.spec import TrainingSpec
+from studio.ui.background_task import Done, told
 from studio.ui.tabs.train.advanced import Advanced, other_arguments, refuse_paths
-from studio.ui.tabs.train.checked import as_on_page
-from studio.ui.tabs.train.curves import Curves
-from studio.ui.tabs.train.details import details_html
 from studio.ui.tabs.train.new_run import sent_files
-from studio.ui.tabs.train.runs import Seen
-from studio.ui.tabs.train.words import (
-    about,
-    ago,
+from studio.ui.tabs.train.preflight_report import as_on_page
+from studio.ui.tabs.train.runs.curves import Curves
+from studio.ui.tabs.train.runs.log_and_command import details_html
+from studio.ui.tabs.train.runs.run_html import (
     chosen_step,
     headline,
     job_line,
     sample_marks,
     shown_command,
-    span,
     step_choices,
 )
-from studio.ui.tabs.train.work import Done, told
+from studio.ui.tabs.train.runs.shown_state import Seen
 from tests.helpers import refusal
 
 SPEC = TrainingSpec(
@@ -126,15 +123,6 @@ def test_a_line_of_the_list_changes_with_the_step_and_else_once_a_minute() -> No
     assert line == "Anna\nTraining · step 30 of 120 · quick · 5 min ago"
     assert line == job_line(made, progress(seconds_per_step=9.0, elapsed_seconds=1.0), at=later + timedelta(seconds=20))
     assert line != job_line(made, progress(step=31), at=later)
-
-
-def test_times_are_told_as_people_tell_them() -> None:
-    at = datetime.fromisoformat("2026-03-09T12:00:00+00:00")
-    assert [ago(at - timedelta(seconds=s), at) for s in (5, 61, 7300, 200_000)] == [
-        "just now", "1 min ago", "2 h ago", "7 Mar 2026",
-    ]  # fmt: skip
-    assert [span(s) for s in (None, 0.4, 59, 61, 3720)] == [None, "0 s", "59 s", "1 min 01 s", "1 h 02 min"]
-    assert [about(s) for s in (None, 0.1, 100, 9000)] == [None, "about 1 s", "about 2 min", "about 2.5 h"]
 
 
 def sample(step: int, **changes: Any) -> StepSamples:

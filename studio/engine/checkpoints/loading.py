@@ -47,7 +47,8 @@ def load_checkpoint(
     """Load a checkpoint.
 
     Args:
-        precision: of the language model; "auto" keeps the checkpoint's own. The codec always keeps its own.
+        precision: of the language model; "auto" keeps the checkpoint's own, but computes a small one in float32 on a CPU,
+            which is slow in half precision. The codec keeps its own, except for half precision on a CPU.
         text_head: also load the text head, which training needs and speech does not.
 
     Raises:
@@ -59,6 +60,8 @@ def load_checkpoint(
         from transformers.utils import logging as transformers_logging
 
     place = pick_device(device)
+    if precision == "auto" and place == "cpu" and files.size_bytes < SMALL_BYTES:
+        precision = "float32"
     dtype: Any = "auto" if precision == "auto" else getattr(torch, precision)
     warnings = _check_memory(files, place, precision)
     model_class: Any = HiggsAudioV2ForConditionalGeneration
@@ -97,6 +100,8 @@ def load_codec(files: CheckpointFiles, device: str) -> tuple[Any, Any]:
         _refuse_lacking(files, report["missing_keys"])
         feature_extractor = _feature_extractor(files, model, DacFeatureExtractor)
         model.to(device).eval()
+        if device == "cpu":
+            model.float()
     model.requires_grad_(False)
     return model, feature_extractor
 
@@ -161,6 +166,8 @@ def _feature_extractor(files: CheckpointFiles, codec_model: Any, extractor_class
 
 
 _LARGE_BYTES = 4 * 2**30
+SMALL_BYTES = 2**30
+"""Weights below this may take twice the memory, where that makes them faster."""
 
 
 def _check_memory(files: CheckpointFiles, device: str, precision: Precision) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from studio.audio import problems
+from studio.engine.rows.clip_paths import is_address
 from studio.errors import StudioError
 from studio.files import shown_name
 
 AUDIO_MARK = "<audio>"
 """In the text of a message, the place of the next entry of ``audios``."""
 
-_ADDRESS = re.compile(r"data:|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _TOOL_ROLES = {"tool", "function", "tool_call", "tool_calls", "tool_response", "observation"}
 
 
@@ -77,7 +76,7 @@ def read_sources(row: Mapping[str, Any], key: str) -> list[str]:
 
 def find_clip(source: str, folder: Path) -> Path:
     """The absolute path of a clip, which begins at ``folder`` or, if it is not there, at the working directory."""
-    if _ADDRESS.match(source):
+    if is_address(source):
         raise StudioError("A clip is given as an address, not a file: download it first and give the path of the file.")
     name = shown_name(source)
     for path in (folder / source, Path(source)):

@@ -16,12 +16,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from studio.engine.prompt import SCENE_END, SCENE_START, Conversation, Turn, refuse_control_tokens
-from studio.engine.rows.jsonl import read_rows
 from studio.engine.rows.messages import AUDIO_MARK, Message, find_clip, joined, read_messages, read_sources
 from studio.engine.text import prepare_text
 from studio.errors import StudioError
-
-__all__ = ["RowTurn", "TrainingRow", "parse_row", "read_rows"]
 
 _INSTRUCTION = re.compile(
     r"\A\s*please generate speech for given text in reference audio['’]s voice\s*:\s*", re.IGNORECASE

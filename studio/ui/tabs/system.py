@@ -17,7 +17,8 @@ from studio.system.report import LICENCES, device_summary, package_versions
 from studio.system.storage import empty_code_cache, storage_summary
 from studio.takes.service import TakeService
 from studio.ui.checkpoints import checkpoint_choices, chosen_checkpoint
-from studio.ui.shown import QUIET, card, error_sentence, table
+from studio.ui.events import QUIET
+from studio.ui.html import card, error_sentence, table
 from studio.ui.visitors import owner_of
 
 _AGES = [("a week", 7), ("a month", 30), ("a year", 365), ("no time at all: every take without a star", 0)]

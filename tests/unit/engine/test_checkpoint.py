@@ -27,8 +27,10 @@ from studio.engine.checkpoints import (
     find_checkpoint,
     is_hub_id,
     load_checkpoint,
+    loading,
     shown_name,
 )
+from studio.engine.compat import CODEC_FOLDER
 from studio.engine.model.sampling import Sampling
 from studio.engine.voice_engine import VoiceEngine
 from tests.helpers import refusal
@@ -517,11 +519,22 @@ def test_the_model_speaks_in_the_wanted_precision(tiny_checkpoint: Path, precisi
     assert speech.num_frames > 0
 
 
-def test_a_bfloat16_checkpoint_keeps_its_precision(folder: Path) -> None:
-    tensors = {name: tensor.to(torch.bfloat16) for name, tensor in load_file(folder / WEIGHTS).items()}
-    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
-    edit_config(folder, dtype="bfloat16")
-    assert load_checkpoint(find_checkpoint(str(folder)), device="cpu").precision == "bfloat16"
+def test_a_checkpoint_in_half_precision_keeps_it_unless_it_is_small_and_on_a_cpu(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for weights, kept in ((folder / WEIGHTS, torch.bfloat16), (folder / CODEC_FOLDER / WEIGHTS, torch.float16)):
+        tensors = {
+            name: tensor.to(kept) if tensor.is_floating_point() else tensor
+            for name, tensor in load_file(weights).items()
+        }
+        save_file(tensors, weights, metadata={"format": "pt"})
+        edit_config(weights.parent, dtype=str(kept).removeprefix("torch."))
+    files = find_checkpoint(str(folder))
+    small = load_checkpoint(files, device="cpu")
+    assert (small.precision, small.model.dtype, small.codec_model.dtype) == ("float32", torch.float32, torch.float32)
+    assert load_checkpoint(files, device="cpu", precision="bfloat16").precision == "bfloat16"
+    monkeypatch.setattr(loading, "SMALL_BYTES", 0)
+    assert load_checkpoint(files, device="cpu").precision == "bfloat16"
 
 
 def _too_large() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from studio.engine.checkpoints import MARKER_FILE
 from studio.engine.host import TINY_NOTICE, EngineHost
 from studio.errors import StudioError
 
@@ -225,3 +226,21 @@ def test_two_studios_that_start_together_on_a_new_home_both_speak(tmp_path: Path
         engines = list(pool.map(lambda host: host.engine(), hosts))
     assert all(engine.is_loaded for engine in engines)
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["tiny-random"]
+
+
+def test_a_checkpoint_with_a_scope_says_what_it_can_say_also_when_its_memory_was_given_back(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    limited = tmp_path / "limited"
+    shutil.copytree(tiny_checkpoint, limited)
+    (limited / "scope.json").write_text('{"words": ["hello"], "examples": ["Hello."]}')
+    (limited / MARKER_FILE).write_text('{"kind": "demo", "speaks": true}')
+    host = EngineHost(str(limited), checkpoints_folder=tmp_path, code_cache=tmp_path / "codes")
+    assert host.status.scope is None
+    host.engine()
+    assert host.status.scope is not None and host.status.scope.examples == ("Hello.",)
+    assert any("small demo checkpoint" in notice for notice in host.status.notices)
+    host.unload()
+    assert host.status.state == "unloaded" and host.status.scope is not None
+    host.switch(str(tiny_checkpoint))
+    assert host.status.scope is None

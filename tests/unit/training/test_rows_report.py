@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from studio.audio import Waveform, read_audio, write_audio
-from studio.datasets import report as rows_report
+from studio.datasets import clip_durations
 from studio.datasets.clip_durations import clip_seconds
 from studio.datasets.report import RowsReport, report_rows
 from studio.engine.checkpoints.tiny import FRAME_RATE
@@ -111,7 +111,7 @@ def test_large_sets_are_measured_by_their_headers(
     (cut := tmp_path / "cut.flac").write_bytes(CLIP.read_bytes()[:20])
     write_audio(Waveform(np.full(2400, 0.1, np.float32), 24_000), short := tmp_path / "short.wav")
     path = write_rows(tmp_path / "rows.jsonl", [said(CLIP), said(cut), said(short), said(OTHER)])
-    monkeypatch.setattr(rows_report, "HEARD_SECONDS", 0.0)
+    monkeypatch.setattr(clip_durations, "HEARD_SECONDS", 0.0)
     found = report(path, settings)
     assert [number for number, _ in found.bad] == [2, 3]
     assert found.seconds == pytest.approx(read_audio(CLIP).duration + read_audio(OTHER).duration)

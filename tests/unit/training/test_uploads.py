@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from studio.datasets.uploads import clear_remains, take_uploads, uploads_folder
-from studio.engine.rows import parse_row, read_rows
+from studio.engine.rows import clip_paths, map_clip_paths, parse_row, read_rows
 from studio.errors import StudioError
 from studio.settings import Settings
+from studio.training.folder import rows_files
 from tests.conftest import DATA
 
 CLIP = DATA / "kathleen_a0158.flac"
@@ -94,6 +95,23 @@ def test_the_other_forms_of_rows_find_theirs_too(tmp_path: Path, settings: Setti
     apart = {**row("y/kathleen_a0158.flac"), "reference_audio": ["z/kathleen_a0098.flac"], "reference_text": "Before."}
     taken = take_uploads([write(tmp_path / "rows.jsonl", in_parts, apart), CLIP, OTHER], settings, "")
     assert clips_of(taken) == [CLIP.read_bytes(), OTHER.read_bytes(), CLIP.read_bytes()]
+
+
+def test_the_guard_of_paths_and_the_renaming_reach_the_same() -> None:
+    """Whatever a guard sees is renamed, however oddly the row is written: nested lists, objects, a lone part."""
+    odd: Any = {
+        "audios": ["a", ["b", {"path": "c", "bytes": "x"}], " "],
+        "reference_audio": {"url": {"path": "d"}},
+        "messages": [
+            {"role": "assistant", "content": {"type": "audio", "audio": "e"}},
+            {"role": "assistant", "content": [{"audio_url": ["f", {"url": "g"}], "text": "stays"}, "<audio>"]},
+            {"role": "assistant"},
+            "no message",
+        ],
+    }
+    assert clip_paths(odd) == ["a", "b", "c", "d", "e", "f", "g"]
+    assert clip_paths(map_clip_paths(odd, str.upper)) == ["A", "B", "C", "D", "E", "F", "G"]
+    assert map_clip_paths(odd, lambda path: path) == odd
 
 
 def test_an_archive_with_both_is_unpacked(tmp_path: Path, settings: Settings) -> None:
@@ -224,5 +242,5 @@ def test_uploads_that_no_job_uses_go_after_a_day(tmp_path: Path, settings: Setti
     yesterday = time.time() - 90_000
     for each in (unused, used):
         os.utime(each.parent, (yesterday, yesterday))
-    assert clear_remains(settings) == 1
+    assert clear_remains(settings, rows_files(settings.jobs_folder)) == 1
     assert (unused.exists(), used.exists(), fresh.exists()) == (False, True, True)

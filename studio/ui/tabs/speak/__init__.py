@@ -11,13 +11,14 @@ import gradio as gr
 
 from studio.services import Services
 from studio.takes.generation import Generation
+from studio.ui.events import RAW, UNLIMITED
+from studio.ui.html import card, error_sentence
 from studio.ui.players import live_player
-from studio.ui.shown import card, error_sentence
 from studio.ui.staging import Staging
-from studio.ui.tabs.speak.fields import PRIVATE, RAW, Fields
-from studio.ui.tabs.speak.following import Follower, busy, found, hidden_live, outcome, progress
-from studio.ui.tabs.speak.form import Form
-from studio.ui.tabs.speak.takes import create_takes
+from studio.ui.tabs.speak.form import Fields
+from studio.ui.tabs.speak.form_values import Form
+from studio.ui.tabs.speak.progress import Follower, busy, found, hidden_live, outcome, progress
+from studio.ui.tabs.speak.take_list import create_takes
 from studio.ui.visitors import owner_of, tab_of
 
 _MAX_FOLLOWERS = 16
@@ -45,6 +46,7 @@ class SpeakTab:
         adapter_updates: outputs for what :attr:`offer_adapters` returns.
         offer_adapters: the visitor's trained voices; with the id of one it is chosen. One that is gone is let go. To be
             called through the queue, when the visitor comes to the tab, and after a run was registered.
+        examples: lines that the checkpoint was taught; empty where it speaks any text.
     """
 
     voice_updates: list[Any]
@@ -54,6 +56,7 @@ class SpeakTab:
     made: gr.State
     adapter_updates: list[Any]
     offer_adapters: Callable[..., tuple[Any, ...]]
+    examples: gr.HTML
 
 
 def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
@@ -173,16 +176,16 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
         watched,
         [status, live, speak, stop, takes.made, takes.shown],
         trigger_mode="multiple",
-        **{**PRIVATE, "concurrency_limit": _MAX_FOLLOWERS},
+        **{**UNLIMITED, "concurrency_limit": _MAX_FOLLOWERS},
     )
-    followed.then(offer_to_keep, watched, keep, **PRIVATE)
-    keep.click(keep_again, watched, [status, keep, takes.shown, takes.made], **PRIVATE)
-    followed.failure(failed, None, [speak, stop, status], **PRIVATE)
-    stop.click(stop_now, watched, [speak, stop, status, live], **PRIVATE)
-    live.stop(hidden_live, None, live, **PRIVATE)  # heard to its end
-    again = takes.again.click(use_again, takes.shown, [*fields.filled, status], **PRIVATE)
+    followed.then(offer_to_keep, watched, keep, **UNLIMITED)
+    keep.click(keep_again, watched, [status, keep, takes.shown, takes.made], **UNLIMITED)
+    followed.failure(failed, None, [speak, stop, status], **UNLIMITED)
+    stop.click(stop_now, watched, [speak, stop, status, live], **UNLIMITED)
+    live.stop(hidden_live, None, live, **UNLIMITED)  # heard to its end
+    again = takes.again.click(use_again, takes.shown, [*fields.filled, status], **UNLIMITED)
     again.then(
-        None, None, None, js="() => document.getElementById('mode')?.scrollIntoView({block: 'center'})", **PRIVATE
+        None, None, None, js="() => document.getElementById('mode')?.scrollIntoView({block: 'center'})", **UNLIMITED
     )
     return SpeakTab(
         fields.offered,
@@ -192,6 +195,7 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
         takes.made,
         fields.trained.offered,
         fields.trained.offer,
+        fields.examples,
     )
 
 

@@ -1,288 +1,266 @@
-"""What is filled in on the *Speak* tab, and the request that comes of it. All of it is from a browser: nothing is trusted."""
+"""The left side of *Speak*: the fields, what is shown beside them, and how they are filled."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import secrets
+from dataclasses import replace
+from functools import partial
+from shutil import copyfile
 from typing import Any
 
+import gradio as gr
+
+from studio import formatting
 from studio.adapters.adapter import TrainedAdapter
-from studio.adapters.library import AdapterLibrary
-from studio.engine.model.sampling import MAX_SEED, Sampling
-from studio.engine.prompt import DEFAULT_SCENE
-from studio.engine.text import Script, expected_seconds
 from studio.errors import StudioError
+from studio.services import Services
 from studio.takes.queue import MAX_VARIATIONS
-from studio.takes.request import SpeakRequest, VoiceChoice
-from studio.takes.take import Take
-from studio.ui.tabs.speak.choices import DESCRIBED, MODEL_PICKS
+from studio.ui.events import RAW, UNLIMITED
+from studio.ui.html import card, error_sentence
+from studio.ui.players import sound_player
+from studio.ui.staging import Staging
+from studio.ui.tabs.speak.adapter_picker import BASE_ALONE, TrainedPicker
+from studio.ui.tabs.speak.dialogue_editor import create_dialogue, offer_in_dialogue, props_of, shown_if
+from studio.ui.tabs.speak.form_values import DIALOGUE, ONE_VOICE, Form, limits, lines_of
+from studio.ui.tabs.speak.scope_view import create_examples, unknown_html
+from studio.ui.tabs.speak.voice_picker import MODEL_PICKS, SAMPLE_TEXT, SCENES, voice_card, voice_choices
+from studio.ui.visitors import owner_of
 from studio.voices.languages import LANGUAGES
-from studio.voices.library import VoiceLibrary
+from studio.voices.presets import preset_voices
 from studio.voices.voice import Voice
 
-ONE_VOICE, DIALOGUE = "one", "dialogue"
-MAX_LINES = 20
-EMPTY_DIALOGUE = ({"voice": "model:feminine", "text": ""}, {"voice": "model:masculine", "text": ""})
-_DEFAULTS = Sampling()
-_MAX_TYPED_CHARS = 200_000
-"""More than any limit of a text: what a browser may send before it is cut."""
+# Raw values: the form checks every one itself and answers with sentences, where Gradio would answer with a notice.
 
 
-@dataclass(frozen=True)
-class Form:
-    """The fields, in the order in which the page sends them and a tab remembers them."""
+class Fields:
+    """The components of the form, laid out where this is made.
 
-    mode: str = ONE_VOICE
-    voice: str = MODEL_PICKS
-    text: str = ""
-    dialogue: tuple[dict[str, str], ...] = EMPTY_DIALOGUE
-    scene: str = DEFAULT_SCENE
-    temperature: Any = _DEFAULTS.temperature
-    top_p: Any = _DEFAULTS.top_p
-    top_k: Any = _DEFAULTS.top_k
-    ras_window: Any = _DEFAULTS.ras_window
-    ras_max_repeats: Any = _DEFAULTS.ras_max_repeats
-    seed: str = ""
-    language: str = ""
-    variations: Any = 1
-    adapter: str = ""
+    Attributes:
+        all: the fields, in the order of :class:`Form`.
+        filled: outputs for what :meth:`fill` returns: the fields, and what follows from them.
+        offered: outputs for what :meth:`offer` returns.
+        trained: the picker of trained voices.
+        examples: lines of the checkpoint's own words, where it has a scope.
+    """
 
-    @classmethod
-    def of(cls, values: Sequence[Any]) -> Form:
-        """The fields as a browser sent them; what is no value of its kind becomes the default.
+    def __init__(self, services: Services, staging: Staging) -> None:
+        self._services, self._staging = services, staging
+        presets = list(preset_voices())
+        self._first = presets[0] if presets else None
+        # A voice and a line are there already: on a first visit it is enough to press Speak.
+        defaults = Form(voice=self._first.id if self._first else MODEL_PICKS, text=SAMPLE_TEXT)
+        self._news = gr.State(None)
+        self._mode = gr.Radio(
+            label="Who speaks?", choices=[("One voice", ONE_VOICE), ("Dialogue", DIALOGUE)], value=defaults.mode,
+            elem_id="mode", elem_classes="segmented", container=False,
+        )  # fmt: skip
+        self.trained = TrainedPicker(services)
+        with gr.Column(elem_classes="tight") as self._one_voice:
+            self._voice = gr.Dropdown(
+                label="Voice", choices=voice_choices(presets), value=defaults.voice, elem_id="voice-picker"
+            )
+            self._about = gr.HTML(voice_card(self._first), padding=False, elem_id="voice-about")
+            self._heard = sound_player(
+                label="This voice", show_label=False, container=False, visible=False, interactive=False, buttons=[],
+                elem_id="voice-clip", type="filepath",
+                waveform_options=gr.WaveformOptions(show_recording_waveform=False),
+            )  # fmt: skip
+            self._text = gr.Textbox(
+                label="What should the voice say?", placeholder="Type in any language the model knows, long or short.",
+                lines=4, max_lines=14, elem_id="text", value=defaults.text,
+            )  # fmt: skip
+        self._dialogue = create_dialogue(presets)
+        self._expected = gr.HTML(self._count(defaults), padding=False, elem_id="expected")
+        self.examples = create_examples()
+        scene = gr.Textbox(
+            label="Scene", value=defaults.scene, lines=1, max_lines=3, elem_id="scene", max_length=1000,
+            info="Where it is spoken, in words. It may be empty.",
+        )  # fmt: skip
+        with gr.Row(elem_id="scenes", elem_classes="chips"):
+            for name, words in SCENES.items():
+                gr.Button(name, size="sm", min_width=0).click(None, None, scene, js=f"() => {words!r}", **UNLIMITED)
+        with gr.Accordion("Advanced", open=False, elem_id="advanced"):
+            *numbers, language, variations = _advanced(defaults)
+        self._language, self._variations = language, variations
+        self.all: list[Any] = [
+            self._mode, self._voice, self._text, self._dialogue, scene, *numbers, language, variations,
+            self.trained.picker,
+        ]  # fmt: skip
+        self.filled = [*self.all, *self.trained.filled[1:], self._one_voice, self._about, self._heard, self._expected]
+        self.offered = [self._voice, self._dialogue, self._news]
+        self.unchanged: list[Any] = [gr.skip()] * len(self.filled)
 
-        Numbers are checked in :meth:`request`, so that a slip of the finger is said and not silently changed.
-        """
-        given = dict(zip(cls.__dataclass_fields__, values, strict=False))
-        checked: dict[str, Any] = {"dialogue": _lines(given.get("dialogue"))}
-        checked |= {name: _text(value) for name, value in given.items() if name in _TEXTS and value is not None}
-        checked |= {name: value for name, value in given.items() if name in _NUMBERS and value is not None}
-        form = cls(**checked)
-        return replace(
-            form,
-            mode=form.mode if form.mode in (ONE_VOICE, DIALOGUE) else ONE_VOICE,
-            language=form.language if form.language in LANGUAGES else "",
+    def wire(self) -> None:
+        """What the fields do among themselves."""
+        self.trained.wire()
+        counted = [self._text.change, self._dialogue.input, self._language.change, self._variations.change]
+        gr.on(counted, self._count_typed, set(self.all), self._expected, trigger_mode="always_last", **RAW)
+        self.examples.select(
+            self._choose_example, None, [self._text, self._mode, self._one_voice, self._dialogue], **RAW
         )
-
-    @classmethod
-    def remembered(cls, values: Any) -> Form | None:
-        """What a tab remembered before it was reloaded; None where that is nothing usable."""
-        if not isinstance(values, list) or len(values) != len(cls.__dataclass_fields__):
-            return None
-        form = cls.of(values)
-        for name, (_, low, high, _) in _NUMBERS.items():
-            value = getattr(form, name)
-            if not _is_number(value) or not low <= value <= high:
-                form = replace(form, **{name: getattr(cls(), name)})
-        return form
-
-    @classmethod
-    def of_take(cls, take: Take) -> Form:
-        """The fields with which a take was spoken, its seed included."""
-        settings = take.settings
-        form = cls(
-            voice=take.voices[0].id if take.voices else MODEL_PICKS,
-            text=take.text,
-            scene=settings.get("scene", DEFAULT_SCENE),
-            temperature=settings.get("temperature", _DEFAULTS.temperature),
-            top_p=settings.get("top_p", _DEFAULTS.top_p),
-            top_k=settings.get("top_k", _DEFAULTS.top_k),
-            ras_window=settings.get("ras_window", _DEFAULTS.ras_window),
-            ras_max_repeats=settings.get("ras_max_repeats", _DEFAULTS.ras_max_repeats),
-            seed=str(take.seed),
-            language=settings.get("language") or "",
-            adapter=take.adapter_id,
+        self._mode.input(self._choose_mode, set(self.all), [self._one_voice, self._dialogue, self._expected], **RAW)
+        self._voice.change(
+            self._choose_voice, self._voice, [self._about, self._heard], trigger_mode="always_last", **RAW
         )
-        lines = _script_of(take)
-        return replace(form, mode=DIALOGUE, dialogue=lines, text="", voice=MODEL_PICKS) if lines else form
+        self._news.change(
+            self._settle,
+            [self._news, self._voice, self._text],
+            [self._voice, self._text, self._mode, self._one_voice, self._dialogue, self._about],
+            **RAW,
+        )
+        # Typed values never leave the browser for this: they are there again after a reload.
+        remember = "(...values) => { window.studio?.remember('speak', ...values); }"
+        gr.on([field.change for field in self.all], None, self.all, None, js=remember, **UNLIMITED)
 
-    def says_all_of(self, take: Take) -> bool:
-        """Whether the fields hold every voice of a take; those described freely on the command line they cannot."""
-        voices = {line["voice"] for line in self.dialogue} if self.mode == DIALOGUE else {self.voice}
-        described = set((take.settings.get("descriptions") or {}).values())
-        return {voice.id for voice in take.voices} <= voices and described <= {words for _, words in DESCRIBED.values()}
+    def typed(self, values: dict[Any, Any]) -> Form:
+        """The form as a browser sent it."""
+        return Form.of([values[field] for field in self.all])
 
-    def with_voices_of(self, voices: Sequence[Voice]) -> tuple[Form, bool]:
-        """The form without voices that are not among these, and whether it had any."""
-        ids = {MODEL_PICKS, *DESCRIBED, *(each.id for each in voices)}
-        lines = tuple(line if line["voice"] in ids else {**line, "voice": ""} for line in self.dialogue)
-        form = replace(self, voice=self.voice if self.voice in ids else MODEL_PICKS, dialogue=lines)
-        return form, form != self
-
-    def with_adapters_of(self, adapters: Sequence[TrainedAdapter]) -> tuple[Form, bool]:
-        """The form without a trained voice that is not among these, and whether it had one."""
-        gone = bool(self.adapter) and self.adapter not in {each.id for each in adapters}
-        return (replace(self, adapter="") if gone else self), gone
-
-    @property
-    def values(self) -> list[Any]:
-        """As the page takes them, in order."""
+    def fill(self, form: Form, voices: list[Voice], adapters: list[TrainedAdapter]) -> list[Any]:
+        """Updates for :attr:`filled`; the voices, trained and not, are those of the visitor."""
+        chosen = next((each for each in voices if each.id == form.voice), None)
+        mode, voice, text, lines, *rest, adapter = form.values
         return [
-            list(value) if name == "dialogue" else value
-            for name, value in ((name, getattr(self, name)) for name in self.__dataclass_fields__)
+            mode,
+            gr.Dropdown(choices=voice_choices(voices), value=voice),
+            text,
+            gr.HTML(value=lines, visible=shown_if(form.mode == DIALOGUE), **props_of(voices)),
+            *rest,
+            *self.trained.fill(adapter, adapters),
+            gr.Column(visible=form.mode == ONE_VOICE),
+            voice_card(chosen),
+            self._clip_of(chosen),
+            self._count(form),
         ]
 
-    def request(self, voices: VoiceLibrary, adapters: AdapterLibrary) -> SpeakRequest:
-        """The request to speak this.
+    def arrive(self, voices: list[Voice], adapters: list[TrainedAdapter]) -> list[Any]:
+        """Updates for :attr:`filled` where nothing was typed yet: the visitor's voices, and the first to be heard."""
+        updates = dict(zip(self.filled, self.unchanged, strict=True))
+        updates |= zip(self.trained.filled, self.trained.fill(BASE_ALONE, adapters), strict=True)
+        updates[self._voice] = gr.Dropdown(choices=voice_choices(voices))
+        updates[self._dialogue] = offer_in_dialogue(voices)
+        updates[self._heard] = self._clip_of(self._first)
+        return list(updates.values())
 
-        Raises:
-            StudioError: a number out of its range, a seed that is none, a voice, trained or not, that is not there, an
-                empty line.
-        """
-        numbers = {name: self._number(name) for name in _NUMBERS}
-        sampling = Sampling(
-            temperature=numbers["temperature"],
-            top_p=numbers["top_p"],
-            top_k=int(numbers["top_k"]),
-            ras_window=int(numbers["ras_window"]),
-            ras_max_repeats=int(numbers["ras_max_repeats"]),
-        )
-        shared: dict[str, Any] = {
-            "scene": self.scene.strip(),
-            "sampling": sampling,
-            "seed": self._seed(),
-            "language": self.language or None,
-            "adapter": adapters.adapter(self.adapter).id if self.adapter else "",
-        }
-        if self.mode == DIALOGUE:
-            text, choices, descriptions = self._script(voices)
-            return SpeakRequest(text, voices=choices, descriptions=descriptions, **shared)
-        choices = (VoiceChoice(voices.voice(self.voice).id),) if self.voice else ()
-        return SpeakRequest(self.text, voices=choices, **shared)
+    def offer(self, request: gr.Request, selected: str | None = None) -> tuple[Any, ...]:
+        """The visitor's voices for every picker; see :class:`SpeakTab`."""
+        try:
+            voices = self._services.voices(owner_of(request, self._services.settings)).voices()
+        except StudioError:  # the library is locked: what is offered stays, and speaking says why
+            return gr.skip(), gr.skip(), gr.skip()
+        ids = [each.id for each in voices]
+        chosen = selected if selected in ids else None
+        value: dict[str, Any] = {"value": chosen} if chosen else {}  # without one, what is chosen stays
+        picker = gr.Dropdown(choices=voice_choices(voices), **value)
+        news = {"ids": ids, "selected": chosen, "at": secrets.token_hex(8)}
+        return picker, offer_in_dialogue(voices), news
 
-    @property
-    def takes(self) -> int:
-        """How many takes are asked for. Raises StudioError where that is no number the studio takes."""
-        return int(self._number("variations"))
+    # Events
 
-    @property
-    def expected_seconds(self) -> float:
-        """Duration to expect at a normal pace."""
-        if self.mode == DIALOGUE:
-            return sum(expected_seconds(line["text"], self.language or None) for line in self.dialogue)
-        return expected_seconds(self.text, self.language or None)
+    def _settle(self, news: dict[str, Any], chosen: Any, typed: Any, request: gr.Request) -> list[Any]:
+        """After an offer: a chosen voice that is gone is let go, and a new one gets a sample text to read."""
+        if news["selected"] is None:
+            gone = bool(chosen) and chosen not in news["ids"]
+            # The card too: the consent of the chosen voice may just have been withdrawn.
+            about = gr.skip() if gone else self._choose_voice(chosen, request)[0]
+            return [gr.Dropdown(value=MODEL_PICKS) if gone else gr.skip(), *[gr.skip()] * 4, about]
+        sample = gr.skip() if isinstance(typed, str) and typed.strip() else SAMPLE_TEXT
+        return [gr.skip(), sample, ONE_VOICE, gr.Column(visible=True), gr.HTML(visible=shown_if(False)), gr.skip()]
 
-    @property
-    def num_chars(self) -> int:
-        """How much text there is."""
-        return len(self.text) if self.mode == ONE_VOICE else sum(len(line["text"]) for line in self.dialogue)
+    def _count_typed(self, values: dict[Any, Any]) -> str:
+        return self._count(self.typed(values))
 
-    # Inside
+    def _choose_voice(self, chosen: Any, request: gr.Request) -> tuple[Any, Any]:
+        if not chosen:
+            return voice_card(None), self._clip_of(None)
+        try:
+            voice = self._services.voices(owner_of(request, self._services.settings)).voice(str(chosen))
+        except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
+            return card(error_sentence(error), "bad"), self._clip_of(None)
+        return voice_card(voice), self._clip_of(voice)
 
-    def _number(self, name: str) -> float:
-        label, low, high, whole = _NUMBERS[name]
-        value = getattr(self, name)
-        if not _is_number(value) or not low <= value <= high or (whole and value != int(value)):
-            kind = "a whole number" if whole else "a number"
-            raise StudioError(f"{label} must be {kind} from {low:g} to {high:g}: look under Advanced.")
-        return value
+    def _choose_mode(self, values: dict[Any, Any], request: gr.Request) -> tuple[Any, ...]:
+        """Switch; a script that was typed or pasted as text is taken over line by line."""
+        form = self.typed(values)
+        lines: dict[str, Any] = {}
+        if form.mode == DIALOGUE and not any(line["text"].strip() for line in form.dialogue):
+            try:
+                taken = lines_of(form.text, self._services.voices(owner_of(request, self._services.settings)))
+            except StudioError:
+                taken = ()
+            if taken:
+                form, lines = replace(form, dialogue=taken), {"value": list(taken)}
+        editor = gr.HTML(visible=shown_if(form.mode == DIALOGUE), **lines)
+        return gr.Column(visible=form.mode == ONE_VOICE), editor, self._count(form)
 
-    def _seed(self) -> int | None:
-        typed = self.seed.strip()
-        if not typed:
-            return None
-        if not (typed.isascii() and typed.isdigit()):
-            raise StudioError(
-                f"The seed '{typed[:40]}' is no whole number: type one from 0 to {MAX_SEED}, or leave it empty."
+    def _choose_example(self, event: gr.EventData) -> tuple[Any, ...]:
+        """A line of the checkpoint's own words, in the place of what is typed."""
+        scope, line = self._services.host.status.scope, getattr(event, "line", None)
+        if scope is None or line not in scope.examples:
+            return (gr.skip(),) * 4
+        return line, ONE_VOICE, gr.Column(visible=True), gr.HTML(visible=shown_if(False))
+
+    # Beside the fields
+
+    def _clip_of(self, voice: Voice | None) -> Any:
+        """The player with a voice's first clip."""
+        if voice is None or voice.trouble:
+            return gr.Audio(value=None, visible=False)
+        clip = voice.clips[0]
+        try:
+            copied = self._staging.copy(
+                f"{voice.id} {clip.id}", f"voice{clip.path.suffix}", partial(copyfile, clip.path)
             )
-        return int(typed)
+        except StudioError:
+            return gr.Audio(value=None, visible=False)  # no room for a copy; the voice itself may still speak
+        return gr.Audio(value=copied, visible=True, label=f"How {voice.name} sounds")
 
-    def _script(self, voices: VoiceLibrary) -> tuple[str, tuple[VoiceChoice, ...], dict[str, str]]:
-        """The lines as a script, who speaks in it, and the voices given in words."""
-        spoken = [(number, line) for number, line in enumerate(self.dialogue, 1) if line["text"].strip()]
-        if not spoken:
-            raise StudioError("There is no text: type what the first voice says.")
-        names: dict[str, str] = {}
-        choices: list[VoiceChoice] = []
-        descriptions: dict[str, str] = {}
-        # Names of the library first: a described voice must not take one away.
-        for number, line in spoken:
-            chosen = line["voice"]
-            if chosen in names or chosen in DESCRIBED:
-                continue
-            if not chosen:
-                raise StudioError(f"Line {number} has no voice: choose one for it.")
-            voice = voices.voice(chosen)
-            names[chosen] = voice.name
-            choices.append(VoiceChoice(voice.id, voice.name))
-        for _, line in spoken:
-            chosen = line["voice"]
-            if chosen in DESCRIBED and chosen not in names:
-                name, description = DESCRIBED[chosen]
-                taken = {present.casefold() for present in names.values()}
-                names[chosen] = next(
-                    free for free in (name, *(f"{name} {n}" for n in range(2, 99))) if free.casefold() not in taken
-                )
-                descriptions[names[chosen]] = description
-        script = "\n".join(f"[{names[line['voice']]}] {' '.join(line['text'].split())}" for _, line in spoken)
-        return script, tuple(choices), descriptions
+    def _count(self, form: Form) -> str:
+        """The line under the text."""
+        limit, chars = self._services.settings.max_text_chars, form.num_chars
+        if chars > limit:
+            return f'<p class="expected over" role="status">{chars:,} characters, and the limit is {limit:,}: shorten it.</p>'
+        seconds = form.expected_seconds
+        if not seconds:
+            return '<p class="expected">&nbsp;</p>'
+        try:
+            num_takes = form.takes
+        except StudioError:
+            num_takes = 1
+        said = f"about {formatting.duration(max(seconds, 1))}"
+        if num_takes > 1:
+            said += f" · {num_takes} takes, {formatting.duration(max(num_takes * seconds, 1))} together"
+        return f'<p class="expected">{said}</p>' + unknown_html(self._services.host.status.scope, form.spoken)
 
 
-_TEXTS = ("mode", "voice", "text", "scene", "seed", "language", "adapter")
-_NUMBERS: dict[str, tuple[str, float, float, bool]] = {
-    "temperature": ("Temperature", 0.0, 1.5, False),
-    "top_p": ("Top-p", 0.05, 1.0, False),
-    "top_k": ("Top-k", 0, 500, True),
-    "ras_window": ("The repetition window", 0, 100, True),
-    "ras_max_repeats": ("The number of repeats", 1, 20, True),
-    "variations": ("The number of takes", 1, MAX_VARIATIONS, True),
-}
-"""Label, smallest and largest value, and whether it is a whole number."""
+def _advanced(defaults: Form) -> list[Any]:
+    """The components under *Advanced*, in the order of the form's last fields."""
 
+    def slider(name: str, label: str, step: float, info: str) -> gr.Slider:
+        low, high = limits(name)
+        return gr.Slider(
+            low, high, value=getattr(defaults, name), step=step, label=label, info=info, elem_id=name.replace("_", "-")
+        )
 
-def limits(name: str) -> tuple[float, float]:
-    """Smallest and largest value of a number on the form."""
-    _, low, high, _ = _NUMBERS[name]
-    return low, high
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _text(value: Any) -> str:
-    return value[:_MAX_TYPED_CHARS] if isinstance(value, str) else ""
-
-
-def _lines(value: Any) -> tuple[dict[str, str], ...]:
-    if not isinstance(value, list | tuple):
-        return EMPTY_DIALOGUE
-    lines = [line for line in value if isinstance(line, dict)][:MAX_LINES]
-    return tuple({"voice": _text(line.get("voice")), "text": _text(line.get("text"))} for line in lines)
-
-
-def lines_of(text: str, voices: VoiceLibrary) -> tuple[dict[str, str], ...]:
-    """A text as lines of the dialogue editor: a script line by line, each name as the voice that is called so."""
-    try:
-        script = Script(text).lines
-    except StudioError:
-        return ()
-    if not any(line.speaker for line in script):
-        return ()
-    known = {voice.name.casefold(): voice.id for voice in voices.voices()}
-    free = iter(DESCRIBED)
-    chosen: dict[str, str] = {}
-    for line in script:
-        if line.speaker is not None and line.speaker not in chosen:
-            chosen[line.speaker] = known.get(line.speaker.casefold()) or next(free, "")
-    return tuple({"voice": chosen.get(line.speaker or "", ""), "text": line.text} for line in script[:MAX_LINES])
-
-
-def _script_of(take: Take) -> tuple[dict[str, str], ...]:
-    """A take's script as lines of the dialogue editor; empty where it was none, or has voices that the editor lacks."""
-    by_description = {description: chosen for chosen, (_, description) in DESCRIBED.items()}
-    voice_of = {voice.speaker.casefold(): voice.id for voice in take.voices if voice.speaker}
-    for name, description in (take.settings.get("descriptions") or {}).items():
-        voice_of[name.casefold()] = by_description.get(description, "")
-    try:
-        script = Script(take.text).lines
-    except StudioError:
-        return ()
-    if (
-        not script
-        or len(script) > MAX_LINES
-        or not all(voice_of.get((line.speaker or "").casefold()) for line in script)
-    ):
-        return ()
-    return tuple({"voice": voice_of[(line.speaker or "").casefold()], "text": line.text} for line in script)
+    temperature = slider("temperature", "Temperature", 0.05, "Low is steady and plain; high is livelier and less sure.")
+    with gr.Row():
+        top_p = slider("top_p", "Top-p", 0.05, "Lower leaves out more of the unlikely sounds.")
+        top_k = slider("top_k", "Top-k", 1, "How many sounds it may choose from; 0 for all.")
+    with gr.Row():
+        window = slider("ras_window", "Repetition window", 1, "How far back it looks for stuck sounds; 0 never looks.")
+        repeats = slider("ras_max_repeats", "Repeats allowed", 1, "How often a sound may come back in that window.")
+    with gr.Row():
+        # Not gr.Number, which shows 0 for "none" and so would pin the seed.
+        seed = gr.Textbox(
+            label="Seed", placeholder="a new one each time", max_length=20, elem_id="seed", min_width=160,
+            info="The same seed says it the same way again.",
+        )  # fmt: skip
+        language = gr.Dropdown(
+            label="Language of the text", choices=[("Found from the script", ""), *((n, c) for c, n in LANGUAGES.items())],
+            value="", elem_id="language", min_width=160, info="Decides how numbers are read and counted.",
+        )  # fmt: skip
+    variations = gr.Slider(
+        1, MAX_VARIATIONS, value=1, step=1, label="Takes at once", elem_id="variations",
+        info="Several takes of the same text, each with a new seed, to choose the best from.",
+    )  # fmt: skip
+    return [temperature, top_p, top_k, window, repeats, seed, language, variations]

@@ -10,11 +10,11 @@ import gradio as gr
 from gradio.components.plot import PlotData
 
 from studio.services import Services
-from studio.ui.shown import card
+from studio.ui.html import card
 from studio.ui.staging import Staging
-from studio.ui.tabs.train.actions import SWITCHED_OFF
 from studio.ui.tabs.train.new_run import NewRun
-from studio.ui.tabs.train.runs import Runs
+from studio.ui.tabs.train.runs.actions import SWITCHED_OFF
+from studio.ui.tabs.train.runs.runs import Runs
 
 
 @dataclass(frozen=True)

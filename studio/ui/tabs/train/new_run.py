@@ -16,18 +16,18 @@ from studio.services import Services
 from studio.training.config.presets import PRESETS
 from studio.training.config.request import PRESET_NAMES, TrainRequest
 from studio.training.preflight.check import Preflight, preflight
+from studio.ui.background_task import Done, at_work, told
 from studio.ui.checkpoints import checkpoint_choices, chosen_checkpoint
-from studio.ui.shown import QUIET, card, error_sentence
-from studio.ui.tabs.train.actions import SWITCHED_OFF
+from studio.ui.events import QUIET, RAW
+from studio.ui.html import card, error_sentence
 from studio.ui.tabs.train.advanced import Advanced, other_arguments, refuse_paths
-from studio.ui.tabs.train.checked import preflight_html
-from studio.ui.tabs.train.work import Done, at_work, told
+from studio.ui.tabs.train.preflight_report import preflight_html
+from studio.ui.tabs.train.runs.actions import SWITCHED_OFF
 from studio.ui.visitors import owner_of
 
 _PRESENT = ""
 """The base that the studio speaks with."""
 _ROWS = "A file of training rows (.jsonl or .json) with the recordings that it names, or one .zip with both."
-_RAW: dict[str, Any] = {**QUIET, "concurrency_limit": None, "preprocess": False}
 
 
 class NewRun:
@@ -90,18 +90,18 @@ class NewRun:
     def wire(self, tab: gr.Tab, look: Any, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
         """Wire it; ``look`` shows the run that was started."""
         typed = self._typed
-        tab.select(self.offer, [self._rows, self._base], [self._rows, self._base], **_RAW)
+        tab.select(self.offer, [self._rows, self._base], [self._rows, self._base], **RAW)
         self._preset.change(_meaning, self._preset, self._meaning, queue=False, preprocess=False, **QUIET)
         gr.on(
             [field.change for field in typed], None, typed, None,
-            js="(...values) => { window.studio?.remember('train', ...values); }", **_RAW,
+            js="(...values) => { window.studio?.remember('train', ...values); }", **RAW,
         )  # fmt: skip
         given = {self._files, self._taken, *typed}
         changed = [self._outcome, self._taken, self._start, self._check, *self._advanced.fields]
         how: dict[str, Any] = {**QUIET, "preprocess": False, "concurrency_limit": 4, "trigger_mode": "once"}
         self._check.click(self._checked, given, changed, **how)
         started = self._start.click(self._started, given, [*changed, self._wanted], **how)
-        started.then(look, inputs, outputs, **_RAW)
+        started.then(look, inputs, outputs, **RAW)
 
     # Filling
 

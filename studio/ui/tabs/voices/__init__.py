@@ -10,8 +10,8 @@ import gradio as gr
 
 from studio.services import Services
 from studio.ui.tabs.voices.form import lay_out_form
-from studio.ui.tabs.voices.recorder import Recorder
-from studio.ui.tabs.voices.shelf import Shelf
+from studio.ui.tabs.voices.library import Shelf
+from studio.ui.tabs.voices.new_voice import Recorder
 
 
 @dataclass(frozen=True)

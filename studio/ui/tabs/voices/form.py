@@ -8,7 +8,7 @@ import gradio as gr
 
 from studio.engine.speech.reference import CONSENT_GROUNDS
 from studio.ui.players import sound_player
-from studio.ui.tabs.voices.words import LANGUAGE_CHOICES, NO_CLIP, NOTE_LABELS, reading_html
+from studio.ui.tabs.voices.voice_html import LANGUAGE_CHOICES, NO_CLIP, NOTE_LABELS, reading_html
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from studio.errors import StudioError
 from studio.services import Services
 from studio.training.job import Job
 from studio.training.library import JobLibrary
-from studio.ui.shown import QUIET, card, error_sentence
+from studio.ui.events import QUIET, RAW
+from studio.ui.html import card, error_sentence
 from studio.ui.visitors import owner_of
 
 Updates = dict[Any, Any]
 SWITCHED_OFF = "Training is switched off on this server by whoever runs it (STUDIO_TRAINING=true switches it on)."
 # Through the queue: only there may one event follow another.
-_PRIVATE: dict[str, Any] = {**QUIET, "concurrency_limit": None, "preprocess": False}
 
 
 class Actions:
@@ -53,16 +53,16 @@ class Actions:
             (self._resume, lambda library, job: (library.resume(job), "")),
             (self._retry, lambda library, job: (library.retry(job), "It runs again, as a new run.")),
         ):
-            done = button.click(self._acting(act), chosen, changed, **_PRIVATE)
-            done.then(look, inputs, outputs, **_PRIVATE)
+            done = button.click(self._acting(act), chosen, changed, **RAW)
+            done.then(look, inputs, outputs, **RAW)
         for button, wish in ((self._stop_now, "stop"), (self._delete, "delete")):
             asked = [self._confirm, self._question, self._yes, self._no, self._wish, self._outcome]
             button.click(self._asks(wish), chosen, asked, queue=False, preprocess=False, **QUIET)
         self._no.click(
             lambda: (gr.Column(visible=False), ("", "")), None, [self._confirm, self._wish], queue=False, **QUIET
         )
-        confirmed = self._yes.click(self._confirmed, [chosen, self._wish], changed, **_PRIVATE)
-        confirmed.then(look, inputs, outputs, **_PRIVATE)
+        confirmed = self._yes.click(self._confirmed, [chosen, self._wish], changed, **RAW)
+        confirmed.then(look, inputs, outputs, **RAW)
 
     def shown(self, job: Job) -> Updates:
         """The buttons that do something for a run in its present state."""

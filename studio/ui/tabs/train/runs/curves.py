@@ -11,7 +11,7 @@ import gradio as gr
 from studio.settings import ASSETS
 from studio.training.job import Job
 from studio.training.monitoring.run_log import RunLog
-from studio.ui import plots
+from studio.ui.tabs.train.runs import plots
 
 _JS = (ASSETS / "curves.js").read_text(encoding="utf-8")
 _NOT_YET = "The curves begin with the first step that is logged."

@@ -11,17 +11,16 @@ import gradio as gr
 from studio.errors import StudioError
 from studio.listening.transcript_editing import retimed
 from studio.services import Services
+from studio.ui.events import QUIET
+from studio.ui.html import card, error_sentence
 from studio.ui.players import sound_player
-from studio.ui.shown import QUIET, card, error_sentence
-from studio.ui.tabs.voices.recorder import Recorder
-from studio.ui.tabs.voices.words import LANGUAGE_CHOICES, playable
+from studio.ui.tabs.voices.new_voice import Recorder
+from studio.ui.tabs.voices.voice_html import LANGUAGE_CHOICES, playable, voice_facts, voice_line
 from studio.ui.visitors import owner_of
-from studio.voices.languages import LANGUAGES
 from studio.voices.naming import name_key
-from studio.voices.voice import Voice, VoiceClip
+from studio.voices.voice import Voice
 
 Updates = dict[Any, Any]
-_MARKS = {"good": "✓", "warn": "!", "bad": "✕"}
 # What lists the voices goes one after the other, or the list after a change would hide what was searched for meanwhile.
 LISTING: dict[str, Any] = {**QUIET, "concurrency_id": "shelf", "concurrency_limit": 1}
 
@@ -116,7 +115,7 @@ class Shelf:
         opened = next((voice for voice in voices if voice.id == selected), None)
         empty = "" if voices else f'<p class="hint">No voice has “{escape(search)}” in it.</p>'
         return {
-            self._list: gr.Radio(choices=[(_line(v), v.id) for v in voices], value=opened.id if opened else None),
+            self._list: gr.Radio(choices=[(voice_line(v), v.id) for v in voices], value=opened.id if opened else None),
             self._empty: empty,
             **(self._opened(opened, request, clip_id) if opened else {self._panel: gr.Column(visible=False)}),
         }
@@ -156,7 +155,7 @@ class Shelf:
                 damage = str(error)
         return {
             self._panel: gr.Column(visible=True),
-            self._facts: _facts(voice, clip, damage),
+            self._facts: voice_facts(voice, clip, damage),
             self._clip: gr.Radio(
                 choices=[(f"Clip {n}, {c.seconds:.1f} s", c.id) for n, c in enumerate(voice.clips, 1)],
                 value=clip.id if clip else None,
@@ -279,52 +278,3 @@ class Shelf:
             return {self._confirm: gr.Column(visible=False)}
 
         return self._guarded(do)
-
-
-def _line(voice: Voice) -> str:
-    """A voice in the list: its name, and what there is to know at a glance."""
-    facts = [LANGUAGES.get(voice.language, ""), f"{voice.seconds:.0f} s"]
-    if voice.preset:
-        facts.append("comes with the studio")
-    if voice.consent.withdrawn_at is not None:
-        facts.append("consent withdrawn")
-    elif voice.trouble:
-        facts.append("file missing")
-    return f"{voice.name}\n{' · '.join(fact for fact in facts if fact)}"
-
-
-def _facts(voice: Voice, clip: VoiceClip | None, damage: str) -> str:
-    consent = voice.consent
-    right = consent.shown_ground[0].upper() + consent.shown_ground[1:]
-    rows = [
-        ("Who speaks", consent.who),
-        ("By what right", f"{right}{f': {consent.statement}' if consent.statement else ''}"),
-        ("Agreed to", f"{consent.wording} ({consent.recorded_at:%d %B %Y})"),
-    ]
-    if voice.notes:
-        rows.append(("Notes", voice.notes))
-    if clip is not None:
-        by = f" (written by {clip.transcript.model})" if clip.transcript.model else ""
-        rows.append(("Says", f"{clip.transcript.text}{by}"))
-        if clip.denoised_with:
-            rows.append(("Noise removed", f"with {clip.denoised_with}"))
-    body = "".join(
-        f'<tr><th scope="row">{escape(name)}</th><td dir="auto">{escape(value)}</td></tr>' for name, value in rows
-    )
-    trouble = voice.trouble or damage
-    said = card(trouble, "bad") if trouble else ""
-    if clip is not None and clip.needs_check:
-        said += card("The transcript was not cut with the clip: check it word for word, and save it.", "warn")
-    remarks = _remarks(clip)
-    return f"<h4>{escape(voice.name)}</h4>{said}<table class='facts'><tbody>{body}</tbody></table>{remarks}"
-
-
-def _remarks(clip: VoiceClip | None) -> str:
-    """What the coach found wanting when the clip was saved."""
-    found = [v for v in (clip.report.get("verdicts", []) if clip else []) if v["verdict"] != "good"]
-    lines = "".join(
-        f'<li class="{v["verdict"]}"><span class="mark" aria-hidden="true">{_MARKS[v["verdict"]]}</span>'
-        f'<span class="advice">{escape(v["advice"])}</span></li>'
-        for v in found
-    )
-    return f'<ul class="verdicts">{lines}</ul>' if lines else ""

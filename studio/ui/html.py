@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import logging
 from html import escape
-from typing import Any, Literal
+from typing import Literal
 
 from studio.engine.host import HostStatus
 from studio.errors import StudioError
 
 log = logging.getLogger(__name__)
 
-# For events that show no progress and are none of the API. Gradio's page walks through every component that could show
-# progress twice for each event, whether it shows any or not: half of what an event costs a browser.
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": []}
 
 Tone = Literal["info", "good", "warn", "bad"]
 _LABELS: dict[Tone, str] = {"info": "Note", "good": "Done", "warn": "Please note", "bad": "Not possible"}

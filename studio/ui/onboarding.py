@@ -8,7 +8,7 @@ import gradio as gr
 
 from studio.errors import StudioError
 from studio.services import Services
-from studio.ui.shown import QUIET
+from studio.ui.events import QUIET
 from studio.ui.visitors import owner_of
 
 _STEPS = (

@@ -9,8 +9,8 @@ from pathlib import Path
 from studio.settings import Settings
 from studio.training.folder import JobFolder
 from studio.training.preflight.check import Preflight
-from studio.ui.shown import card, table
-from studio.ui.tabs.train.words import shown_command
+from studio.ui.html import card, table
+from studio.ui.tabs.train.runs.run_html import shown_command
 
 _MAX_SHOWN = 12
 _STARTED = "It is started: it goes on when this page is closed, and is found again under Runs."

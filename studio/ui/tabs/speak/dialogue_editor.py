@@ -10,8 +10,8 @@ from typing import Any
 import gradio as gr
 
 from studio.settings import ASSETS
-from studio.ui.tabs.speak.choices import dialogue_choices
-from studio.ui.tabs.speak.form import EMPTY_DIALOGUE, MAX_LINES
+from studio.ui.tabs.speak.form_values import EMPTY_DIALOGUE, MAX_LINES
+from studio.ui.tabs.speak.voice_picker import dialogue_choices
 from studio.voices.voice import Voice
 
 _JS = (ASSETS / "dialogue.js").read_text(encoding="utf-8")

@@ -12,10 +12,10 @@ import gradio as gr
 from studio.errors import StudioError
 from studio.training.job import Job
 from studio.training.monitoring.samples import Sample, StepSamples
+from studio.ui.html import card
 from studio.ui.players import sound_player
-from studio.ui.shown import card
 from studio.ui.staging import Staging
-from studio.ui.tabs.train.words import sample_html, step_choices
+from studio.ui.tabs.train.runs.run_html import sample_html, step_choices
 
 _NONE_YET = "Two sentences are spoken before the first step and at every checkpoint: they can be heard here."
 

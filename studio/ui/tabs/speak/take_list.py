@@ -13,8 +13,9 @@ from studio.audio.writing import AUDIO_FORMATS
 from studio.services import Services
 from studio.settings import ASSETS
 from studio.takes.take import Take
+from studio.ui.events import UNLIMITED
+from studio.ui.html import card, error_sentence
 from studio.ui.players import sound_player
-from studio.ui.shown import QUIET, card, error_sentence
 from studio.ui.staging import Staging
 from studio.ui.visitors import owner_of
 from studio.voices.languages import LANGUAGES
@@ -32,8 +33,6 @@ watch("value", local);
 """
 _NONE = "No takes yet: what you speak is kept here."
 _NONE_FOUND = "No take fits: search for something else, or look at all of them."
-# Through the queue: only there does Gradio tell a page that a state has changed.
-_PRIVATE: dict[str, Any] = {**QUIET, "concurrency_limit": None}
 
 
 @dataclass(frozen=True)
@@ -191,13 +190,13 @@ def create_takes(services: Services, staging: Staging) -> TakesView:
         [search, starred, turned, shown],
         [listed, more, finding],
         trigger_mode="always_last",
-        **_PRIVATE,
+        **UNLIMITED,
     )
-    more.click(turn, [search, starred, turned], turned, **_PRIVATE)
-    listed.select(choose, None, shown, **_PRIVATE)
-    shown.change(show, shown, panel_outputs, **_PRIVATE).then(fetch, shown, list(downloads.values())[1:], **_PRIVATE)
-    star.click(toggle_star, shown, [star, made], **_PRIVATE)
-    delete.click(remove, [shown, asked], [shown, delete, asked, made], **_PRIVATE)
+    more.click(turn, [search, starred, turned], turned, **UNLIMITED)
+    listed.select(choose, None, shown, **UNLIMITED)
+    shown.change(show, shown, panel_outputs, **UNLIMITED).then(fetch, shown, list(downloads.values())[1:], **UNLIMITED)
+    star.click(toggle_star, shown, [star, made], **UNLIMITED)
+    delete.click(remove, [shown, asked], [shown, delete, asked, made], **UNLIMITED)
     return TakesView(shown, made, again)
 
 

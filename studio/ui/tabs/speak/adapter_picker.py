@@ -11,14 +11,14 @@ import gradio as gr
 from studio.adapters.adapter import TrainedAdapter
 from studio.errors import StudioError
 from studio.services import Services
-from studio.ui.shown import QUIET, card, error_sentence
+from studio.ui.events import RAW
+from studio.ui.html import card, error_sentence
 from studio.ui.visitors import owner_of
 from studio.voices.consent import CONSENT_NOT_RECORDED
 
 BASE_ALONE = ""
 """The value of "None"."""
 # Through the queue, for only there does Gradio tell a page that a state has changed; raw, for all of it is checked here.
-_RAW: dict[str, Any] = {**QUIET, "concurrency_limit": None, "preprocess": False}
 _NONE = ("None: the base model as it is", BASE_ALONE)
 _READY = "Loaded: what you speak from now on is spoken with it."
 _LATER = "No checkpoint is loaded: it is loaded with its base when you speak."
@@ -48,9 +48,9 @@ class TrainedPicker:
 
     def wire(self) -> None:
         """What happens when another one is chosen, or others are offered."""
-        self.picker.change(self._show, self.picker, self._about, trigger_mode="always_last", **_RAW)
-        self.picker.change(self._load, self.picker, self._state, trigger_mode="always_last", **_RAW)
-        self._news.change(self._settle, [self._news, self.picker], [self.picker, self._about, self._state], **_RAW)
+        self.picker.change(self._show, self.picker, self._about, trigger_mode="always_last", **RAW)
+        self.picker.change(self._load, self.picker, self._state, trigger_mode="always_last", **RAW)
+        self._news.change(self._settle, [self._news, self.picker], [self.picker, self._about, self._state], **RAW)
 
     def fill(self, chosen: str, adapters: Sequence[TrainedAdapter]) -> list[Any]:
         """Updates for :attr:`filled`; the adapters are those of the visitor."""

@@ -10,8 +10,8 @@ import gradio as gr
 from studio.settings import Settings
 from studio.training.job import Job
 from studio.training.library import JobLibrary
-from studio.ui.shown import table
-from studio.ui.tabs.train.words import shown_command
+from studio.ui.html import table
+from studio.ui.tabs.train.runs.run_html import shown_command
 
 _NOTHING = '<p class="hint">Nothing was printed yet.</p>'
 

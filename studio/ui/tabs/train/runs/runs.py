@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -13,66 +11,22 @@ from studio.services import Services
 from studio.training.job import Job
 from studio.training.library import JobLibrary
 from studio.training.monitoring.progress import Progress
-from studio.ui.shown import QUIET, card, error_sentence
+from studio.ui.events import AT_ONCE, QUIET, RAW
+from studio.ui.html import card, error_sentence
 from studio.ui.staging import Staging
-from studio.ui.tabs.train.actions import Actions
-from studio.ui.tabs.train.curves import Curves
-from studio.ui.tabs.train.details import Details
-from studio.ui.tabs.train.listening import Listening
-from studio.ui.tabs.train.words import chosen_step, findings_html, headline, job_line, step_choices
+from studio.ui.tabs.train.runs.actions import Actions
+from studio.ui.tabs.train.runs.curves import Curves
+from studio.ui.tabs.train.runs.log_and_command import Details
+from studio.ui.tabs.train.runs.run_html import chosen_step, findings_html, headline, job_line, step_choices
+from studio.ui.tabs.train.runs.samples import Listening
+from studio.ui.tabs.train.runs.shown_state import Seen, stamp
 from studio.ui.visitors import owner_of
 
 Updates = dict[Any, Any]
 TICK_SECONDS = 2.0
 _NONE = '<p class="hint">No runs yet: what you start is listed here, whether it runs, waits or has ended.</p>'
 # Raw values: a run that was deleted in another window is still chosen in this one.
-_RAW: dict[str, Any] = {**QUIET, "concurrency_limit": None, "preprocess": False}
-_AT_ONCE: dict[str, Any] = {**QUIET, "queue": False, "preprocess": False}
 _MAX_ENDED = 512
-
-
-class Seen:
-    """What a page shows, so that only news is sent to it.
-
-    The page itself keeps it and sends it along with each look. Kept on the server it would say what was *sent*: an answer
-    that was lost, or came after a later one, would then never be made good.
-
-    Args:
-        kept: :attr:`value` as a browser sends it back; whatever is no such thing counts as nothing shown.
-    """
-
-    def __init__(self, kept: Any = None) -> None:
-        given = kept if isinstance(kept, dict) else {}
-        self.job = given["job"] if isinstance(given.get("job"), str) else ""
-        parts = given.get("parts")
-        self._parts = {k: v for k, v in parts.items() if isinstance(v, str)} if isinstance(parts, dict) else {}
-
-    @property
-    def value(self) -> dict[str, Any]:
-        """For the page to keep: the run in the panel, and for each part of the page what it was drawn from, as a hash."""
-        return {"job": self.job, "parts": dict(self._parts)}
-
-    def is_news(self, part: str, drawn_from: Any) -> bool:
-        """Whether a part would be drawn from something else than before; from now on it counts as drawn."""
-        mark = hashlib.sha256(repr(drawn_from).encode()).hexdigest()[:16]
-        if self._parts.get(part) == mark:
-            return False
-        self._parts[part] = mark
-        return True
-
-    def turned_to(self, job: str) -> bool:
-        """Another run: whatever was drawn of the one before is no longer there. The list stays."""
-        if job == self.job:
-            return False
-        self.job, self._parts = job, {name: of for name, of in self._parts.items() if name in ("list", "trouble")}
-        return True
-
-    def forget(self, trouble: str) -> bool:
-        """Nothing counts as drawn but a sentence about why; returns whether that one is news."""
-        before = self._parts.get("trouble")
-        self.job, self._parts = "", {}
-        self.is_news("trouble", trouble)
-        return self._parts["trouble"] != before
 
 
 class Runs:
@@ -138,21 +92,19 @@ class Runs:
         """Wire it; returns the timer, which runs while the tab is seen."""
         timer = gr.Timer(TICK_SECONDS, active=False)
         inputs, outputs, listening = self.inputs, self.outputs, self._listening
-        timer.tick(self.look, inputs, outputs, **_AT_ONCE)
-        tab.select(self.look, inputs, outputs, **_AT_ONCE)
+        timer.tick(self.look, inputs, outputs, **AT_ONCE)
+        tab.select(self.look, inputs, outputs, **AT_ONCE)
         tab.select(lambda: gr.Timer(active=True), None, timer, queue=False, **QUIET)
-        self._jobs.input(self.look, inputs, outputs, **_AT_ONCE)
-        self._jobs.change(
-            None, self._jobs, None, js="(job) => { if (job) window.studio.remember('job', job); }", **_RAW
-        )
-        self._curves.wire(self.look, inputs, outputs, **_AT_ONCE)
+        self._jobs.input(self.look, inputs, outputs, **AT_ONCE)
+        self._jobs.change(None, self._jobs, None, js="(job) => { if (job) window.studio.remember('job', job); }", **RAW)
+        self._curves.wire(self.look, inputs, outputs, **AT_ONCE)
         # From then on the choice stays, and what is being heard is not replaced by what is newer.
         for event in (listening.step.input, *(player.play for player in listening.players)):
-            event(lambda: True, None, self._picked, **_RAW).then(self.look, inputs, outputs, **_RAW)
+            event(lambda: True, None, self._picked, **RAW).then(self.look, inputs, outputs, **RAW)
         for event, opened in ((self._details.log_box.expand, True), (self._details.log_box.collapse, False)):
-            event(lambda opened=opened: opened, None, self._reads_log, **_RAW).then(self.look, inputs, outputs, **_RAW)
+            event(lambda opened=opened: opened, None, self._reads_log, **RAW).then(self.look, inputs, outputs, **RAW)
         self._actions.wire(self._jobs, self.look, inputs, outputs)
-        listening.speak.click(self._speak, [self._jobs, listening.step, self._news], self._news, **_RAW)
+        listening.speak.click(self._speak, [self._jobs, listening.step, self._news], self._news, **RAW)
         return timer
 
     # Looking
@@ -244,7 +196,7 @@ class Runs:
 
     def _heard(self, library: JobLibrary, job: Job, seen: Seen, step: int | None) -> Updates:
         """Samples, and what they and the curves say."""
-        news, comparisons = _stamp(job.folder.samples / "samples.jsonl"), library.comparisons(job)
+        news, comparisons = stamp(job.folder.samples / "samples.jsonl"), library.comparisons(job)
         updates: Updates = {}
         log = library.run_log(job)
         if seen.is_news("findings", (log.version, news, comparisons, job.state)):
@@ -257,7 +209,7 @@ class Runs:
             updates |= self._listening.offered(samples, registered, step)
         heard = next((each for each in samples if each.step == step), None)
         # Not the time of the list of samples: what is being heard must not begin anew because something else is there.
-        if seen.is_news("heard", (step, heard, [_stamp(each.path) for each in heard.samples] if heard else [])):
+        if seen.is_news("heard", (step, heard, [stamp(each.path) for each in heard.samples] if heard else [])):
             updates |= self._listening.shown(job, heard, step)
         return updates
 
@@ -287,12 +239,3 @@ def _choice(jobs: list[Job], wanted: str | None, chosen: str | None, kept: Any) 
         if isinstance(job_id, str) and job_id in by_id:
             return by_id[job_id]
     return next((job for job in jobs if job.active), jobs[0] if jobs else None)
-
-
-def _stamp(path: Path) -> str:
-    """Another one whenever a file was written anew."""
-    try:
-        found = path.stat()
-    except OSError:
-        return ""
-    return f"{found.st_mtime_ns:x}-{found.st_size:x}"

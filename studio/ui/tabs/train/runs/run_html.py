@@ -14,7 +14,7 @@ from studio.training.job import Job
 from studio.training.monitoring.diagnosis import Finding
 from studio.training.monitoring.progress import Progress
 from studio.training.monitoring.samples import Sample, StepSamples
-from studio.ui.shown import Tone
+from studio.ui.html import Tone
 
 _STATES: dict[str, tuple[str, Tone]] = {
     "queued": ("Waiting", "info"),

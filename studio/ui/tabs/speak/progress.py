@@ -16,7 +16,7 @@ from studio.audio.writing import encode_audio
 from studio.engine.host import EngineHost
 from studio.services import Services
 from studio.takes.generation import Generation
-from studio.ui.shown import card, error_sentence
+from studio.ui.html import card, error_sentence
 from studio.ui.visitors import owner_of
 
 _TICK_SECONDS = 0.5

@@ -12,17 +12,11 @@ from studio.audio.waveform import Span
 from studio.engine.speech.reference import CONSENT_GROUNDS
 from studio.errors import StudioError
 from studio.services import Services
-from studio.ui.shown import QUIET, card, error_sentence
-from studio.ui.tabs.voices.coach_view import coach_html
+from studio.ui.events import QUIET
+from studio.ui.html import card, error_sentence
+from studio.ui.tabs.voices.coach_report import coach_html
 from studio.ui.tabs.voices.form import VoiceForm
-from studio.ui.tabs.voices.words import (
-    NO_CLIP,
-    NOTE_LABELS,
-    playable,
-    reading_html,
-    transcript_note,
-    wording_html,
-)
+from studio.ui.tabs.voices.voice_html import NO_CLIP, NOTE_LABELS, playable, reading_html, transcript_note, wording_html
 from studio.ui.visitors import owner_of, tab_of
 from studio.voices.consent import ConsentRecord
 from studio.voices.drafts import Draft

@@ -1,0 +1,16 @@
+"""How events of the page are wired: what they show meanwhile, and through which queue they go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# For events that show no progress and are none of the API. Gradio's page walks through every component that could show
+# progress twice for each event, whether it shows any or not: half of what an event costs a browser.
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": []}
+# Through the queue: only there does Gradio tell a page that a state has changed.
+UNLIMITED: dict[str, Any] = {**QUIET, "concurrency_limit": None}
+"""For what ends at once, however many visitors ask."""
+RAW: dict[str, Any] = {**UNLIMITED, "preprocess": False}
+"""The same, with the values as the browser sent them."""
+AT_ONCE: dict[str, Any] = {**QUIET, "queue": False, "preprocess": False}
+"""Beside the queue, for what a page asks every second."""

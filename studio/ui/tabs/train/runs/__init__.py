@@ -1,0 +1,1 @@
+"""The runs: their list, and everything about the one that is chosen."""

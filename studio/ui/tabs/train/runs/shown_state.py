@@ -1,0 +1,60 @@
+"""What a page already shows of a run, so that only news are sent."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+
+class Seen:
+    """What a page shows, so that only news is sent to it.
+
+    The page itself keeps it and sends it along with each look. Kept on the server it would say what was *sent*: an answer
+    that was lost, or came after a later one, would then never be made good.
+
+    Args:
+        kept: :attr:`value` as a browser sends it back; whatever is no such thing counts as nothing shown.
+    """
+
+    def __init__(self, kept: Any = None) -> None:
+        given = kept if isinstance(kept, dict) else {}
+        self.job = given["job"] if isinstance(given.get("job"), str) else ""
+        parts = given.get("parts")
+        self._parts = {k: v for k, v in parts.items() if isinstance(v, str)} if isinstance(parts, dict) else {}
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """For the page to keep: the run in the panel, and for each part of the page what it was drawn from, as a hash."""
+        return {"job": self.job, "parts": dict(self._parts)}
+
+    def is_news(self, part: str, drawn_from: Any) -> bool:
+        """Whether a part would be drawn from something else than before; from now on it counts as drawn."""
+        mark = hashlib.sha256(repr(drawn_from).encode()).hexdigest()[:16]
+        if self._parts.get(part) == mark:
+            return False
+        self._parts[part] = mark
+        return True
+
+    def turned_to(self, job: str) -> bool:
+        """Another run: whatever was drawn of the one before is no longer there. The list stays."""
+        if job == self.job:
+            return False
+        self.job, self._parts = job, {name: of for name, of in self._parts.items() if name in ("list", "trouble")}
+        return True
+
+    def forget(self, trouble: str) -> bool:
+        """Nothing counts as drawn but a sentence about why; returns whether that one is news."""
+        before = self._parts.get("trouble")
+        self.job, self._parts = "", {}
+        self.is_news("trouble", trouble)
+        return self._parts["trouble"] != before
+
+
+def stamp(path: Path) -> str:
+    """Another one whenever a file was written anew."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ""
+    return f"{found.st_mtime_ns:x}-{found.st_size:x}"
