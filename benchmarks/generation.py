@@ -30,7 +30,8 @@ from studio.engine.model.sampling import Sampling
 from studio.engine.prompt import encode_prompt, speech_conversation
 from studio.engine.prompt.delay_pattern import revert_delay
 from studio.engine.speech.reference import Consent, Reference
-from studio.engine.text import frame_budget
+from studio.engine.speech.request import SpeechRequest
+from studio.engine.text import Script, frame_budget
 from studio.engine.voice_engine import VoiceEngine
 
 REFERENCE_SECONDS = 8.0
@@ -102,7 +103,7 @@ class Contest:
     def stream(self) -> Run:
         """``VoiceEngine.stream``: the first piece after 0.4 s of speech, then a piece a second."""
         started = time.perf_counter()
-        stream = self.engine.stream(self.text, [self.reference], sampling=GREEDY, seed=0)
+        stream = self.engine.stream(SpeechRequest(Script(self.text), [self.reference], sampling=GREEDY, seed=0))
         next(stream)
         first = time.perf_counter() - started
         for _ in stream:

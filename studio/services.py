@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from studio.engine.host import EngineHost
     from studio.listening.transcriber import Transcriber
     from studio.store.store import Store
-    from studio.takes.generations import Generations
     from studio.takes.library import TakeLibrary
+    from studio.takes.queue import GenerationQueue
     from studio.takes.service import TakeService
     from studio.training.library import JobLibrary
     from studio.voices.drafts import Drafts
@@ -43,11 +43,11 @@ class Services:
         return TakeService.from_settings(self.settings, store=self.store)
 
     @cached_property
-    def generations(self) -> Generations:
+    def generations(self) -> GenerationQueue:
         """What is being spoken."""
-        from studio.takes.generations import Generations
+        from studio.takes.queue import GenerationQueue
 
-        return Generations(self.take_service)
+        return GenerationQueue(self.take_service)
 
     @cached_property
     def transcriber(self) -> Transcriber:

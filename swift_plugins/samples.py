@@ -16,7 +16,6 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -29,12 +28,12 @@ from transformers.integrations import is_deepspeed_zero3_enabled
 from studio.audio import write_audio
 from studio.engine.checkpoints import Checkpoint, find_checkpoint, load_codec
 from studio.engine.devices import is_out_of_memory
-from studio.engine.model.sampling import check_seed
 from studio.engine.model.speech_model import SpeechModel
 from studio.engine.rows import TrainingRow, parse_row
-from studio.engine.speech.spoken_sentence import Trial, speak_as_row
+from studio.engine.speech.sample_plan import SamplePlan
+from studio.engine.speech.spoken_sentence import SpokenSentence, speak_sentence
 from studio.errors import StudioError
-from studio.files import atomic_write_bytes, read_json
+from studio.files import atomic_write_bytes
 from studio.settings import get_settings
 from swift_plugins.options import Options
 
@@ -43,41 +42,6 @@ BASE_CODES_FILE = "step-000000.npz"
 """The codes of step 0, which a resumed run compares its own with."""
 
 logger = get_logger()
-
-
-@dataclass(frozen=True)
-class SamplePlan:
-    """What is spoken at each step.
-
-    Attributes:
-        folder: where it is written to.
-        row: its last trained text is replaced by each of the sentences; None where nothing is to be spoken.
-    """
-
-    folder: Path
-    row: TrainingRow | None
-    sentences: tuple[str, ...]
-    seed: int
-
-    @classmethod
-    def read(cls, path: Path) -> SamplePlan:
-        """Raises StudioError where the file is missing or is no plan."""
-        try:
-            plan = read_json(path)
-            sentences, seed = plan["sentences"], plan.get("seed", 0)
-            if not isinstance(sentences, list) or not all(isinstance(each, str) for each in sentences):
-                raise TypeError("sentences")
-            if not isinstance(seed, int):
-                raise TypeError("seed")
-            check_seed(seed)
-            row = parse_row(plan["row"], folder=path.parent) if sentences else None
-            return cls(Path(plan["folder"]), row, tuple(sentences), seed)
-        except OSError as error:
-            raise StudioError(f"The sample plan {path.name} cannot be read ({error.strerror}).") from error
-        except (ValueError, TypeError, KeyError) as error:
-            raise StudioError(
-                f"The sample plan {path.name} must be a JSON object with folder, row, sentences and seed."
-            ) from error
 
 
 class TrainingSamples:
@@ -118,11 +82,12 @@ class TrainingSamples:
             plan = SamplePlan.read(self._plan_file)
             if plan.row is None:
                 return
+            row = parse_row(plan.row, folder=self._plan_file.parent)
             folder = plan.folder
             folder.mkdir(parents=True, exist_ok=True)
             if unless_there and _was_spoken(folder / LOG_FILE, step):
                 return
-            samples = self._spoken(plan, plan.row, step)
+            samples = self._spoken(plan, row, step)
             entry = {"step": step, "samples": samples, "elapsed": round(time.perf_counter() - started, 3)}
             _append(folder / LOG_FILE, entry)
             logger.info("Step %d: %d sentences spoken in %.1f s", step, len(samples), entry["elapsed"])
@@ -148,19 +113,19 @@ class TrainingSamples:
         with undisturbed(self._model):
             engine = self._engine()
             try:
-                trials = [
-                    speak_as_row(engine, row, sentence, seed=plan.seed, cancelled=self._cancelled)
+                all_spoken = [
+                    speak_sentence(engine, row, sentence, seed=plan.seed, cancelled=self._cancelled)
                     for sentence in plan.sentences
                 ]
             finally:
                 engine.unload()
-        base = [trial.codes for trial in trials] if step == 0 else _read_codes(plan.folder / BASE_CODES_FILE)
+        base = [spoken.codes for spoken in all_spoken] if step == 0 else _read_codes(plan.folder / BASE_CODES_FILE)
         samples = []
-        for number, (sentence, trial) in enumerate(zip(plan.sentences, trials, strict=True), 1):
+        for number, (sentence, spoken) in enumerate(zip(plan.sentences, all_spoken, strict=True), 1):
             name = f"step-{step:06d}-{number}.wav"
-            write_audio(trial.audible, plan.folder / name)
-            same = number <= len(base) and np.array_equal(trial.codes, base[number - 1])
-            samples.append({"text": sentence, "file": name, **_figures(trial), "same_as_base": bool(same)})
+            write_audio(spoken.audible, plan.folder / name)
+            same = number <= len(base) and np.array_equal(spoken.codes, base[number - 1])
+            samples.append({"text": sentence, "file": name, **_figures(spoken), "same_as_base": bool(same)})
         if step == 0:
             _write_codes(plan.folder / BASE_CODES_FILE, base)
         return samples
@@ -203,12 +168,12 @@ def undisturbed(model: Any) -> Iterator[None]:
             module.training = mode
 
 
-def _figures(trial: Trial) -> dict[str, Any]:
+def _figures(spoken: SpokenSentence) -> dict[str, Any]:
     return {
-        "seconds": round(trial.seconds, 3),
-        "ended": trial.ended,
-        "budget_seconds": round(trial.budget_seconds, 3),
-        "loudness_dbfs": round(trial.loudness_dbfs, 2),
+        "seconds": round(spoken.seconds, 3),
+        "ended": spoken.ended,
+        "budget_seconds": round(spoken.budget_seconds, 3),
+        "loudness_dbfs": round(spoken.loudness_dbfs, 2),
     }
 
 

@@ -151,11 +151,9 @@ def _adapter(given: str | None) -> dict[str, Any]:
 
 def _refuse_mixture(request: SpeakRequest) -> None:
     """Two voices in a text of one voice would be mixed into one that nobody has."""
-    from studio.engine.text import parse_script
-
     if len(request.voices) + bool(request.references) < 2:
         return
-    if len({line.speaker for line in parse_script(request.text)}) < 2:
+    if len(request.script.speakers) < 2:
         raise StudioError(
             "One voice speaks in this text, and several are given: leave all --voice and --reference but one out, or write "
             "a dialogue of lines '[Name] text'."

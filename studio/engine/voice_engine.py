@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import EllipsisType
 from typing import TYPE_CHECKING
 
 from studio.engine.checkpoints import Checkpoint
@@ -17,8 +16,10 @@ from studio.engine.model.speech_model import SpeechModel
 from studio.engine.prompt import DEFAULT_SCENE, speech_conversation
 from studio.engine.speech.plan import plan_speech
 from studio.engine.speech.reference import Reference
+from studio.engine.speech.request import SpeechRequest
 from studio.engine.speech.result import Speech
-from studio.engine.speech.stream import SpeechRequest, SpeechStream
+from studio.engine.speech.stream import SpeechStream
+from studio.engine.text import Script
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +39,6 @@ class VoiceEngine(SpeechModel):
     def __init__(self, checkpoint: Checkpoint, *, code_cache: Path | None = None, max_text_chars: int = 10_000) -> None:
         super().__init__(checkpoint, code_cache=code_cache)
         self.max_text_chars = max_text_chars
-        self._adapter: Adapter | None = None
 
     def clone(
         self,
@@ -50,114 +50,53 @@ class VoiceEngine(SpeechModel):
         seed: int | None = None,
         descriptions: Mapping[str, str] | None = None,
         language: str | None = None,
+        adapter: Adapter | None = None,
     ) -> Speech:
-        """Speak a text in the voice of the references.
+        """Speak a text in the voice of the references: see :class:`SpeechRequest`.
 
         Args:
             text: plain text of any length, or a dialogue script of lines ``[Name] text``.
-            references: clips of the voice; several are allowed; none lets the model pick a voice. In a dialogue each
-                names its speaker.
-            scene: where it is spoken, in words; empty for none.
-            sampling: how codes are drawn; the default suits cloning.
-            seed: 0 to 2**32 - 1; None draws one and reports it.
-            descriptions: voices given in words instead of a clip, by the name used in the script.
-            language: ISO 639-1 code for numbers and sentence boundaries; None finds it from the script.
 
         Raises:
             StudioError: nothing to say, too long, a name without a voice, an unloaded engine, …
         """
         # The whole is the stream in large pieces: one path, so that both sound the same.
         stream = self.stream(
-            text,
-            references,
-            scene=scene,
-            sampling=sampling,
-            seed=seed,
-            descriptions=descriptions,
-            language=language,
-            first_seconds=20.0,
-            piece_seconds=20.0,
+            SpeechRequest(
+                Script(text),
+                references,
+                scene=scene,
+                sampling=sampling or Sampling(),
+                seed=seed,
+                descriptions=descriptions or {},
+                language=language,
+                adapter=adapter,
+                first_seconds=20.0,
+                piece_seconds=20.0,
+            )
         )
         for _ in stream:
             pass
         return stream.speech
 
-    def stream(
-        self,
-        text: str,
-        references: Sequence[Reference] = (),
-        *,
-        scene: str = DEFAULT_SCENE,
-        sampling: Sampling | None = None,
-        seed: int | None = None,
-        descriptions: Mapping[str, str] | None = None,
-        language: str | None = None,
-        first_seconds: float = 0.4,
-        piece_seconds: float = 1.0,
-        cancel: threading.Event | None = None,
-        adapter: Adapter | EllipsisType | None = ...,
-    ) -> SpeechStream:
-        """Like :meth:`clone`, in pieces as they are spoken: ``first_seconds`` first, then ``piece_seconds`` each.
+    def stream(self, request: SpeechRequest, *, cancel: threading.Event | None = None) -> SpeechStream:
+        """Like :meth:`clone`, in pieces as they are spoken.
 
         Set ``cancel`` at any time to stop within one frame.
-
-        ``adapter`` is one of :meth:`load_adapter`, or None for the base alone, whatever others speak with; without it the
-        one of :meth:`use_adapter`.
 
         Everything that can be refused is refused here, before the first piece.
         """
         started = time.perf_counter()
-        if adapter is ...:
-            adapter = self._adapter
-        if seed is None:
-            seed = secrets.randbelow(MAX_SEED + 1)
+        seed = secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed
         check_seed(seed)
-        plan = plan_speech(
-            text,
-            references,
-            descriptions=descriptions or {},
-            language=language,
-            max_chars=self.max_text_chars,
-            frame_rate=self.frame_rate,
-        )
+        plan = plan_speech(request, max_chars=self.max_text_chars, frame_rate=self.frame_rate)
         # Refuses control tokens in what is written around the text.
-        speech_conversation("", transcripts=plan.transcripts, scene=scene, descriptions=plan.descriptions)
-        request = SpeechRequest(
-            plan=plan,
-            adapter=adapter,
-            reference_codes=[self._encode(reference) for reference in references],
-            scene=scene,
-            sampling=sampling or Sampling(),
-            seed=seed,
-            first_seconds=first_seconds,
-            piece_seconds=piece_seconds,
-        )
-        return SpeechStream(self, request, started=started, cancel=cancel)
+        speech_conversation("", transcripts=plan.transcripts, scene=request.scene, descriptions=plan.descriptions)
+        codes = [self._encode(reference) for reference in request.references]
+        return SpeechStream(self, request, plan, codes, seed=seed, started=started, cancel=cancel)
 
     def _encode(self, reference: Reference) -> torch.Tensor:
         import torch
 
         with self._lend():
             return torch.as_tensor(self.codec.encode(reference.clip))
-
-    @property
-    def adapter(self) -> Path | None:
-        """Folder of the adapter that new requests speak with; None where the base speaks alone."""
-        adapter = self._adapter
-        return adapter.folder if adapter else None
-
-    def use_adapter(self, folder: Path | None) -> None:
-        """Let all requests from now on speak with a LoRA adapter, or with the base alone again.
-
-        Requests that have begun end as they began. Adapters that were used lately are still loaded, so going back to one
-        takes no time, unless its files have changed. Without an adapter the base speaks as if there had never been one.
-
-        Args:
-            folder: what a training wrote: ``adapter_config.json`` and ``adapter_model.safetensors``. None takes the
-                adapter off.
-
-        Raises:
-            StudioError: unloaded engine; a folder that is missing, damaged, or no LoRA adapter of the loaded checkpoint;
-                too little memory. The engine then speaks as before.
-        """
-        self._adapter = None if folder is None else self.load_adapter(folder)

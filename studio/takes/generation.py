@@ -22,7 +22,7 @@ STOPPED_WAITING = "Stopped before it began; nothing was kept."
 
 
 class Generation:
-    """What becomes of one request. Safe to read from any thread; only :class:`Generations` makes and moves one.
+    """What becomes of one request. Safe to read from any thread; only :class:`GenerationQueue` makes and moves one.
 
     Attributes:
         number, of: it is variation ``number`` of ``of``.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -17,15 +16,15 @@ from studio.audio.reading import read_audio
 from studio.audio.waveform import Waveform
 from studio.audio.writing import refuse_bad_target, write_audio
 from studio.engine.model.sampling import Sampling
-from studio.engine.speech.result import Speech
 from studio.errors import StudioError
 from studio.files import atomic_write_bytes, refuse_unwritable, shown_name
 from studio.settings import Settings
 from studio.store import takes as records
 from studio.store.store import Store
-from studio.store.tables import TakeRow, now
+from studio.store.tables import TakeRow, new_id, now
+from studio.takes.records import from_record, to_record
 from studio.takes.request import SpeakRequest, VoiceChoice
-from studio.takes.take import Take, TakeAdapter, TakeVoice, row_of, take_of
+from studio.takes.take import Spoken, Take
 from studio.voices.library import VoiceLibrary
 
 log = logging.getLogger(__name__)
@@ -34,7 +33,7 @@ _SUFFIX = ".flac"
 _READ_SCALE = np.float32(32768.0 / 32767.0)
 """Files are written with 32767 steps to full scale and read with 32768: this gives back the very samples written."""
 _YOUNG_SECONDS = 3600.0
-"""A file is written before its row: one without a row may just be on its way."""
+"""A file is written before its record: one without a row may just be on its way."""
 
 
 class TakeLibrary:
@@ -59,8 +58,8 @@ class TakeLibrary:
             limit, offset: at most so many, after having left out so many.
         """
         with self._store.reading() as session:
-            rows = records.takes(session, self.owner, search=search, starred=starred, limit=limit, offset=offset)
-        return [take_of(row, self._path(row.id)) for row in rows]
+            found = records.takes(session, self.owner, search=search, starred=starred, limit=limit, offset=offset)
+        return [from_record(record, self._path(record.id)) for record in found]
 
     def count(self, search: str = "", *, starred: bool = False) -> int:
         """How many takes :meth:`takes` would give out without a limit."""
@@ -77,7 +76,7 @@ class TakeLibrary:
     def take(self, take_id: str) -> Take:
         """One take. Raises StudioError where there is none of that id."""
         with self._store.reading() as session:
-            return take_of(self._row(session, take_id), self._path(take_id))
+            return from_record(self._record(session, take_id), self._path(take_id))
 
     def waveform(self, take: Take) -> Waveform:
         """The sound of a take, to the step of 16 bits as it was written.
@@ -105,74 +104,60 @@ class TakeLibrary:
             raise StudioError(str(error).replace(shown_name(trial), "the take")) from error
         self.count()
 
-    def keep(
-        self,
-        speech: Speech,
-        request: SpeakRequest,
-        voices: Sequence[TakeVoice],
-        checkpoint: str,
-        *,
-        adapter: TakeAdapter | None = None,
-    ) -> Take:
+    def keep(self, spoken: Spoken) -> Take:
         """Keep what was spoken, whole or not at all.
-
-        Args:
-            voices: who speaks in it.
-            checkpoint: its name as visitors see it.
-            adapter: what it was spoken with.
 
         Raises:
             StudioError: a voice, or one that the adapter was trained on, was deleted or its consent withdrawn; the disk is
                 full, or the library is locked.
         """
-        row = row_of(speech, request, tuple(voices), checkpoint, owner=self.owner, adapter=adapter)
-        path = self._path(row.id)
+        take_id = new_id()
+        path = self._path(take_id)
+        take = Take.of(spoken, owner=self.owner, path=path, id=take_id)
         self._make_folder()
         try:
-            # The file before the row: a row never names a file that was not written.
-            write_audio(speech.waveform, path)
+            # The file before the record: a record never names a file that was not written.
+            write_audio(spoken.speech.waveform, path)
         except StudioError as error:
             raise StudioError(str(error).replace(shown_name(path), "the take")) from error
         try:
             with self._store.writing() as session:
                 # Asked under the write lock, which a withdrawal needs as well: it comes before and nothing is kept, or
                 # after and finds the take to mark.
-                VoiceLibrary(self._settings, self._store, self.owner).require_consent(
-                    (voice.id, voice.name) for voice in (*voices, *(adapter.voices if adapter else ())) if voice.id
-                )
-                records.save(session, row)
+                VoiceLibrary(self._settings, self._store, self.owner).require_consent(spoken.cast.in_library)
+                records.save(session, to_record(take))
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        return take_of(row, path)
+        return take
 
     # Changing
 
     def star(self, take_id: str, on: bool = True) -> Take:
         """Give a take a star, or take it away. Raises StudioError where there is no such take."""
         with self._store.writing() as session:
-            row = self._row(session, take_id)
-            row.starred = on
-            records.save(session, row)
+            record = self._record(session, take_id)
+            record.starred = on
+            records.save(session, record)
         return self.take(take_id)
 
     def delete(self, take_id: str) -> Take:
         """Delete a take with its sound; returns what was deleted. Raises StudioError where there is no such take."""
         with self._store.writing() as session:
-            row = self._row(session, take_id)
-            take = take_of(row, self._path(take_id))
-            records.delete(session, row)
-        _unlink(take.path)  # after the row: a locked store must not leave a take without its sound
+            record = self._record(session, take_id)
+            take = from_record(record, self._path(take_id))
+            records.delete(session, record)
+        _unlink(take.path)  # after the record: a locked store must not leave a take without its sound
         return take
 
     def clear(self, older_than_days: float | None = None, keep_starred: bool = True) -> int:
         """Delete takes made longer ago than that (None: all) with their sound; returns how many went."""
         when = None if older_than_days is None else now() - timedelta(days=older_than_days)
         with self._store.writing() as session:
-            rows = records.older_than(session, self.owner, when, starred=not keep_starred)
-            paths = [self._path(row.id) for row in rows]
-            for row in rows:
-                records.delete(session, row)
+            found = records.older_than(session, self.owner, when, starred=not keep_starred)
+            paths = [self._path(record.id) for record in found]
+            for record in found:
+                records.delete(session, record)
         for path in paths:
             _unlink(path)
         return len(paths)
@@ -243,11 +228,11 @@ class TakeLibrary:
     def _path(self, take_id: str) -> Path:
         return self._settings.takes_folder / f"{take_id}{_SUFFIX}"
 
-    def _row(self, session: Session, take_id: str) -> TakeRow:
-        row = records.take_by_id(session, self.owner, take_id)
-        if row is None:
+    def _record(self, session: Session, take_id: str) -> TakeRow:
+        record = records.take_by_id(session, self.owner, take_id)
+        if record is None:
             raise StudioError("There is no such take in the library, or no longer: reload the list and choose another.")
-        return row
+        return record
 
     def _require_adapter(self, take: Take) -> None:
         adapters = {each.id: each for each in AdapterLibrary(self._settings, self._store, self.owner).adapters()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from studio.audio.checks import require_speech_like
@@ -11,6 +12,7 @@ from studio.audio.reading import read_audio
 from studio.engine.model.sampling import Sampling, check_seed
 from studio.engine.prompt import DEFAULT_SCENE
 from studio.engine.speech.reference import Consent, Reference, require_transcript
+from studio.engine.text import Script
 from studio.voices.drafts import MAX_SOURCE_SECONDS
 
 
@@ -86,3 +88,8 @@ class SpeakRequest:
     def __post_init__(self) -> None:
         if self.seed is not None:
             check_seed(self.seed)  # here, so that no model is loaded to find it out
+
+    @cached_property
+    def script(self) -> Script:
+        """The text as everybody on its way reads it, so that it is parsed once."""
+        return Script(self.text)

@@ -5,30 +5,23 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from studio.adapters.adapter import TrainedAdapter, require_fitting
 from studio.adapters.library import AdapterLibrary
 from studio.audio.writing import refuse_bad_target, write_audio
-from studio.engine.checkpoints import shown_name
 from studio.engine.host import EngineHost
-from studio.engine.model.adapter_files import signature
-from studio.engine.speech.reference import Reference, require_transcript
+from studio.engine.speech.reference import require_transcript
+from studio.engine.speech.request import SpeechRequest
 from studio.engine.speech.result import Speech
-from studio.engine.text import parse_script, prepare_text
 from studio.errors import StudioError
 from studio.settings import Settings
 from studio.store.store import Store
-from studio.takes.casting import cast
+from studio.takes.casting import Cast, TakeAdapter
 from studio.takes.library import TakeLibrary
 from studio.takes.request import SpeakRequest
 from studio.takes.stream import ConsentWatch, TakeStream
-from studio.takes.take import Take, TakeAdapter, TakeVoice, row_of, take_of
+from studio.takes.take import Take
 from studio.voices.library import VoiceLibrary
-
-if TYPE_CHECKING:
-    from studio.engine.model.adapter import Adapter
-    from studio.engine.voice_engine import VoiceEngine
 
 
 @dataclass(frozen=True)
@@ -100,44 +93,23 @@ class TakeService:
         Raises:
             StudioError: there is none, it may not be used, it belongs to another checkpoint, or it cannot be read.
         """
-        adapter = self.adapters(owner).usable(wanted)
+        adapter = TakeAdapter.of(self.adapters(owner).usable(wanted))
         if self.host.status.state in ("unloaded", "failed"):
             return False
-        self._load(self.host.engine(), adapter.folder, adapter)
+        adapter.load(self.host.engine())
         return True
 
-    def _load(self, engine: VoiceEngine, folder: Path, trained: TrainedAdapter | None) -> Adapter:
-        if trained is not None:
-            require_fitting(trained, engine.files)
-        return engine.load_adapter(folder)
-
-    def _trained(self, request: SpeakRequest, owner: str) -> TrainedAdapter | None:
-        """The trained voice of a request, if it is one of the library; asked anew each time, as with voices."""
-        library = self.adapters(owner)
-        if request.adapter:
-            return library.usable(request.adapter)
-        if request.adapter_folder is None:
-            return None
-        signature(request.adapter_folder, shown_name(str(request.adapter_folder)))  # is it one at all
-        found = library.at(request.adapter_folder)  # by its folder, too, it needs the consent of its voices
-        return library.usable(found.id) if found is not None else None
-
-    def check(self, request: SpeakRequest, *, owner: str = "") -> None:
-        """Refuse what can be refused at once, before a request waits for its turn.
+    def check(self, request: SpeakRequest, *, owner: str = "") -> Cast:
+        """Refuse what can be refused at once, before a request waits for its turn; returns who is to speak.
 
         Raises:
             StudioError: nothing to say, too long, a voice, trained or not, that is not there or may not speak, no
                 transcript.
         """
-        prepare_text(request.text, max_chars=self.settings.max_text_chars)
-        parse_script(request.text)
+        request.script.require_speakable(max_chars=self.settings.max_text_chars)
         for clip in request.references:
             require_transcript(clip.transcript)
-        for choice in request.voices:
-            voice = self.voices(owner).voice(choice.voice)
-            if voice.trouble:
-                raise StudioError(voice.trouble)
-        self._trained(request, owner)
+        return Cast.of(request, self.voices(owner), self.adapters(owner))
 
     def stream(self, request: SpeakRequest, *, owner: str = "", cancel: threading.Event | None = None) -> TakeStream:
         """Begin to speak. What can be refused is refused here; the pieces come from the stream.
@@ -149,36 +121,25 @@ class TakeService:
         Raises:
             StudioError: anything about the request, the voices, the clips or the checkpoint that the user should mend.
         """
-        prepare_text(request.text, max_chars=self.settings.max_text_chars)  # before anything slow
-        library, trained = self.voices(owner), self._trained(request, owner)
-        adapter = _take_adapter(request, trained)
-        found = [(library.voice(choice.voice), choice.speaker) for choice in request.voices]
-        chosen = cast(
-            request.text,
-            [TakeVoice(voice.id, voice.name, speaker) for voice, speaker in found],
-            taken=[clip.speaker for clip in request.references],
-        )
-        limit = self.settings.max_reference_seconds
-        references: list[Reference] = []
-        for voice in chosen:
-            references += library.references(voice.id, speaker=voice.speaker)
-        references += [clip.load(max_seconds=limit) for clip in request.references]
-        raw = [TakeVoice("", clip.path.name, clip.speaker) for clip in request.references]
-        watch = ConsentWatch(library, [*chosen, *(adapter.voices if adapter else ())], cancel)
+        cast, library = self.check(request, owner=owner), self.voices(owner)  # again: it may have waited since
+        references = cast.references(request, library, max_seconds=self.settings.max_reference_seconds)
+        watch = ConsentWatch(library, cast.in_library, cancel)
         engine = self.host.engine()
         stream = engine.stream(
-            request.text,
-            references,
-            scene=request.scene,
-            sampling=request.sampling,
-            seed=request.seed,
-            descriptions=request.descriptions,
-            language=request.language,
+            SpeechRequest(
+                request.script,
+                references,
+                scene=request.scene,
+                sampling=request.sampling,
+                seed=request.seed,
+                descriptions=request.descriptions,
+                language=request.language,
+                # Of this request alone: others that speak meanwhile keep theirs, and without one it is the base itself.
+                adapter=cast.adapter.load(engine) if cast.adapter else None,
+            ),
             cancel=watch,
-            # Of this request alone: others that speak meanwhile keep theirs, and without one it is the base itself.
-            adapter=self._load(engine, adapter.folder, trained) if adapter else None,
         )
-        return TakeStream(stream, watch, (*chosen, *raw), engine.files.shown_name, adapter)
+        return TakeStream(stream, watch, request, cast, engine.files.shown_name)
 
     def speak(self, request: SpeakRequest, path: Path, *, owner: str = "", keep: bool = True) -> SpokenFile:
         """Speak a request into a file (format by its suffix: .wav, .flac, .mp3).
@@ -197,28 +158,18 @@ class TakeService:
         stream = self.stream(request, owner=owner)
         for _ in stream:
             pass
-        speech = stream.speech
-        write_audio(speech.waveform, path)
+        spoken = stream.spoken
+        write_audio(spoken.speech.waveform, path)
         if not stream.may_speak():  # withdrawn while it was being written
             path.unlink(missing_ok=True)
             stream.refuse_withdrawn()
         if not keep:
-            row = row_of(speech, request, stream.voices, stream.checkpoint, owner=owner, adapter=stream.adapter)
-            row.id = ""
-            return SpokenFile(path, speech, take_of(row, path))
+            return SpokenFile(path, spoken.speech, Take.of(spoken, owner=owner, path=path))
         try:
-            take = library.keep(speech, request, stream.voices, stream.checkpoint, adapter=stream.adapter)
+            take = library.keep(spoken)
         except StudioError as error:
             if not stream.may_speak():
                 path.unlink(missing_ok=True)
                 raise
             raise StudioError(f"{error} The speech itself was written to {path.name}.") from error
-        return SpokenFile(path, speech, take)
-
-
-def _take_adapter(request: SpeakRequest, trained: TrainedAdapter | None) -> TakeAdapter | None:
-    if trained is not None:
-        voices = tuple(TakeVoice(voice_id, name) for voice_id, name in trained.voices)
-        return TakeAdapter(trained.id, trained.name, trained.folder, voices)
-    folder = request.adapter_folder
-    return TakeAdapter("", shown_name(str(folder)), folder) if folder is not None else None
+        return SpokenFile(path, spoken.speech, take)

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from studio.engine.speech.result import Speech
 from studio.engine.speech.stream import SpeechStream
 from studio.errors import StudioError
-from studio.takes.take import TakeAdapter, TakeVoice
+from studio.takes.casting import Cast
+from studio.takes.request import SpeakRequest
+from studio.takes.take import Spoken
 from studio.voices.library import VoiceLibrary
 
 CONSENT_SECONDS = 0.5
@@ -25,16 +26,16 @@ class ConsentWatch(threading.Event):
     long as it is known that it may.
 
     Args:
-        voices: those of the library; clips that are in none carry a consent that nobody can withdraw meanwhile.
+        voices: id and name of those of the library; clips that are in none carry a consent that nobody can withdraw
+            meanwhile.
         cancel: somebody else's signal, which counts as well.
     """
 
     def __init__(
-        self, library: VoiceLibrary, voices: Sequence[TakeVoice], cancel: threading.Event | None = None
+        self, library: VoiceLibrary, voices: Sequence[tuple[str, str]], cancel: threading.Event | None = None
     ) -> None:
         super().__init__()
-        self._library, self._cancel = library, cancel
-        self._voices = [(voice.id, voice.name) for voice in voices if voice.id]
+        self._library, self._voices, self._cancel = library, voices, cancel
         self._next = 0.0
         self.sentence: str | None = None
         """Why the voices may no longer speak; None while they may."""
@@ -62,25 +63,15 @@ class ConsentWatch(threading.Event):
 class TakeStream:
     """An iterator over pieces of speech, float32 samples at ``sample_rate``; see :class:`SpeechStream`.
 
-    Attributes:
-        voices: who speaks, with names in the script.
-        checkpoint: its name as visitors see it.
-        adapter: what it is spoken with on top of the checkpoint; None for nothing.
-
     Raises:
         StudioError: while iterating, as soon as a voice may no longer speak, and whatever else ends speech.
     """
 
     def __init__(
-        self,
-        stream: SpeechStream,
-        watch: ConsentWatch,
-        voices: tuple[TakeVoice, ...],
-        checkpoint: str,
-        adapter: TakeAdapter | None = None,
+        self, stream: SpeechStream, watch: ConsentWatch, request: SpeakRequest, cast: Cast, checkpoint: str
     ) -> None:
         self._stream, self._watch = stream, watch
-        self.voices, self.checkpoint, self.adapter = voices, checkpoint, adapter
+        self._request, self._cast, self._checkpoint = request, cast, checkpoint
         self.sample_rate, self.expected_seconds = stream.sample_rate, stream.expected_seconds
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -95,10 +86,10 @@ class TakeStream:
             raise
 
     @property
-    def speech(self) -> Speech:
+    def spoken(self) -> Spoken:
         """The whole; raises StudioError before the stream has ended, when it was cancelled, or may not be kept."""
         self.refuse_withdrawn()
-        return self._stream.speech
+        return Spoken(self._stream.speech, self._request, self._cast, self._checkpoint)
 
     def may_speak(self) -> bool:
         """Ask the library now whether all voices may still speak."""

@@ -2,51 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from studio.engine.speech.result import Speech
-from studio.store.tables import TakeRow
+from studio.store.tables import now
+from studio.takes.casting import Cast, TakeVoice
 from studio.takes.request import SpeakRequest
 
 TITLE_CHARS = 60
 
 
 @dataclass(frozen=True)
-class TakeVoice:
-    """A voice that speaks in a take, as it was called then.
+class Spoken:
+    """What was spoken and how it came about: all that a take is made of.
 
     Attributes:
-        id: in the library; "" for a clip that was in none.
-        name: of the voice, or of the clip's file.
-        speaker: the name in the script; None where nobody is named.
+        checkpoint: its name as visitors see it.
     """
 
-    id: str
-    name: str
-    speaker: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """As it is stored, and for ``--json``."""
-        return {"id": self.id, "name": self.name, "speaker": self.speaker}
-
-
-@dataclass(frozen=True)
-class TakeAdapter:
-    """What was trained and is spoken with, as it was called then.
-
-    Attributes:
-        id: in the library of trained voices; "" for a folder that is none of them.
-        folder: of its files.
-        voices: those of the library that it was trained on: their consent counts as if they spoke themselves.
-    """
-
-    id: str
-    name: str
-    folder: Path
-    voices: tuple[TakeVoice, ...] = ()
+    speech: Speech
+    request: SpeakRequest
+    cast: Cast
+    checkpoint: str
 
 
 @dataclass(frozen=True)
@@ -83,6 +63,51 @@ class Take:
     report: dict[str, Any] = field(default_factory=dict)
     starred: bool = False
     consent_withdrawn_at: datetime | None = None
+
+    @classmethod
+    def of(cls, spoken: Spoken, *, owner: str, path: Path, id: str = "") -> Take:
+        """What was spoken, as of this moment; its sound lies, or is to lie, at ``path``."""
+        speech, request, adapter = spoken.speech, spoken.request, spoken.cast.adapter
+        trained: dict[str, str] = {}
+        if adapter is not None:
+            known = adapter.trained
+            trained = {"adapter": known.id} if known is not None else {"adapter_folder": str(adapter.folder)}
+        return cls(
+            id=id,
+            owner=owner,
+            created_at=now(),
+            text=request.text,
+            voices=spoken.cast.voices,
+            checkpoint=spoken.checkpoint,
+            adapter=adapter.name if adapter is not None else "",
+            settings={
+                "scene": request.scene,
+                **asdict(speech.sampling),
+                "language": request.language,
+                "descriptions": dict(request.descriptions),
+                **trained,
+            },
+            seed=speech.seed,
+            seconds=speech.seconds,
+            sample_rate=speech.waveform.sample_rate,
+            elapsed=speech.elapsed,
+            path=path,
+            report={
+                "frames": speech.num_frames,
+                "ended": speech.ended,
+                "shortcomings": speech.shortcomings(),
+                "chunks": [
+                    {
+                        "text": chunk.text,
+                        "speaker": chunk.speaker,
+                        "frames": chunk.num_frames,
+                        "budget": chunk.budget_frames,
+                        "ended": chunk.ended,
+                    }
+                    for chunk in speech.chunks
+                ],
+            },
+        )
 
     @property
     def is_there(self) -> bool:
@@ -159,78 +184,3 @@ class Take:
             and self.consent_withdrawn_at.isoformat(timespec="seconds"),
             "missing": not self.is_there,
         }
-
-
-def row_of(
-    speech: Speech,
-    request: SpeakRequest,
-    voices: tuple[TakeVoice, ...],
-    checkpoint: str,
-    *,
-    owner: str,
-    adapter: TakeAdapter | None,
-) -> TakeRow:
-    """Speech and how it came about, as it is stored."""
-    sampling = speech.sampling
-    trained: dict[str, str] = {}
-    if adapter is not None:
-        trained = {"adapter": adapter.id} if adapter.id else {"adapter_folder": str(adapter.folder)}
-    return TakeRow(
-        owner=owner,
-        text=request.text,
-        voices=[voice.as_json() for voice in voices],
-        checkpoint=checkpoint,
-        adapter=adapter.name if adapter is not None else "",
-        settings={
-            "scene": request.scene,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "top_k": sampling.top_k,
-            "ras_window": sampling.ras_window,
-            "ras_max_repeats": sampling.ras_max_repeats,
-            "language": request.language,
-            "descriptions": dict(request.descriptions),
-            **trained,
-        },
-        seed=speech.seed,
-        seconds=speech.seconds,
-        sample_rate=speech.waveform.sample_rate,
-        elapsed=speech.elapsed,
-        report={
-            "frames": speech.num_frames,
-            "ended": speech.ended,
-            "shortcomings": speech.shortcomings(),
-            "chunks": [
-                {
-                    "text": chunk.text,
-                    "speaker": chunk.speaker,
-                    "frames": chunk.num_frames,
-                    "budget": chunk.budget_frames,
-                    "ended": chunk.ended,
-                }
-                for chunk in speech.chunks
-            ],
-        },
-    )
-
-
-def take_of(row: TakeRow, path: Path) -> Take:
-    """A stored take whose sound lies at ``path``."""
-    return Take(
-        id=row.id,
-        owner=row.owner,
-        created_at=row.created_at,
-        text=row.text,
-        voices=tuple(TakeVoice(voice["id"], voice["name"], voice.get("speaker")) for voice in row.voices),
-        checkpoint=row.checkpoint,
-        adapter=row.adapter,
-        settings=row.settings,
-        seed=row.seed,
-        seconds=row.seconds,
-        sample_rate=row.sample_rate,
-        elapsed=row.elapsed,
-        path=path,
-        report=row.report,
-        starred=row.starred,
-        consent_withdrawn_at=row.consent_withdrawn_at,
-    )

@@ -6,14 +6,16 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sqlmodel import Session
 
 from studio.engine.rows import TrainingRow
+from studio.engine.speech.sample_plan import SamplePlan
 from studio.errors import StudioError
-from studio.files import atomic_write_bytes, read_json, write_advice
+from studio.files import atomic_write_bytes, write_advice
 from studio.settings import Settings
 from studio.store import adapters as adapter_records
 from studio.store import jobs as records
@@ -211,8 +213,8 @@ class JobLibrary:
         folder = folder_of(self._settings, row)
         try:
             rows = before.folder.rows_file.read_text(encoding="utf-8")
-            plan = {**read_json(before.folder.sample_plan), "folder": str(folder.samples)}
-        except (OSError, ValueError, TypeError):
+            plan = replace(SamplePlan.read(before.folder.sample_plan), folder=folder.samples)
+        except (OSError, ValueError, StudioError):
             raise StudioError(f"The rows of {before.name} are gone from its folder: start it anew.") from None
         return self._enqueue(row, folder, rows, plan)
 
@@ -256,19 +258,19 @@ class JobLibrary:
 
     # Inside
 
-    def _enqueue(self, row: JobRow, folder: JobFolder, rows: str, plan: dict[str, Any]) -> Job:
+    def _enqueue(self, row: JobRow, folder: JobFolder, rows: str, plan: SamplePlan) -> Job:
         """Write the folder, then the row: a row never names a folder that is not whole."""
         command = job_of(row, self._settings.jobs_folder).command
         spec = {"id": row.id, "name": row.name, "command": command, **row.spec}
         files = {
             folder.rows_file: rows,
-            folder.sample_plan: json.dumps(plan, ensure_ascii=False, indent=1),
             folder.spec_file: json.dumps(spec, ensure_ascii=False, indent=1),
         }
         try:
             folder.root.mkdir(parents=True)
             for path, content in files.items():
                 atomic_write_bytes(path, content.encode())
+            plan.write(folder.sample_plan)
             with self._store.writing() as session:
                 row.queued_at = _now()
                 records.save(session, row)

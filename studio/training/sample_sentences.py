@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from typing import Any
 
 from studio.engine.rows import TrainingRow
+from studio.engine.speech.sample_plan import SamplePlan
+from studio.engine.text import detect_language
 from studio.training.folder import JobFolder
 
 SAMPLE_SEED = 0
@@ -23,39 +23,23 @@ SENTENCES: dict[str, tuple[str, str]] = {
 """A statement and a question for each script that the model may be trained on. Languages in Latin letters cannot be told
 apart by their script: they get the English ones."""
 
-_SCRIPTS = {
-    "ar": r"[\u0600-\u06ff]",
-    "he": r"[\u0590-\u05ff]",
-    "ja": r"[\u3040-\u30ff]",
-    "ko": r"[\uac00-\ud7af]",
-    "zh": r"[\u4e00-\u9fff]",
-    "ru": r"[\u0400-\u04ff]",
-    "hi": r"[\u0900-\u097f]",
-}
+_WRITTEN_ALIKE = {"fa": "ar", "ur": "ar", "uk": "ru"}
 _LOOKED_AT = 200
 
 
-def sample_plan(rows: Sequence[TrainingRow], folder: JobFolder) -> dict[str, Any]:
+def sample_plan(rows: Sequence[TrainingRow], folder: JobFolder) -> SamplePlan:
     """What ``--sample_plan`` is given: the sentences, and the row that tells in whose voice and after which reference.
 
     The first row with a trained clip is taken: every run on the same rows speaks alike and can be compared.
     """
     spoken = next((row for row in rows if any(turn.trained and turn.clip for turn in row.turns)), None)
-    return {
-        "folder": str(folder.samples),
-        "row": spoken.as_row() if spoken is not None else None,
-        "sentences": list(SENTENCES[script_of(rows)]) if spoken is not None else [],
-        "seed": SAMPLE_SEED,
-    }
+    if spoken is None:
+        return SamplePlan(folder.samples, None, (), SAMPLE_SEED)
+    return SamplePlan(folder.samples, spoken.as_row(), SENTENCES[script_of(rows)], SAMPLE_SEED)
 
 
 def script_of(rows: Sequence[TrainingRow]) -> str:
     """The key of :data:`SENTENCES` for the script that most letters of the rows are written in."""
-    text = " ".join(turn.text for row in rows[:_LOOKED_AT] for turn in row.turns)
-    letters = sum(char.isalpha() for char in text)
-    for key, pattern in _SCRIPTS.items():
-        share = len(re.findall(pattern, text)) / max(1, letters)
-        # Japanese mixes kana with Chinese characters, and is looked at before Chinese.
-        if share > (0.15 if key == "ja" else 0.4):
-            return key
-    return "en"
+    language = detect_language(" ".join(turn.text for row in rows[:_LOOKED_AT] for turn in row.turns))
+    key = _WRITTEN_ALIKE.get(language, language)
+    return key if key in SENTENCES else "en"

@@ -131,8 +131,11 @@ def test_the_same_command_writes_the_same_bytes(ran: Ran) -> None:
 def test_the_command_line_speaks_as_the_engine_does(ran: Ran, engine: Any, clip: tuple[Path, str]) -> None:
     from studio.audio import read_audio
     from studio.engine.speech.reference import Consent, Reference
+    from studio.engine.speech.request import SpeechRequest
+    from studio.engine.text import Script
 
-    stream = engine.stream(TEXT, [Reference(read_audio(clip[0]), clip[1], Consent("own"))], seed=7)
+    reference = Reference(read_audio(clip[0]), clip[1], Consent("own"))
+    stream = engine.stream(SpeechRequest(Script(TEXT), [reference], seed=7))
     list(stream)
     assert encode_audio(stream.speech.waveform, "wav") == Path(document(ran["two"], said=NOISE)["path"]).read_bytes()
 

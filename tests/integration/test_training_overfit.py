@@ -63,9 +63,9 @@ def spoken(engine: VoiceEngine, example: Example, **options: Any) -> Any:
     return engine.clone(example.text, example.references(), sampling=GREEDY, seed=0, **options)
 
 
-def agreement(engine: VoiceEngine, example: Example) -> float:
+def agreement(engine: VoiceEngine, example: Example, **options: Any) -> float:
     """Share of the target's codes that the engine speaks, where it ends by itself at the target's length; else 0."""
-    speech, target = spoken(engine, example), target_codes(engine, example)
+    speech, target = spoken(engine, example, **options), target_codes(engine, example)
     if not speech.ended or speech.codes.shape != target.shape:
         return 0.0
     return float((speech.codes == target).mean())
@@ -182,9 +182,8 @@ def test_an_adapter_moves_the_engine_to_its_targets_and_off_it_the_base_speaks_a
 ) -> None:
     engine = new_engine()
     before = [spoken(engine, example).codes for example in EXAMPLES]
-    engine.use_adapter(lora.checkpoint(120))
-    assert [agreement(engine, example) >= 0.99 for example in EXAMPLES] == [True] * len(EXAMPLES)
-    engine.use_adapter(None)
+    adapter = engine.load_adapter(lora.checkpoint(120))
+    assert [agreement(engine, example, adapter=adapter) >= 0.99 for example in EXAMPLES] == [True] * len(EXAMPLES)
     for example, codes in zip(EXAMPLES, before, strict=True):
         assert np.array_equal(spoken(engine, example).codes, codes)
 

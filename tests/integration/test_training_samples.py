@@ -12,7 +12,7 @@ import pytest
 
 from studio.audio import read_audio
 from studio.datasets.report import RowsSummary
-from studio.engine.speech.spoken_sentence import speak_as_row
+from studio.engine.speech.spoken_sentence import speak_sentence
 from studio.engine.voice_engine import VoiceEngine
 from studio.settings import Settings
 from studio.store import adapters as records
@@ -23,7 +23,7 @@ from studio.training.folder import JobFolder
 from studio.training.monitoring.samples import StepSamples, read_samples
 from studio.training.spec import TrainingSpec
 from tests.training import EXAMPLES, Run, trained, write_rows
-from tests.unit.trial_parts import row_of
+from tests.unit.sentence_parts import row_of
 
 SENTENCES = ["The house is small.", "Where do the birds go?"]
 SEED, STEPS = 3, 6
@@ -99,9 +99,9 @@ def test_a_sample_is_what_the_engine_says_with_that_checkpoint(
     adapter = engine.load_adapter(spoken.checkpoint(step)) if step else None
     samples = next(each.samples for each in steps if each.step == step)
     for sentence, sample in zip(SENTENCES, samples, strict=True):
-        trial = speak_as_row(engine, row_of(EXAMPLES[0]), sentence, seed=SEED, adapter=adapter)
-        assert (sample.ended, sample.seconds) == (trial.ended, pytest.approx(trial.seconds, abs=1e-3))
-        difference = np.abs(read_audio(sample.path).samples - trial.waveform.samples)
+        expected = speak_sentence(engine, row_of(EXAMPLES[0]), sentence, seed=SEED, adapter=adapter)
+        assert (sample.ended, sample.seconds) == (expected.ended, pytest.approx(expected.seconds, abs=1e-3))
+        difference = np.abs(read_audio(sample.path).samples - expected.waveform.samples)
         assert difference.max() < 1e-3  # 16 bits
 
 

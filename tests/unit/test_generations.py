@@ -17,9 +17,9 @@ import pytest
 from studio.engine.model.sampling import Sampling
 from studio.store import store as store_module
 from studio.store.store import Store
-from studio.takes import generations as module
+from studio.takes import queue as module
 from studio.takes.generation import Generation
-from studio.takes.generations import Generations
+from studio.takes.queue import GenerationQueue
 from studio.takes.request import SpeakRequest
 from studio.takes.service import TakeService
 from tests.helpers import refusal
@@ -32,8 +32,8 @@ def owner() -> str:
 
 
 @pytest.fixture
-def generations(service: Any, owner: str) -> Iterator[Generations]:
-    started = Generations(service)
+def generations(service: Any, owner: str) -> Iterator[GenerationQueue]:
+    started = GenerationQueue(service)
     yield started
     for generation in [*started.of(owner, "tab"), *started.of("other", "tab")]:
         generation.stop()
@@ -63,7 +63,9 @@ def take_of(generation: Generation) -> Any:
     return generation.take
 
 
-def test_a_generation_is_kept_although_its_follower_left(service: Any, generations: Generations, owner: str) -> None:
+def test_a_generation_is_kept_although_its_follower_left(
+    service: Any, generations: GenerationQueue, owner: str
+) -> None:
     (asked,) = generations.submit(SpeakRequest(SHORT * 3, seed=5), owner=owner, tab="tab")
     speaking(asked)  # and then nobody listens any more, as when the tab is reloaded
     (found,) = generations.of(owner, "tab")
@@ -79,7 +81,7 @@ def test_a_generation_is_kept_although_its_follower_left(service: Any, generatio
     assert 0 < found.elapsed < 60
 
 
-def test_two_followers_hear_the_same(generations: Generations, owner: str) -> None:
+def test_two_followers_hear_the_same(generations: GenerationQueue, owner: str) -> None:
     (asked,) = generations.submit(SpeakRequest(SHORT * 3, seed=5), owner=owner, tab="tab")
     with ThreadPoolExecutor(2) as pool:
         first, second = map(np.concatenate, pool.map(pieces, [asked, asked]))
@@ -88,7 +90,7 @@ def test_two_followers_hear_the_same(generations: Generations, owner: str) -> No
 
 
 def test_the_same_settings_and_seed_give_the_same_audio(
-    service: Any, generations: Generations, owner: str, kathleen: Any
+    service: Any, generations: GenerationQueue, owner: str, kathleen: Any
 ) -> None:
     saved_voice(service, owner, kathleen)
     library = service.takes(owner)
@@ -101,7 +103,7 @@ def test_the_same_settings_and_seed_give_the_same_audio(
     assert np.array_equal(sounds[0], sounds[2])
 
 
-def test_variations_have_seeds_and_audio_of_their_own(service: Any, generations: Generations, owner: str) -> None:
+def test_variations_have_seeds_and_audio_of_their_own(service: Any, generations: GenerationQueue, owner: str) -> None:
     asked = generations.submit(SpeakRequest(SHORT, seed=9), owner=owner, tab="tab", variations=3)
     assert [(each.number, each.of) for each in asked] == [(1, 3), (2, 3), (3, 3)]
     takes = [take_of(each) for each in asked]
@@ -112,7 +114,7 @@ def test_variations_have_seeds_and_audio_of_their_own(service: Any, generations:
     assert [each.id for each in generations.of(owner, "tab")] == [each.id for each in reversed(asked)]
 
 
-def test_one_after_the_other_in_the_order_of_asking(generations: Generations, owner: str) -> None:
+def test_one_after_the_other_in_the_order_of_asking(generations: GenerationQueue, owner: str) -> None:
     first = generations.submit(SpeakRequest(LONG), owner=owner, tab="tab")[0]
     second, third = generations.submit(SpeakRequest(SHORT), owner="other", tab="tab", variations=2)
     speaking(first)
@@ -125,7 +127,7 @@ def test_one_after_the_other_in_the_order_of_asking(generations: Generations, ow
     assert third.ended_at > first.ended_at
 
 
-def test_stop_is_one_press_whether_it_waits_or_speaks(service: Any, generations: Generations, owner: str) -> None:
+def test_stop_is_one_press_whether_it_waits_or_speaks(service: Any, generations: GenerationQueue, owner: str) -> None:
     heard, waiting = generations.submit(SpeakRequest(LONG), owner=owner, tab="tab", variations=2)
     speaking(heard)
     assert waiting.stop()
@@ -142,7 +144,7 @@ def test_stop_is_one_press_whether_it_waits_or_speaks(service: Any, generations:
 
 
 def test_consent_withdrawn_by_another_process_stops_what_speaks_and_what_waits(
-    service: Any, generations: Generations, owner: str, kathleen: Any
+    service: Any, generations: GenerationQueue, owner: str, kathleen: Any
 ) -> None:
     anna = saved_voice(service, owner, kathleen)
     earlier = take_of(generations.submit(request(SHORT, "Anna"), owner=owner, tab="tab")[0])
@@ -161,7 +163,7 @@ def test_consent_withdrawn_by_another_process_stops_what_speaks_and_what_waits(
     refusal(lambda: generations.submit(request(SHORT, "Anna"), owner=owner, tab="tab"))
 
 
-def test_two_owners_and_two_tabs_do_not_see_each_other(service: Any, generations: Generations, owner: str) -> None:
+def test_two_owners_and_two_tabs_do_not_see_each_other(service: Any, generations: GenerationQueue, owner: str) -> None:
     (mine,) = generations.submit(SpeakRequest(SHORT, seed=1), owner=owner, tab="tab")
     (theirs,) = generations.submit(SpeakRequest(SHORT, seed=1), owner="other", tab="tab")
     take_of(mine), take_of(theirs)
@@ -173,7 +175,7 @@ def test_two_owners_and_two_tabs_do_not_see_each_other(service: Any, generations
     assert "no such take" in refusal(lambda: service.takes(owner).take(theirs.take.id))
 
 
-def test_what_cannot_be_spoken_is_refused_at_once(generations: Generations, owner: str) -> None:
+def test_what_cannot_be_spoken_is_refused_at_once(generations: GenerationQueue, owner: str) -> None:
     def submit(text: str = SHORT, *voices: str, variations: int = 1, **changes: Any) -> Any:
         return generations.submit(request(text, *voices, **changes), owner=owner, tab="tab", variations=variations)
 
@@ -190,7 +192,7 @@ def test_what_cannot_be_spoken_is_refused_at_once(generations: Generations, owne
     assert generations.of(owner, "tab") == []
 
 
-def test_nobody_fills_the_queue(generations: Generations, owner: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_fills_the_queue(generations: GenerationQueue, owner: str, monkeypatch: pytest.MonkeyPatch) -> None:
     speaking(generations.submit(SpeakRequest(LONG), owner=owner, tab="tab")[0])
     waiting = generations.submit(SpeakRequest(LONG), owner=owner, tab="tab", variations=8)
     assert "8 of yours" in refusal(lambda: generations.submit(SpeakRequest(SHORT), owner=owner, tab="tab"))
@@ -203,7 +205,7 @@ def test_nobody_fills_the_queue(generations: Generations, owner: str, monkeypatc
 
 def test_after_an_unexpected_error_the_next_is_spoken(
     service: Any,
-    generations: Generations,
+    generations: GenerationQueue,
     owner: str,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -222,7 +224,7 @@ def test_after_an_unexpected_error_the_next_is_spoken(
 def test_what_could_not_be_saved_is_kept_once_it_can(service: Any, owner: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_module, "LOCK_SECONDS", 0.2)
     settings = service.settings
-    generations = Generations(TakeService(service.host, settings, Store(settings.store_file)))
+    generations = GenerationQueue(TakeService(service.host, settings, Store(settings.store_file)))
     other = sqlite3.connect(settings.store_file, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     try:
@@ -241,7 +243,7 @@ def test_what_could_not_be_saved_is_kept_once_it_can(service: Any, owner: str, m
     assert "nothing to keep" in refusal(failed.keep_again)
 
 
-def test_memory_is_let_go_of(generations: Generations, owner: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_let_go_of(generations: GenerationQueue, owner: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = generations.submit(SpeakRequest(SHORT), owner=owner, tab="tab", variations=3)
     for each in asked:
         take_of(each)
@@ -262,10 +264,10 @@ def test_a_process_that_exits_while_it_speaks_simply_ends(settings: Any, tmp_pat
     program = """
 import studio.engine
 from studio.settings import get_settings
-from studio.takes.generations import Generations
+from studio.takes.queue import GenerationQueue
 from studio.takes.request import SpeakRequest
 from studio.takes.service import TakeService
-generations = Generations(TakeService.from_settings(get_settings()))
+generations = GenerationQueue(TakeService.from_settings(get_settings()))
 (generation,) = generations.submit(SpeakRequest("A long story, told by nobody in particular. " * 100), owner="", tab="")
 print(len(generation.next_pieces(timeout=60)[0]))
 """

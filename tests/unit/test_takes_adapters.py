@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from studio.engine.speech.request import SpeechRequest
+from studio.engine.text import Script
 from studio.settings import Settings
 from studio.takes import stream as stream_module
-from studio.takes.generations import Generations
+from studio.takes.queue import GenerationQueue
 from studio.takes.service import TakeService
 from tests.helpers import refusal
 from tests.trained import register, write_adapter
@@ -49,7 +52,7 @@ def codes(service: Any, asked: Any, owner: str) -> np.ndarray:
     stream = service.stream(asked, owner=owner)
     for _ in stream:
         pass
-    return stream.speech.codes
+    return stream.spoken.speech.codes
 
 
 def test_each_request_is_spoken_with_its_own_and_the_base_as_if_there_were_none(
@@ -64,14 +67,14 @@ def test_each_request_is_spoken_with_its_own_and_the_base_as_if_there_were_none(
         together = list(pool.map(lambda each: codes(service, each, owner), asked * 3))
     for found, expected in zip(together, alone * 3, strict=True):
         assert np.array_equal(found, expected)
-    # Whatever somebody else has put onto the engine, a request is spoken with what it says.
+    # Whatever somebody else speaks with at this moment, a request is spoken with what it says.
     engine = service.host.engine()
-    engine.use_adapter(service.adapters(owner).adapter(asked[1].adapter).folder)
-    try:
+    other = engine.load_adapter(service.adapters(owner).adapter(asked[1].adapter).folder)
+    with closing(engine.stream(SpeechRequest(Script(LONG), seed=4, adapter=other))) as stream:
+        next(stream)
         assert np.array_equal(codes(service, base, owner), alone[0])
+        next(stream)
         assert np.array_equal(codes(service, asked[2], owner), alone[2])
-    finally:
-        engine.use_adapter(None)
 
 
 def test_a_take_keeps_it_and_is_spoken_again_with_it(service: Any, owner: str, trained: Any, tmp_path: Path) -> None:
@@ -93,7 +96,7 @@ def test_a_take_keeps_it_and_is_spoken_again_with_it(service: Any, owner: str, t
 
 def test_the_takes_of_the_page_keep_it_too(service: Any, owner: str, trained: Any) -> None:
     row = trained()
-    (made,) = Generations(service).submit(request(SHORT, seed=4, adapter=row.id), owner=owner, tab="tab")
+    (made,) = GenerationQueue(service).submit(request(SHORT, seed=4, adapter=row.id), owner=owner, tab="tab")
     while not made.ended:
         made.next_pieces(10_000, 0.2)
     assert made.take is not None, made.sentence
@@ -136,11 +139,10 @@ def test_what_is_withdrawn_while_it_is_kept_is_not_kept(
     stream = service.stream(asked, owner=owner)
     for _ in stream:
         pass
-    speech = stream.speech
+    spoken = stream.spoken
     service.voices(owner).withdraw_consent("Anna")
     library = service.takes(owner)
-    keep = lambda: library.keep(speech, asked, stream.voices, stream.checkpoint, adapter=stream.adapter)  # noqa: E731
-    assert "consent for Anna was withdrawn" in refusal(keep)
+    assert "consent for Anna was withdrawn" in refusal(lambda: library.keep(spoken))
     assert library.count() == 0
 
 
@@ -166,7 +168,6 @@ def test_loading_ahead_reads_the_files_once_and_changes_nothing_for_others(
     assert service.load_adapter(row.id, owner=owner) is True
     loaded = service.adapters(owner).adapter(row.id)
     engine = service.host.engine()
-    assert engine.adapter is None
     assert engine.load_adapter(loaded.folder) is engine.load_adapter(loaded.folder)
     assert np.array_equal(codes(service, request(SHORT, seed=4), owner), base)
     (loaded.folder / "adapter_model.safetensors").write_bytes(b"broken")

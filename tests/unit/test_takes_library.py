@@ -14,12 +14,15 @@ import numpy as np
 import pytest
 import soundfile
 
+from studio.adapters.adapter import TrainedAdapter
 from studio.audio.waveform import Waveform
 from studio.store import store as store_module
 from studio.store.store import Store
+from studio.store.tables import now
+from studio.takes.casting import Cast, TakeAdapter, TakeVoice
 from studio.takes.library import TakeLibrary, clear_remains
 from studio.takes.request import ReferenceClip, SpeakRequest
-from studio.takes.take import Take, TakeAdapter, TakeVoice
+from studio.takes.take import Spoken, Take
 from tests.helpers import disk_that_holds, refusal
 from tests.unit.takes_parts import SHORT, request, saved_voice
 
@@ -42,7 +45,7 @@ def speech(engine: Any) -> Any:
 
 @pytest.fixture
 def take(library: TakeLibrary, speech: Any) -> Take:
-    return library.keep(speech, SpeakRequest(SHORT, seed=4), [], "tiny")
+    return library.keep(Spoken(speech, SpeakRequest(SHORT, seed=4), Cast(), "tiny"))
 
 
 def files(settings: Any) -> set[str]:
@@ -51,10 +54,11 @@ def files(settings: Any) -> set[str]:
 
 def test_a_take_is_found_again_with_everything_that_decides_how_it_sounds(library: TakeLibrary, speech: Any) -> None:
     asked = SpeakRequest(SHORT, scene="On a train.", language="en", descriptions={"Anna": "deep"})
-    voices = [TakeVoice("", "me.wav", None)]
-    library.keep(speech, asked, voices, "org/model", adapter=TakeAdapter("a1", "anna-lora", Path("/nowhere")))
+    voices = (TakeVoice("", "me.wav", None),)
+    trained = TrainedAdapter("a1", library.owner, "job", 30, "anna-lora", Path("/nowhere"), now())
+    library.keep(Spoken(speech, asked, Cast(voices, TakeAdapter.of(trained)), "org/model"))
     (found,) = library.takes()
-    assert (found.text, found.voices, found.seed) == (SHORT, tuple(voices), 4)
+    assert (found.text, found.voices, found.seed) == (SHORT, voices, 4)
     assert (found.checkpoint, found.adapter) == ("org/model", "anna-lora")
     assert found.settings == {
         "scene": "On a train.", "temperature": 0.3, "top_p": 0.95, "top_k": 50, "ras_window": 7, "ras_max_repeats": 2,
@@ -82,7 +86,7 @@ def test_wav_and_flac_have_the_samples_that_were_spoken(library: TakeLibrary, ta
 
 def test_takes_are_searched_in_any_script_and_by_voice(library: TakeLibrary, speech: Any) -> None:
     for text, name in (("Ärger im Zug", "Anna"), ("ПРИВЕТ, мир", "Борис"), ("100% sure", "Anna")):
-        library.keep(speech, SpeakRequest(text), [TakeVoice("", name)], "tiny")
+        library.keep(Spoken(speech, SpeakRequest(text), Cast((TakeVoice("", name),)), "tiny"))
     assert [take.text for take in library.takes()] == ["100% sure", "ПРИВЕТ, мир", "Ärger im Zug"]
     assert [take.text for take in library.takes("ärger")] == ["Ärger im Zug"]
     assert [take.text for take in library.takes("привет")] == ["ПРИВЕТ, мир"]
@@ -134,7 +138,7 @@ def test_a_sound_gone_from_the_disk_is_said_and_the_rest_stays(
 
 
 def test_clearing_keeps_stars_and_what_is_young(library: TakeLibrary, speech: Any) -> None:
-    takes = [library.keep(speech, SpeakRequest(SHORT), [], "tiny") for _ in range(3)]
+    takes = [library.keep(Spoken(speech, SpeakRequest(SHORT), Cast(), "tiny")) for _ in range(3)]
     library.star(takes[0].id, True)
     assert library.clear(1.0) == 0
     assert library.clear(0.0) == 2
@@ -170,14 +174,14 @@ def test_a_locked_library_is_said_in_a_sentence_and_nothing_is_lost(
     other.execute("BEGIN EXCLUSIVE")
     before = files(settings)
     try:
-        keep = lambda: mine.keep(speech, SpeakRequest(SHORT), [], "tiny")  # noqa: E731
+        keep = lambda: mine.keep(Spoken(speech, SpeakRequest(SHORT), Cast(), "tiny"))  # noqa: E731
         for do in (keep, lambda: mine.delete(take.id), lambda: mine.star(take.id), mine.clear):
             assert "in use by another program" in refusal(do)
         assert files(settings) == before
     finally:
         other.close()
     assert [found.id for found in mine.takes()] == [take.id]
-    assert mine.keep(speech, SpeakRequest(SHORT), [], "tiny").is_there
+    assert mine.keep(Spoken(speech, SpeakRequest(SHORT), Cast(), "tiny")).is_there
 
 
 def test_a_full_disk_is_said_in_a_sentence_and_leaves_nothing(settings: Any, speech: Any, tmp_path: Path) -> None:
@@ -187,7 +191,7 @@ def test_a_full_disk_is_said_in_a_sentence_and_leaves_nothing(settings: Any, spe
 
     def keep(seconds: float, text: str) -> Take:
         sound = Waveform(samples[: int(seconds * 24_000)], 24_000)
-        return library.keep(replace(speech, waveform=sound), SpeakRequest(text), [], "tiny")
+        return library.keep(Spoken(replace(speech, waveform=sound), SpeakRequest(text), Cast(), "tiny"))
 
     def kept() -> tuple[list[str], int]:
         return [take.text[:9] for take in library.takes()], len(files(settings))
@@ -240,7 +244,7 @@ def test_a_take_of_a_clip_outside_the_library_cannot_be_repeated(
 
     path, transcript = next(iter(kathleen.items()))
     asked = SpeakRequest(SHORT, (ReferenceClip(path, transcript, Consent("own")),))
-    take = library.keep(speech, asked, [TakeVoice("", path.name)], "tiny")
+    take = library.keep(Spoken(speech, asked, Cast((TakeVoice("", path.name),)), "tiny"))
     assert take.can_repeat is not None
     assert path.name in refusal(lambda: library.request_of(take))
 
@@ -248,7 +252,7 @@ def test_a_take_of_a_clip_outside_the_library_cannot_be_repeated(
 def test_a_take_outlives_its_voice_but_cannot_be_repeated(service: Any, owner: str, kathleen: Any, speech: Any) -> None:
     anna = saved_voice(service, owner, kathleen)
     library = service.takes(owner)
-    take = library.keep(speech, request(SHORT, "Anna"), [TakeVoice(anna.id, "Anna")], "tiny")
+    take = library.keep(Spoken(speech, request(SHORT, "Anna"), Cast((TakeVoice(anna.id, "Anna"),)), "tiny"))
     service.voices(owner).withdraw_consent("Anna")
     marked = library.take(take.id)
     assert marked.consent_withdrawn_at is not None
@@ -256,7 +260,7 @@ def test_a_take_outlives_its_voice_but_cannot_be_repeated(service: Any, owner: s
     assert "withdrawn" in refusal(lambda: library.request_of(marked))
     assert "withdrawn" in refusal(lambda: library.request_of(take))  # a page that was not reloaded
     before = files(service.settings)
-    keep = lambda: library.keep(speech, request(SHORT, "Anna"), take.voices, "tiny")  # noqa: E731
+    keep = lambda: library.keep(Spoken(speech, request(SHORT, "Anna"), Cast(take.voices), "tiny"))  # noqa: E731
     assert "The consent for Anna was withdrawn" in refusal(keep)
     service.voices(owner).remove("Anna")
     assert "no longer in the library" in refusal(lambda: library.request_of(take))

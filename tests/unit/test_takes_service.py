@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from studio.engine.text import Script
 from studio.errors import StudioError
 from studio.takes import stream as stream_module
-from studio.takes.casting import cast
+from studio.takes.casting import TakeVoice, with_speakers
 from studio.takes.request import ReferenceClip, SpeakRequest, VoiceChoice
-from studio.takes.take import TakeVoice
 from tests.helpers import refusal
 from tests.unit.takes_parts import LONG, SHORT, WITHDRAW, request, run_python, saved_voice
 
@@ -29,14 +29,14 @@ def names(voices: list[TakeVoice]) -> list[tuple[str, str | None]]:
 
 
 def test_each_voice_gets_its_lines() -> None:
-    script = "[Bo] Hi.\n[Anna] Hello.\n[Cy] Hey."
+    script = Script("[Bo] Hi.\n[Anna] Hello.\n[Cy] Hey.")
     anna, deb, eve = (TakeVoice(name.lower(), name) for name in ("ANNA", "Deb", "Eve"))
-    assert names(cast(script, [deb, anna, eve])) == [("Deb", "Bo"), ("ANNA", "Anna"), ("Eve", "Cy")]
-    assert names(cast(script, [deb, eve], taken=["bo", None])) == [("Deb", "Anna"), ("Eve", "Cy")]
-    assert names(cast(script, [TakeVoice("d", "Deb", "cy"), anna])) == [("Deb", "cy"), ("ANNA", "Anna")]
-    assert names(cast("[Anna] Hi.", [deb])) == [("Deb", None)]
-    assert names(cast("Hi.", [anna])) == [("ANNA", None)]
-    assert names(cast("[A] Hi.\n[B] Ho.", [anna, deb, eve]))[2] == ("Eve", None)
+    assert names(with_speakers(script, [deb, anna, eve])) == [("Deb", "Bo"), ("ANNA", "Anna"), ("Eve", "Cy")]
+    assert names(with_speakers(script, [deb, eve], taken=["bo", None])) == [("Deb", "Anna"), ("Eve", "Cy")]
+    assert names(with_speakers(script, [TakeVoice("d", "Deb", "cy"), anna])) == [("Deb", "cy"), ("ANNA", "Anna")]
+    assert names(with_speakers(Script("[Anna] Hi."), [deb])) == [("Deb", None)]
+    assert names(with_speakers(Script("Hi."), [anna])) == [("ANNA", None)]
+    assert names(with_speakers(Script("[A] Hi.\n[B] Ho."), [anna, deb, eve]))[2] == ("Eve", None)
 
 
 def test_a_dialogue_between_voices_with_several_clips(service: Any, owner: str, kathleen: Any, tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_what_is_withdrawn_after_the_last_word_is_not_kept(
     next(stream)
     service.voices(owner).withdraw_consent("Anna")
     assert "was withdrawn" in refusal(lambda: list(stream))
-    assert "was withdrawn" in refusal(lambda: stream.speech)
+    assert "was withdrawn" in refusal(lambda: stream.spoken)
 
 
 def test_somebody_who_stops_is_not_told_of_consent(service: Any, owner: str, kathleen: Any) -> None:
@@ -151,4 +151,4 @@ def test_somebody_who_stops_is_not_told_of_consent(service: Any, owner: str, kat
     next(stream)
     signal.set()
     assert list(stream) == []
-    assert refusal(lambda: stream.speech) == "Speaking was cancelled."
+    assert refusal(lambda: stream.spoken) == "Speaking was cancelled."

@@ -7,15 +7,8 @@ from dataclasses import dataclass
 
 from studio.engine.speech.joining import PARAGRAPH_PAUSE_SECONDS, SENTENCE_PAUSE_SECONDS, TURN_PAUSE_SECONDS
 from studio.engine.speech.reference import Reference
-from studio.engine.text import (
-    Line,
-    expected_seconds,
-    frame_budget,
-    parse_script,
-    prepare_text,
-    speaker_tags,
-    split_text,
-)
+from studio.engine.speech.request import SpeechRequest
+from studio.engine.text import Line, expected_seconds, frame_budget, speaker_tags, split_text
 from studio.errors import StudioError
 
 CHUNK_SECONDS = 20.0
@@ -56,23 +49,14 @@ class SpeechPlan:
         return sum(chunk.expected_seconds + chunk.pause_seconds for chunk in self.chunks)
 
 
-def plan_speech(
-    text: str,
-    references: Sequence[Reference] = (),
-    *,
-    descriptions: Mapping[str, str],
-    language: str | None,
-    max_chars: int,
-    frame_rate: float,
-) -> SpeechPlan:
+def plan_speech(request: SpeechRequest, *, max_chars: int, frame_rate: float) -> SpeechPlan:
     """Plan a text or a dialogue script.
 
     Raises:
         StudioError: nothing to say, too long, control tokens, or a name that has no voice.
     """
-    prepare_text(text, max_chars=max_chars)  # refuses what cannot be spoken
-    lines = parse_script(text)
-    names = list(dict.fromkeys(line.speaker for line in lines if line.speaker is not None))
+    request.script.require_speakable(max_chars=max_chars)
+    names, references, descriptions = request.script.speakers, request.references, request.descriptions
     if names:
         _refuse_strangers(names, [*(ref.speaker for ref in references if ref.speaker is not None), *descriptions])
     elif descriptions and references:
@@ -88,7 +72,7 @@ def plan_speech(
         owners = _owners(names, references)
         transcripts = [(named[owner], ref.transcript) for owner, ref in zip(owners, references, strict=True)]
         described = _described(named, set(owners), descriptions)
-    return SpeechPlan(tuple(_chunks(lines, tags, language, frame_rate)), transcripts, described)
+    return SpeechPlan(tuple(_chunks(request.script.lines, tags, request.language, frame_rate)), transcripts, described)
 
 
 def _refuse_strangers(names: list[str], given: list[str]) -> None:
@@ -133,7 +117,7 @@ def _described(named: dict[str, str], shown: set[str], descriptions: Mapping[str
 
 
 def _chunks(
-    lines: list[Line], tags: Mapping[str | None, str | None], language: str | None, frame_rate: float
+    lines: Sequence[Line], tags: Mapping[str | None, str | None], language: str | None, frame_rate: float
 ) -> list[SpokenChunk]:
     chunks: list[SpokenChunk] = []
     for line_index, line in enumerate(lines):

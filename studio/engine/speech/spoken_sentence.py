@@ -1,4 +1,4 @@
-"""A trial: one new sentence, spoken as a training row has its own text spoken. It shows what a training has changed.
+"""One new sentence, spoken as a training row has its own text spoken. It shows what a training has changed.
 
 The sentence takes the place of the row's last trained text; what comes before it, references above all, stays. The way
 is that of every speech: the same prompt, the same stream of frames, the same codec.
@@ -38,7 +38,7 @@ _TAG = re.compile(rf"\s*({SPEAKER_TAG_PATTERN})")
 
 
 @dataclass(frozen=True)
-class Trial:
+class SpokenSentence:
     """A sentence as a model spoke it.
 
     Attributes:
@@ -87,7 +87,7 @@ class Trial:
         return Waveform(np.zeros(round(rate / self.frame_rate), np.float32), rate)
 
 
-def speak_as_row(
+def speak_sentence(
     engine: SpeechModel,
     row: TrainingRow,
     text: str,
@@ -95,7 +95,7 @@ def speak_as_row(
     seed: int,
     adapter: Adapter | None = None,
     cancelled: Callable[[], bool] = lambda: False,
-) -> Trial:
+) -> SpokenSentence:
     """Speak a sentence in place of the last trained text of a row, with the sampling that is the engine's default.
 
     Args:
@@ -129,7 +129,7 @@ def speak_as_row(
             raise StudioError("Speaking was cancelled.")
         codes = np.stack(frames, axis=1) if frames else np.zeros((engine.num_codebooks, 0), np.int64)
         samples = engine.codec.decode(codes)
-    return Trial(
+    return SpokenSentence(
         text=spoken,
         waveform=Waveform(samples, engine.sample_rate),
         codes=codes,
@@ -141,13 +141,13 @@ def speak_as_row(
 
 
 def prompt_logits(engine: SpeechModel, row: TrainingRow, text: str, adapter: Adapter | None = None) -> torch.Tensor:
-    """What the audio head says at the end of the prompt of :func:`speak_as_row`: the numbers from which all speech begins.
+    """What the audio head says at the end of the prompt of :func:`speak_sentence`: the numbers from which all speech begins.
 
     Returns:
         float32 on the CPU, shape (num_codebooks, codebook_size).
 
     Raises:
-        StudioError: as :func:`speak_as_row`.
+        StudioError: as :func:`speak_sentence`.
     """
     with _memory_translated(engine.device):
         return engine.prompt_logits(conversation_for(row, text), _codes_of_references(engine, row), adapter=adapter)

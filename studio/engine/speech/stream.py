@@ -12,12 +12,12 @@ import numpy as np
 
 from studio.audio.waveform import Waveform
 from studio.engine.devices import is_out_of_memory, return_memory
-from studio.engine.model.adapter import Adapter
-from studio.engine.model.sampling import FrameStream, Sampling
+from studio.engine.model.sampling import FrameStream
 from studio.engine.model.speech_model import SpeechModel
 from studio.engine.prompt import speech_conversation
 from studio.engine.speech.joining import ChunkJoiner
 from studio.engine.speech.plan import SpeechPlan, SpokenChunk
+from studio.engine.speech.request import SpeechRequest
 from studio.engine.speech.result import ChunkReport, Speech
 from studio.errors import StudioError
 
@@ -27,26 +27,6 @@ if TYPE_CHECKING:
 
 CONTEXT_TURNS = 2
 """Generated turns kept as context for the next chunk of a long text, besides the references."""
-
-
-@dataclass(frozen=True)
-class SpeechRequest:
-    """What stays the same over all chunks of a request.
-
-    Attributes:
-        adapter: the adapter that was in use when it began; None for the base alone.
-        reference_codes: codes of each reference clip, shape (num_codebooks, num_frames).
-        first_seconds, piece_seconds: duration of the first piece and of the later ones.
-    """
-
-    plan: SpeechPlan
-    adapter: Adapter | None
-    reference_codes: list[torch.Tensor]
-    scene: str
-    sampling: Sampling
-    seed: int
-    first_seconds: float
-    piece_seconds: float
 
 
 @dataclass
@@ -61,6 +41,8 @@ class SpeechStream:
     """An iterator over pieces of speech: float32 samples at ``sample_rate``.
 
     Args:
+        reference_codes: codes of each reference clip, shape (num_codebooks, num_frames).
+        seed: that of the request, or the one drawn for it.
         started: ``time.perf_counter()`` at the request; what came before the first frame counts too.
         cancel: set from elsewhere, it has the effect of :meth:`cancel`.
 
@@ -69,16 +51,24 @@ class SpeechStream:
     """
 
     def __init__(
-        self, engine: SpeechModel, request: SpeechRequest, *, started: float, cancel: threading.Event | None = None
+        self,
+        engine: SpeechModel,
+        request: SpeechRequest,
+        plan: SpeechPlan,
+        reference_codes: list[torch.Tensor],
+        *,
+        seed: int,
+        started: float,
+        cancel: threading.Event | None = None,
     ) -> None:
-        self._engine, self._request = engine, request
+        self._engine, self._request, self._plan, self._reference_codes = engine, request, plan, reference_codes
         self._cancel = cancel or threading.Event()
         self._progress = _Progress()
         self._started = started
         self._speech: Speech | None = None
         self.sample_rate = engine.sample_rate
-        self.seed = request.seed
-        self.expected_seconds = request.plan.expected_seconds
+        self.seed = seed
+        self.expected_seconds = plan.expected_seconds
         """Duration to expect at a normal pace."""
         self._pieces = self._translated()
 
@@ -135,7 +125,7 @@ class SpeechStream:
     def _run(self) -> Generator[np.ndarray, None, None]:
         import torch
 
-        engine, progress, chunks = self._engine, self._progress, self._request.plan.chunks
+        engine, progress, chunks = self._engine, self._progress, self._plan.chunks
         joiner = ChunkJoiner(self.sample_rate, len(chunks))
         generator = torch.Generator().manual_seed(self.seed)
         context: list[tuple[str, torch.Tensor]] = []
@@ -171,7 +161,7 @@ class SpeechStream:
     def _frames(
         self, chunk: SpokenChunk, context: list[tuple[str, torch.Tensor]], generator: torch.Generator
     ) -> FrameStream:
-        request, plan = self._request, self._request.plan
+        request, plan = self._request, self._plan
         conversation = speech_conversation(
             chunk.prompt_text,
             transcripts=plan.transcripts,
@@ -179,7 +169,7 @@ class SpeechStream:
             scene=request.scene,
             descriptions=plan.descriptions,
         )
-        clips = [*request.reference_codes, *(codes for _, codes in context)]
+        clips = [*self._reference_codes, *(codes for _, codes in context)]
         return self._engine.frame_stream(
             conversation,
             clips,

@@ -85,6 +85,15 @@ def close(text: str) -> str:
     return text if text.endswith(_CLOSINGS) else text + "."
 
 
+def refuse_too_long(text: str, max_chars: int) -> None:
+    """Raise StudioError for a text of more characters, counted without the white space around it."""
+    if (length := len(text.strip())) > max_chars:
+        raise StudioError(
+            f"The text has {length:,} characters and the limit is {max_chars:,}: "
+            "split it and speak the parts one after the other."
+        )
+
+
 def refuse_unspeakable(text: str) -> None:
     """Raise for a text that cannot be spoken whatever its length.
 
@@ -106,15 +115,11 @@ def prepare_text(text: str, *, max_chars: int) -> str:
 
     Args:
         text: what the user typed. Lines may start with ``[SPEAKER0]``-style tags, which are left as they are.
-        max_chars: the most characters accepted, counted without the white space around the text.
+        max_chars: the most characters accepted.
 
     Raises:
         StudioError: the text is empty, too long, has nothing to pronounce or holds a control token of the model.
     """
-    if (length := len(text.strip())) > max_chars:
-        raise StudioError(
-            f"The text has {length:,} characters and the limit is {max_chars:,}: "
-            "split it and speak the parts one after the other."
-        )
+    refuse_too_long(text, max_chars)
     refuse_unspeakable(text)
     return "\n".join(close(tidy(normalise(part))) for part in paragraphs(text))

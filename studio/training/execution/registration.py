@@ -16,6 +16,7 @@ from typing import Any
 from studio.adapters.comparison import compare, speak_base
 from studio.engine.model.adapter_files import CONFIG_FILE
 from studio.engine.rows import TrainingRow, parse_row
+from studio.engine.speech.sample_plan import SamplePlan
 from studio.errors import StudioError
 from studio.files import read_json
 from studio.settings import Settings, get_settings
@@ -109,13 +110,12 @@ def _comparison(
 def _plan(folder: JobFolder) -> tuple[TrainingRow, str, int]:
     """Row, sentence and seed: those of the samples, so that the comparison can be held against them."""
     try:
-        plan = read_json(folder.sample_plan)
-        row, sentences, seed = plan["row"], plan["sentences"], int(plan.get("seed", 0))
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        plan = SamplePlan.read(folder.sample_plan)
+    except StudioError as error:
         raise StudioError("The run's sample_plan.json is missing or damaged, so nothing can be compared.") from error
-    if not row or not sentences:
+    if plan.row is None:
         raise StudioError("No row of the run has a trained clip, so there is nothing to compare by ear.")
-    return parse_row(row, folder=folder.root), str(sentences[0]), seed
+    return parse_row(plan.row, folder=folder.root), plan.sentences[0], plan.seed
 
 
 class _Cards:

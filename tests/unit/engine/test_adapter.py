@@ -5,7 +5,7 @@ import json
 import shutil
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from transformers import DynamicCache, HiggsAudioV2ForConditionalGeneration
 
 from studio.engine.model import adapter as adapter_module
 from studio.engine.model.sampling import Sampling
+from studio.engine.speech.request import SpeechRequest
+from studio.engine.text import Script
 from studio.errors import StudioError
 
 TEXT = "Hello there."
@@ -95,13 +97,6 @@ def engine(new_engine: Callable[..., Any]) -> Any:
     return new_engine()
 
 
-@pytest.fixture(autouse=True)
-def _off(engine: Any) -> Iterator[None]:
-    yield
-    if engine.is_loaded:
-        engine.use_adapter(None)
-
-
 def logits_of(model: Any) -> torch.Tensor:
     """Of a prompt in text and of two rows of audio after it."""
     cache = DynamicCache(config=model.config)
@@ -112,14 +107,19 @@ def logits_of(model: Any) -> torch.Tensor:
     return torch.cat(said, dim=1)
 
 
-def logits(engine: Any) -> torch.Tensor:
+def loaded(engine: Any, folder: Path | None) -> Any:
+    """What a request with the adapter of a folder is spoken with; None for the base alone."""
+    return engine.load_adapter(folder) if folder else None
+
+
+def logits(engine: Any, folder: Path | None = None) -> torch.Tensor:
     """What the engine's model says to a request that begins now."""
-    with engine._lend(engine._adapter) as model:
+    with engine._lend(loaded(engine, folder)) as model:
         return logits_of(model)
 
 
-def codes(engine: Any) -> np.ndarray:
-    return engine.clone(TEXT, sampling=LIVELY, seed=5).codes
+def codes(engine: Any, folder: Path | None = None) -> np.ndarray:
+    return engine.clone(TEXT, sampling=LIVELY, seed=5, adapter=loaded(engine, folder)).codes
 
 
 def state(model: Any) -> dict[str, Any]:
@@ -154,16 +154,13 @@ def test_an_adapter_sounds_as_trained_and_leaves_nothing_behind(
     folder = trained(kind)
     base, spoken, before = fresh
     random_state = torch.get_rng_state()
-    engine.use_adapter(folder)
-    assert engine.adapter == folder
+    assert engine.load_adapter(folder).folder == folder
     assert torch.equal(torch.get_rng_state(), random_state)
-    adapted = logits(engine)
+    adapted = logits(engine, folder)
     assert torch.equal(adapted, as_trained[folder])
     assert (adapted - base).abs().max() > 0.1
-    assert not np.array_equal(codes(engine)[:, :5], spoken[:, :5])
+    assert not np.array_equal(codes(engine, folder)[:, :5], spoken[:, :5])
 
-    engine.use_adapter(None)
-    assert engine.adapter is None
     assert torch.equal(logits(engine), base)
     assert np.array_equal(codes(engine), spoken)
     assert state(engine._model) == before
@@ -179,13 +176,11 @@ def test_a_base_in_bfloat16_keeps_its_precision_and_follows_peft(
     checkpoint = load_checkpoint(find_checkpoint(str(tiny_checkpoint)), device="cpu", precision="bfloat16")
     engine = VoiceEngine(checkpoint)
     base, before = logits(engine), state(engine._model)
-    engine.use_adapter(trained(kind))
     model = HiggsAudioV2ForConditionalGeneration.from_pretrained(tiny_checkpoint, dtype=torch.bfloat16)
-    adapted = logits(engine)
+    adapted = logits(engine, trained(kind))
     assert adapted.dtype == torch.bfloat16
     assert torch.equal(adapted, logits_of(PeftModel.from_pretrained(model, str(trained(kind))).eval()))
     assert not torch.equal(adapted, base)
-    engine.use_adapter(None)
     assert torch.equal(logits(engine), base)
     assert state(engine._model) == before
 
@@ -203,43 +198,33 @@ def test_an_adapter_sounds_like_the_checkpoint_it_was_merged_into(
     model = HiggsAudioV2ForConditionalGeneration.from_pretrained(tiny_checkpoint, use_text_head=True)
     tuned: Any = PeftModel.from_pretrained(model, str(trained(kind)))
     tuned.merge_and_unload().save_pretrained(merged)
-    engine.use_adapter(trained(kind))
     expected = logits(new_engine(merged))
-    assert (logits(engine) - expected).abs().max() < 1e-5 * expected.abs().max()
+    assert (logits(engine, trained(kind)) - expected).abs().max() < 1e-5 * expected.abs().max()
 
 
 def test_adapters_take_turns_without_a_trace_of_each_other(engine: Any, trained: Callable[..., Path]) -> None:
     folders = [trained("plain"), trained("heads and DoRA", seed=2), trained("a norm and a whole part of a layer"), None]
-    first = []
-    for folder in folders:
-        engine.use_adapter(folder)
-        first.append(logits(engine))
+    first = [logits(engine, folder) for folder in folders]
     assert all(not torch.equal(one, other) for index, one in enumerate(first) for other in first[:index])
     for index in (0, 1, 0, 2, 3, 1, 2, 0, 3):
-        engine.use_adapter(folders[index])
-        assert torch.equal(logits(engine), first[index])
+        assert torch.equal(logits(engine, folders[index]), first[index])
 
 
 def test_an_adapter_that_is_loaded_is_not_read_again_unless_its_files_changed(
     engine: Any, trained: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = shutil.copytree(trained("plain"), tmp_path / "checkpoint-1")
-    engine.use_adapter(folder)
-    loaded = engine._adapter
-    engine.use_adapter(trained("rsLoRA"))
-    engine.use_adapter(folder)
-    assert engine._adapter is loaded
-    before = logits(engine)
+    kept = engine.load_adapter(folder)
+    engine.load_adapter(trained("rsLoRA"))
+    assert engine.load_adapter(folder) is kept
+    before = logits(engine, folder)
     shutil.copy(trained("plain", seed=2) / WEIGHTS, folder / WEIGHTS)
-    engine.use_adapter(folder)
-    assert engine._adapter is not loaded
-    assert not torch.equal(logits(engine), before)
+    assert engine.load_adapter(folder) is not kept
+    assert not torch.equal(logits(engine, folder), before)
 
     monkeypatch.setattr(adapter_module, "KEPT_BYTES", 0)
-    engine.use_adapter(trained("plain"))
-    dropped = weakref.ref(engine._adapter)
-    engine.use_adapter(trained("rsLoRA"))
-    logits(engine)
+    dropped = weakref.ref(engine.load_adapter(trained("plain")))
+    logits(engine, trained("rsLoRA"))
     gc.collect()
     assert dropped() is None, "adapters stay in memory without a limit"
 
@@ -252,15 +237,12 @@ def test_a_stream_goes_on_with_the_adapter_it_began_with(
 ) -> None:
     monkeypatch.setattr(adapter_module, "KEPT_BYTES", 0)  # a stream needs its adapter also when nobody else does
     folders = [trained("plain"), None, trained("heads", seed=2)]
-    alone = []
-    for folder in folders:
-        engine.use_adapter(folder)
-        alone.append(engine.clone(DIALOGUE, sampling=LIVELY, seed=3).codes)
-    streams = []
-    for folder in folders:
-        engine.use_adapter(folder)
-        streams.append(engine.stream(DIALOGUE, sampling=LIVELY, seed=3))
-    engine.use_adapter(trained("rsLoRA"))
+    asked = {"sampling": LIVELY, "seed": 3}
+    alone = [engine.clone(DIALOGUE, **asked, adapter=loaded(engine, folder)).codes for folder in folders]
+    streams = [
+        engine.stream(SpeechRequest(Script(DIALOGUE), **asked, adapter=loaded(engine, folder))) for folder in folders
+    ]
+    engine.load_adapter(trained("rsLoRA"))
     running = list(streams)
     while running:
         running = [stream for stream in running if next(stream, None) is not None]
@@ -270,43 +252,39 @@ def test_a_stream_goes_on_with_the_adapter_it_began_with(
 
 def test_requests_in_other_threads_hear_one_adapter_each(engine: Any, trained: Callable[..., Path]) -> None:
     folders = [None, trained("plain"), trained("DoRA", seed=2)]
-    expected: dict[Path | None, bytes] = {}
-    for folder in folders:
-        engine.use_adapter(folder)
-        expected[folder] = codes(engine).tobytes()
+    expected = [codes(engine, folder) for folder in folders]
     over = threading.Event()
 
     def switch() -> None:
         while not over.wait(0.002):
             for folder in folders:
-                engine.use_adapter(folder)
+                loaded(engine, folder)
 
     with ThreadPoolExecutor(3) as pool:
         switching = pool.submit(switch)
-        spoken = {one.tobytes() for one in pool.map(codes, [engine] * 4)}
+        spoken = list(pool.map(codes, [engine] * 6, folders * 2))
         over.set()
         switching.result()
-    assert spoken <= set(expected.values())
+    for found, wanted in zip(spoken, expected * 2, strict=True):
+        assert np.array_equal(found, wanted)
 
 
 def test_unloading_frees_the_model_with_its_adapters_and_says_so_afterwards(
     new_engine: Callable[..., Any], trained: Callable[..., Path]
 ) -> None:
     engine = new_engine()
-    engine.use_adapter(trained("plain"))
-    stream = engine.stream(DIALOGUE, seed=4)
+    stream = engine.stream(SpeechRequest(Script(DIALOGUE), seed=4, adapter=engine.load_adapter(trained("plain"))))
     next(stream)
     held = [weakref.ref(engine._model), weakref.ref(engine._model.model.layers[0].self_attn.q_proj)]
     assert "lora" in type(held[1]()).__module__
     engine.unload()
     gc.collect()
     assert [thing() for thing in held] == [None, None]
-    assert engine.adapter is None
     with pytest.raises(StudioError, match="was unloaded"):
         list(stream)
-    for folder in (trained("plain"), None):
+    for speak in (lambda: engine.load_adapter(trained("plain")), lambda: engine.clone(DIALOGUE, seed=4)):
         with pytest.raises(StudioError, match="was unloaded to free its memory: load a checkpoint"):
-            engine.use_adapter(folder)
+            speak()
 
 
 # --- folders that are refused ---------------------------------------------------------------------------------------
@@ -408,14 +386,14 @@ def test_a_folder_that_cannot_be_used_is_refused_and_changes_nothing(
     folder = shutil.copytree(trained(), tmp_path / "checkpoint-9")
     spoil(folder)
     good = trained("rsLoRA")
-    engine.use_adapter(good)
-    spoken, before = logits(engine), state(engine._model)
+    kept = engine.load_adapter(good)
+    spoken, before = logits(engine, good), state(engine._model)
     with pytest.raises(StudioError, match=says) as caught:
-        engine.use_adapter(folder)
+        engine.load_adapter(folder)
     assert str(caught.value).count("checkpoint-9") == 1
     assert str(tmp_path) not in str(caught.value), "visitors must not read where the server keeps its files"
-    assert engine.adapter == good
-    assert torch.equal(logits(engine), spoken)
+    assert engine.load_adapter(good) is kept
+    assert torch.equal(logits(engine, good), spoken)
     assert state(engine._model) == before
 
 
@@ -429,8 +407,7 @@ def test_an_adapter_of_a_model_of_another_size_is_refused(
     HiggsAudioV2ForConditionalGeneration(config, use_text_head=True).save_pretrained(tmp_path / "other")
     base = logits(engine)
     with pytest.raises(StudioError, match=r"does not fit the loaded checkpoint: .*; load the checkpoint that it was"):
-        engine.use_adapter(trained("plain", base=tmp_path / "other"))
-    assert engine.adapter is None
+        engine.load_adapter(trained("plain", base=tmp_path / "other"))
     assert torch.equal(logits(engine), base)
 
 
@@ -439,8 +416,7 @@ def test_memory_that_does_not_suffice_is_a_sentence(
 ) -> None:
     monkeypatch.setattr(adapter_module, "free_memory_bytes", lambda device: 1000)
     with pytest.raises(StudioError, match="MiB of memory on cpu and 0 MiB are free"):
-        engine.use_adapter(trained("plain", seed=7))
-    assert engine.adapter is None
+        engine.load_adapter(trained("plain", seed=7))
 
 
 def test_weights_of_the_text_head_are_left_out(engine: Any, trained: Callable[..., Path], tmp_path: Path) -> None:
@@ -449,5 +425,5 @@ def test_weights_of_the_text_head_are_left_out(engine: Any, trained: Callable[..
     alone = shutil.copytree(folder, tmp_path / "checkpoint-9")
     set_weights(lambda weights: {name: tensor for name, tensor in weights.items() if "text_lm_head" in name})(alone)
     with pytest.raises(StudioError, match="no weights that change speech"):
-        engine.use_adapter(alone)
-    engine.use_adapter(folder)
+        engine.load_adapter(alone)
+    engine.load_adapter(folder)

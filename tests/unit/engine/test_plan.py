@@ -9,7 +9,8 @@ from studio.audio import Waveform
 from studio.engine.speech.joining import PARAGRAPH_PAUSE_SECONDS, SENTENCE_PAUSE_SECONDS, TURN_PAUSE_SECONDS
 from studio.engine.speech.plan import CHUNK_SECONDS, SpeechPlan, plan_speech
 from studio.engine.speech.reference import Consent, Reference
-from studio.engine.text import frame_budget
+from studio.engine.speech.request import SpeechRequest
+from studio.engine.text import Script, frame_budget
 from studio.errors import StudioError
 
 CLIP = Waveform(np.full(24_000, 0.1, np.float32), 24_000)
@@ -28,9 +29,8 @@ def plan(
     descriptions: Mapping[str, str] | None = None,
     max_chars: int = 10_000,
 ) -> SpeechPlan:
-    return plan_speech(
-        text, references, descriptions=descriptions or {}, language=None, max_chars=max_chars, frame_rate=25.0
-    )
+    request = SpeechRequest(Script(text), references, descriptions=descriptions or {})
+    return plan_speech(request, max_chars=max_chars, frame_rate=25.0)
 
 
 def test_a_short_text_is_one_chunk_without_a_tag_or_a_pause() -> None:
@@ -162,14 +162,9 @@ def test_a_line_of_signs_in_a_dialogue_is_refused() -> None:
 
 def test_a_description_of_somebody_who_says_nothing_is_refused() -> None:
     with pytest.raises(StudioError, match="given for Carl, but the script has lines of Anna, Ben only"):
-        plan_speech(
-            "[Anna] Hi.\n[Ben] Hello.", descriptions={"Anna": "calm", "Ben": "deep", "Carl": "odd"},
-            language=None, max_chars=1000, frame_rate=25.0,
-        )  # fmt: skip
+        plan("[Anna] Hi.\n[Ben] Hello.", descriptions={"Anna": "calm", "Ben": "deep", "Carl": "odd"})
 
 
 def test_a_clip_and_a_description_of_the_one_voice_exclude_each_other(references: list[Reference]) -> None:
     with pytest.raises(StudioError, match="both a clip and a description"):
-        plan_speech(
-            "Hello.", references[:1], descriptions={"Anna": "calm"}, language=None, max_chars=1000, frame_rate=25.0
-        )
+        plan("Hello.", references[:1], descriptions={"Anna": "calm"})

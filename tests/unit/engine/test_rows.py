@@ -14,6 +14,8 @@ from studio.engine.prompt import Conversation, Turn, render
 from studio.engine.prompt.conversation import SYSTEM_TEXT
 from studio.engine.rows import RowTurn, TrainingRow, parse_row, read_rows
 from studio.engine.speech.plan import plan_speech
+from studio.engine.speech.request import SpeechRequest
+from studio.engine.text import Script
 from studio.errors import StudioError
 
 INSTRUCTION = "Please generate speech for given text in reference audio's voice:"
@@ -609,7 +611,7 @@ def test_the_text_to_speak_is_asked_for_as_the_engine_will_ask(folder: Path, tex
     messages = [{"role": "user", "content": text}, {"role": "assistant", "content": "<audio>"}]
     asked = parse_row({"messages": messages, "audios": ["target.wav"]}, folder=folder).conversation().turns[0].text
     tag, _, untagged = text.rpartition("[SPEAKER0] ")
-    plan = plan_speech(untagged, descriptions={}, language="en", max_chars=1000, frame_rate=25)
+    plan = plan_speech(SpeechRequest(Script(untagged), language="en"), max_chars=1000, frame_rate=25)
     assert asked == (tag or text[: len(text) - len(untagged)]) + plan.chunks[0].prompt_text
 
 

@@ -11,7 +11,9 @@ import torch
 from studio.audio.waveform import Waveform
 from studio.engine.devices import is_out_of_memory
 from studio.engine.model.sampling import Sampling
+from studio.engine.speech.request import SpeechRequest
 from studio.engine.speech.result import ChunkReport, Speech
+from studio.engine.text import Script
 from studio.engine.voice_engine import VoiceEngine
 from studio.errors import StudioError
 
@@ -69,7 +71,7 @@ def test_memory_that_runs_out_in_the_middle_becomes_a_sentence(new_engine: Any) 
             torch.empty(2**62, dtype=torch.uint8)
             return super().frame_stream(*arguments, **options)
 
-    stream = new_engine(kind=SmallMachine).stream("Good morning.", seed=1)
+    stream = new_engine(kind=SmallMachine).stream(SpeechRequest(Script("Good morning."), seed=1))
     with pytest.raises(StudioError, match="memory of cpu ran out"):
         list(stream)
 

@@ -11,7 +11,9 @@ from transformers import DynamicCache
 
 from studio.engine.model.sampling import Sampling
 from studio.engine.speech.reference import Reference
+from studio.engine.speech.request import SpeechRequest
 from studio.engine.speech.stream import SpeechStream
+from studio.engine.text import Script
 from studio.errors import StudioError
 
 TEXT = "The boy hesitated for a while, then he mastered his temper and walked on."
@@ -45,7 +47,7 @@ def no_collector() -> Any:
 def test_the_first_piece_is_heard_long_before_the_last_frame(
     engine: Any, references: list[Reference], long_seed: int
 ) -> None:
-    stream = engine.stream(TEXT, references[:1], sampling=LIVELY, seed=long_seed)
+    stream = engine.stream(SpeechRequest(Script(TEXT), references[:1], sampling=LIVELY, seed=long_seed))
     first = next(stream)
     at_first_piece = stream.num_frames
     assert len(first) == round(0.4 * 24_000)
@@ -63,7 +65,9 @@ def test_pieces_joined_are_the_whole(
 ) -> None:
     whole = engine.clone(TEXT, references[:1], sampling=LIVELY, seed=long_seed)
     stream = engine.stream(
-        TEXT, references[:1], sampling=LIVELY, seed=long_seed, first_seconds=first, piece_seconds=later
+        SpeechRequest(
+            Script(TEXT), references[:1], sampling=LIVELY, seed=long_seed, first_seconds=first, piece_seconds=later
+        )
     )
     pieces = list(stream)
     assert len(pieces) > 1
@@ -75,7 +79,11 @@ def test_pieces_joined_are_the_whole(
 
 
 def test_seams_do_not_click(engine: Any, references: list[Reference], long_seed: int) -> None:
-    stream = engine.stream(TEXT, references[:1], sampling=LIVELY, seed=long_seed, first_seconds=0.2, piece_seconds=0.2)
+    stream = engine.stream(
+        SpeechRequest(
+            Script(TEXT), references[:1], sampling=LIVELY, seed=long_seed, first_seconds=0.2, piece_seconds=0.2
+        )
+    )
     pieces = list(stream)
     decoded = engine.codec.decode(stream.speech.codes)
     assert np.abs(np.concatenate(pieces) - decoded).max() < 1e-4
@@ -88,7 +96,7 @@ def test_seams_do_not_click(engine: Any, references: list[Reference], long_seed:
 @pytest.mark.parametrize("script", [LONG_TEXT, f"[Anna] {TEXT}\n[Bob] Hello.\n[Anna] {TEXT} {TEXT}"])
 def test_long_texts_and_dialogues_stream_as_they_sound_at_once(engine: Any, script: str) -> None:
     whole = engine.clone(script, seed=3)
-    stream = engine.stream(script, seed=3)
+    stream = engine.stream(SpeechRequest(Script(script), seed=3))
     pieces = [next(stream)]
     assert stream.num_frames < whole.num_frames / 3
     pieces += stream
@@ -101,14 +109,16 @@ def test_long_texts_and_dialogues_stream_as_they_sound_at_once(engine: Any, scri
 
 
 def test_the_first_piece_of_a_dialogue_does_not_wait_for_the_second_line(engine: Any) -> None:
-    stream = engine.stream(f"[Anna] {TEXT} {TEXT}\n[Bob] {TEXT}", sampling=LIVELY, seed=1)
+    stream = engine.stream(SpeechRequest(Script(f"[Anna] {TEXT} {TEXT}\n[Bob] {TEXT}"), sampling=LIVELY, seed=1))
     next(stream)
     assert len(stream._progress.reports) == 0, "the first line was spoken to its end before anything was heard"
 
 
 def test_two_streams_taken_in_turns_do_not_mix(engine: Any, references: list[Reference]) -> None:
     alone = [engine.clone(TEXT, references[:1], sampling=LIVELY, seed=seed).codes for seed in (5, 6)]
-    streams = [engine.stream(TEXT, references[:1], sampling=LIVELY, seed=seed) for seed in (5, 6)]
+    streams = [
+        engine.stream(SpeechRequest(Script(TEXT), references[:1], sampling=LIVELY, seed=seed)) for seed in (5, 6)
+    ]
     running = list(streams)
     while running:
         running = [stream for stream in running if next(stream, None) is not None]
@@ -117,7 +127,7 @@ def test_two_streams_taken_in_turns_do_not_mix(engine: Any, references: list[Ref
 
 
 def test_the_expected_duration_is_known_at_once(engine: Any) -> None:
-    short, long = engine.stream(TEXT, seed=1), engine.stream(LONG_TEXT, seed=1)
+    short, long = (engine.stream(SpeechRequest(Script(text), seed=1)) for text in (TEXT, LONG_TEXT))
     assert 3 < short.expected_seconds < 8
     assert long.expected_seconds > 6 * short.expected_seconds
 
@@ -145,7 +155,7 @@ def cancelled_midway(stream: SpeechStream) -> tuple[int, int]:
 @pytest.mark.parametrize("text", [TEXT, LONG_TEXT])
 def test_cancelling_from_another_thread_stops_within_a_frame(engine: Any, text: str, long_seed: int) -> None:
     whole = engine.clone(text, sampling=LIVELY, seed=long_seed)
-    stream = engine.stream(text, sampling=LIVELY, seed=long_seed)
+    stream = engine.stream(SpeechRequest(Script(text), sampling=LIVELY, seed=long_seed))
     before, after = cancelled_midway(stream)
     assert after <= before + 1
     assert after < whole.num_frames
@@ -158,7 +168,7 @@ def test_cancelling_from_another_thread_stops_within_a_frame(engine: Any, text: 
 @pytest.mark.usefixtures("no_collector")
 def test_a_cancelled_stream_lets_its_memory_go(engine: Any) -> None:
     before = num_caches()
-    stream = engine.stream(LONG_TEXT, sampling=LIVELY, seed=1)
+    stream = engine.stream(SpeechRequest(Script(LONG_TEXT), sampling=LIVELY, seed=1))
     next(stream)
     cache = weakref.ref(next(thing for thing in gc.get_objects() if type(thing) is DynamicCache))
     assert num_caches() == before + 1
@@ -171,7 +181,7 @@ def test_a_cancelled_stream_lets_its_memory_go(engine: Any) -> None:
 @pytest.mark.usefixtures("no_collector")
 def test_closing_a_stream_lets_its_memory_go_at_once(engine: Any) -> None:
     before = num_caches()
-    stream = engine.stream(LONG_TEXT, sampling=LIVELY, seed=1)
+    stream = engine.stream(SpeechRequest(Script(LONG_TEXT), sampling=LIVELY, seed=1))
     next(stream)
     frames = stream.num_frames
     stream.close()
@@ -185,7 +195,7 @@ def test_closing_a_stream_lets_its_memory_go_at_once(engine: Any) -> None:
 def test_a_stream_that_nobody_wants_any_more_lets_its_memory_go(engine: Any) -> None:
     gc.collect()
     before = num_caches()
-    stream = engine.stream(LONG_TEXT, sampling=LIVELY, seed=1)
+    stream = engine.stream(SpeechRequest(Script(LONG_TEXT), sampling=LIVELY, seed=1))
     next(stream)
     del stream
     gc.collect()
@@ -195,14 +205,14 @@ def test_a_stream_that_nobody_wants_any_more_lets_its_memory_go(engine: Any) -> 
 @pytest.mark.usefixtures("no_collector")
 def test_finished_speech_keeps_no_model_memory(engine: Any) -> None:
     before = num_caches()
-    stream = engine.stream(TEXT, seed=1)
+    stream = engine.stream(SpeechRequest(Script(TEXT), seed=1))
     list(stream)
     assert stream.speech.num_frames > 0
     assert num_caches() == before
 
 
 def test_a_stream_cancelled_before_it_began_says_nothing(engine: Any) -> None:
-    stream = engine.stream(TEXT, seed=1)
+    stream = engine.stream(SpeechRequest(Script(TEXT), seed=1))
     stream.cancel()
     assert list(stream) == []
     assert stream.num_frames == 0
@@ -210,7 +220,7 @@ def test_a_stream_cancelled_before_it_began_says_nothing(engine: Any) -> None:
 
 def test_cancelling_one_stream_does_not_disturb_another(engine: Any) -> None:
     alone = engine.clone(TEXT, sampling=LIVELY, seed=9)
-    other, stream = (engine.stream(TEXT, sampling=LIVELY, seed=seed) for seed in (8, 9))
+    other, stream = (engine.stream(SpeechRequest(Script(TEXT), sampling=LIVELY, seed=seed)) for seed in (8, 9))
     next(other), next(stream)
     other.cancel()
     list(other)
@@ -219,7 +229,7 @@ def test_cancelling_one_stream_does_not_disturb_another(engine: Any) -> None:
 
 
 def test_cancelling_after_the_end_keeps_the_speech(engine: Any) -> None:
-    stream = engine.stream(TEXT, seed=1)
+    stream = engine.stream(SpeechRequest(Script(TEXT), seed=1))
     list(stream)
     stream.cancel()
     assert stream.speech.num_frames > 0
@@ -227,7 +237,7 @@ def test_cancelling_after_the_end_keeps_the_speech(engine: Any) -> None:
 
 def test_frames_come_one_by_one_to_whoever_watches(engine: Any) -> None:
     """``num_frames`` is what a page shows as progress: another thread sees it grow."""
-    stream = engine.stream(LONG_TEXT, sampling=LIVELY, seed=2)
+    stream = engine.stream(SpeechRequest(Script(LONG_TEXT), sampling=LIVELY, seed=2))
     seen: set[int] = set()
     done = threading.Event()
 

@@ -16,7 +16,9 @@ from studio.engine.model.sampling import MAX_SEED, Sampling
 from studio.engine.prompt import Conversation, render, speech_conversation
 from studio.engine.speech.joining import SENTENCE_PAUSE_SECONDS, TURN_PAUSE_SECONDS
 from studio.engine.speech.reference import Consent, Reference
+from studio.engine.speech.request import SpeechRequest
 from studio.engine.speech.result import Speech
+from studio.engine.text import Script
 from studio.engine.voice_engine import VoiceEngine
 from studio.errors import StudioError
 
@@ -322,7 +324,7 @@ def test_what_cannot_be_spoken_is_refused_in_one_sentence_before_the_first_piece
     engine: Any, text: str, options: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(StudioError, match=says) as caught:
-        engine.stream(text, seed=1, **options)
+        engine.stream(SpeechRequest(Script(text), seed=1, **options))
     assert "\n" not in str(caught.value)
 
 
@@ -330,7 +332,9 @@ def test_a_control_token_in_a_transcript_is_refused_before_the_first_piece(
     engine: Any, references: list[Reference]
 ) -> None:
     with pytest.raises(StudioError, match="transcript of the reference clip contains the control token"):
-        engine.stream(TEXT, [Reference(references[0].clip, "Hi <|eot_id|>", Consent("own"))], seed=1)
+        engine.stream(
+            SpeechRequest(Script(TEXT), [Reference(references[0].clip, "Hi <|eot_id|>", Consent("own"))], seed=1)
+        )
 
 
 def test_a_codec_that_does_not_belong_to_the_model_is_refused(tiny_checkpoint: Any) -> None:
@@ -365,7 +369,7 @@ def test_unloading_frees_the_models_and_says_so_afterwards(
 
 def test_unloading_ends_a_running_stream_and_frees_the_models_all_the_same(new_engine: Callable[..., Any]) -> None:
     engine = new_engine()
-    stream = engine.stream(LONG_TEXT, seed=4)
+    stream = engine.stream(SpeechRequest(Script(LONG_TEXT), seed=4))
     next(stream)
     models = [weakref.ref(engine._model), weakref.ref(engine.codec._model)]
     engine.unload()

@@ -16,13 +16,13 @@ import pytest
 import torch
 
 from studio.audio import read_audio
-from studio.engine.speech.spoken_sentence import speak_as_row
+from studio.engine.speech.spoken_sentence import speak_sentence
 from studio.engine.voice_engine import VoiceEngine
 from swift_plugins.callbacks import HiggsAudioCallback
 from swift_plugins.samples import BASE_CODES_FILE, TrainingSamples, undisturbed
 from tests.helpers import disk_that_holds
 from tests.training import EXAMPLES
-from tests.unit.trial_parts import row_of
+from tests.unit.sentence_parts import row_of
 
 SENTENCES = ["The house is small.", "Where to?"]
 SEED = 3
@@ -71,15 +71,15 @@ def test_what_is_written_is_what_the_engine_says(trainer: Any, plan: Path, folde
     assert entry["elapsed"] > 0
     assert [sample["text"] for sample in entry["samples"]] == SENTENCES
     for number, sample in enumerate(entry["samples"], 1):
-        trial = speak_as_row(engine, row_of(EXAMPLES[0]), sample["text"], seed=SEED)
+        expected = speak_sentence(engine, row_of(EXAMPLES[0]), sample["text"], seed=SEED)
         assert sample["file"] == f"step-000000-{number}.wav"
         sound = read_audio(folder / sample["file"])
-        assert sound.duration == pytest.approx(trial.seconds)
-        assert np.abs(sound.samples - trial.waveform.samples).max() < 1e-3  # 16 bits
-        assert sample["seconds"] == pytest.approx(trial.seconds, abs=1e-3)
-        assert sample["budget_seconds"] == pytest.approx(trial.budget_seconds, abs=1e-3)
-        assert sample["loudness_dbfs"] == pytest.approx(trial.loudness_dbfs, abs=0.02)
-        assert sample["ended"] is trial.ended
+        assert sound.duration == pytest.approx(expected.seconds)
+        assert np.abs(sound.samples - expected.waveform.samples).max() < 1e-3  # 16 bits
+        assert sample["seconds"] == pytest.approx(expected.seconds, abs=1e-3)
+        assert sample["budget_seconds"] == pytest.approx(expected.budget_seconds, abs=1e-3)
+        assert sample["loudness_dbfs"] == pytest.approx(expected.loudness_dbfs, abs=0.02)
+        assert sample["ended"] is expected.ended
         assert sample["same_as_base"] is True
 
 

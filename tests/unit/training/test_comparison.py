@@ -11,7 +11,7 @@ import pytest
 
 from studio.adapters.comparison import compare, speak_base
 from studio.datasets.report import RowsSummary
-from studio.engine.speech.spoken_sentence import prompt_logits, speak_as_row
+from studio.engine.speech.spoken_sentence import prompt_logits, speak_sentence
 from studio.settings import Settings, get_settings
 from studio.store import adapters as records
 from studio.store.store import Store
@@ -22,7 +22,7 @@ from studio.training.spec import TrainingSpec
 from studio.voices.consent import VoiceConsent
 from tests.helpers import refusal
 from tests.training import EXAMPLES
-from tests.unit.trial_parts import row_of, write_adapter
+from tests.unit.sentence_parts import row_of, write_adapter
 
 ROW = row_of(EXAMPLES[3])
 TEXT, SEED = "The house is small.", 3
@@ -54,9 +54,9 @@ def test_an_adapter_that_speaks_and_ends_is_fine(engine: Any, adapter: Callable[
     base = prompt_logits(engine, ROW, TEXT)
     largest = (prompt_logits(engine, ROW, TEXT, loaded) - base).abs().max()
     assert found["logit_change"] == pytest.approx(float(largest / base.abs().max()))
-    trial = speak_as_row(engine, ROW, TEXT, seed=SEED, adapter=loaded)
-    assert found["seconds"] == pytest.approx(trial.seconds, abs=1e-3)
-    assert found["loudness_dbfs"] == pytest.approx(trial.loudness_dbfs, abs=0.01)
+    expected = speak_sentence(engine, ROW, TEXT, seed=SEED, adapter=loaded)
+    assert found["seconds"] == pytest.approx(expected.seconds, abs=1e-3)
+    assert found["loudness_dbfs"] == pytest.approx(expected.loudness_dbfs, abs=0.01)
 
 
 def test_an_adapter_without_effect_is_told_by_numbers(engine: Any, adapter: Callable[..., Path]) -> None:
@@ -79,7 +79,7 @@ def test_an_adapter_that_ends_before_it_begins_is_silent(engine: Any, adapter: C
 
 def test_an_adapter_that_does_not_stop_is_told_with_its_budget(engine: Any, adapter: Callable[..., Path]) -> None:
     found = compared(engine, adapter(eos=-1000.0))
-    budget = speak_as_row(engine, ROW, TEXT, seed=SEED).budget_seconds
+    budget = speak_sentence(engine, ROW, TEXT, seed=SEED).budget_seconds
     assert (found["ok"], found["applied"], found["ended"]) == (False, True, False)
     assert found["sentence"].startswith(f"Does not stop by itself: it ran to its budget of {budget:.1f} s")
 
@@ -223,7 +223,7 @@ def test_checkpoints_are_registered_even_where_the_base_cannot_be_loaded(
     [
         (None, "sample_plan.json is missing or damaged"),
         ("[", "sample_plan.json is missing or damaged"),
-        ('{"row": null, "sentences": [], "seed": 0}', "nothing to compare"),
+        ('{"folder": "samples", "row": null, "sentences": [], "seed": 0}', "nothing to compare"),
     ],
 )
 def test_without_a_sentence_to_speak_checkpoints_are_registered_all_the_same(

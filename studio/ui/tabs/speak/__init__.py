@@ -11,10 +11,10 @@ import gradio as gr
 
 from studio.services import Services
 from studio.takes.generation import Generation
-from studio.takes.transit import Staging
 from studio.ui.events import RAW, UNLIMITED
 from studio.ui.html import card, error_sentence
 from studio.ui.players import live_player
+from studio.ui.staging import Staging
 from studio.ui.tabs.speak.form import Fields
 from studio.ui.tabs.speak.form_values import Form
 from studio.ui.tabs.speak.progress import Follower, busy, found, hidden_live, outcome, progress

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
+from functools import partial
+from shutil import copyfile
 from typing import Any
 
 import gradio as gr
@@ -12,11 +14,11 @@ from studio import formatting
 from studio.adapters.adapter import TrainedAdapter
 from studio.errors import StudioError
 from studio.services import Services
-from studio.takes.generations import MAX_VARIATIONS
-from studio.takes.transit import Staging, write_copy
+from studio.takes.queue import MAX_VARIATIONS
 from studio.ui.events import RAW, UNLIMITED
 from studio.ui.html import card, error_sentence
 from studio.ui.players import sound_player
+from studio.ui.staging import Staging
 from studio.ui.tabs.speak.adapter_picker import BASE_ALONE, TrainedPicker
 from studio.ui.tabs.speak.dialogue_editor import create_dialogue, offer_in_dialogue, props_of, shown_if
 from studio.ui.tabs.speak.form_values import DIALOGUE, ONE_VOICE, Form, limits, lines_of
@@ -207,7 +209,7 @@ class Fields:
         clip = voice.clips[0]
         try:
             copied = self._staging.copy(
-                f"{voice.id} {clip.id}", f"voice{clip.path.suffix}", lambda path: write_copy(clip.path, path)
+                f"{voice.id} {clip.id}", f"voice{clip.path.suffix}", partial(copyfile, clip.path)
             )
         except StudioError:
             return gr.Audio(value=None, visible=False)  # no room for a copy; the voice itself may still speak

@@ -11,9 +11,9 @@ from studio.adapters.adapter import TrainedAdapter
 from studio.adapters.library import AdapterLibrary
 from studio.engine.model.sampling import MAX_SEED, Sampling
 from studio.engine.prompt import DEFAULT_SCENE
-from studio.engine.text import expected_seconds, parse_script
+from studio.engine.text import Script, expected_seconds
 from studio.errors import StudioError
-from studio.takes.generations import MAX_VARIATIONS
+from studio.takes.queue import MAX_VARIATIONS
 from studio.takes.request import SpeakRequest, VoiceChoice
 from studio.takes.take import Take
 from studio.ui.tabs.speak.voice_picker import DESCRIBED, MODEL_PICKS
@@ -260,7 +260,7 @@ def _lines(value: Any) -> tuple[dict[str, str], ...]:
 def lines_of(text: str, voices: VoiceLibrary) -> tuple[dict[str, str], ...]:
     """A text as lines of the dialogue editor: a script line by line, each name as the voice that is called so."""
     try:
-        script = parse_script(text)
+        script = Script(text).lines
     except StudioError:
         return ()
     if not any(line.speaker for line in script):
@@ -281,7 +281,7 @@ def _script_of(take: Take) -> tuple[dict[str, str], ...]:
     for name, description in (take.settings.get("descriptions") or {}).items():
         voice_of[name.casefold()] = by_description.get(description, "")
     try:
-        script = parse_script(take.text)
+        script = Script(take.text).lines
     except StudioError:
         return ()
     if (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -12,14 +13,15 @@ from studio.audio.writing import AUDIO_FORMATS
 from studio.services import Services
 from studio.settings import ASSETS
 from studio.takes.take import Take
-from studio.takes.transit import Staging, safe_stem
 from studio.ui.events import UNLIMITED
 from studio.ui.html import card, error_sentence
 from studio.ui.players import sound_player
+from studio.ui.staging import Staging
 from studio.ui.visitors import owner_of
 from studio.voices.languages import LANGUAGES
 
 PAGE = 8
+MAX_STEM_CHARS = 50
 _LIST_JS = (ASSETS / "takes.js").read_text(encoding="utf-8")
 # Times are stored in UTC and shown in the visitor's own time.
 _TIMES_JS = """
@@ -283,6 +285,13 @@ def _figure(value: Any) -> str:
 
 def _star_button(take: Take) -> Any:
     return gr.Button("★ Starred" if take.starred else "☆ Star")
+
+
+def safe_stem(stem: str) -> str:
+    """A file name without its suffix, made of any text: letters, their marks and digits of every script, and hyphens."""
+    kept = "".join(char if unicodedata.category(char)[0] in "LMN" or char in "-_" else " " for char in stem)
+    # Most file systems count bytes, a character may take four, and 255 is the limit.
+    return "-".join(kept.split())[:MAX_STEM_CHARS].strip("-_") or "take"
 
 
 def _file_name(take: Take, suffix: str) -> str:

@@ -10,8 +10,8 @@ import gradio as gr
 from gradio.components.plot import PlotData
 
 from studio.services import Services
-from studio.takes.transit import Staging
 from studio.ui.html import card
+from studio.ui.staging import Staging
 from studio.ui.tabs.train.new_run import NewRun
 from studio.ui.tabs.train.runs.actions import SWITCHED_OFF
 from studio.ui.tabs.train.runs.runs import Runs

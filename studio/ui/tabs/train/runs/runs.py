@@ -8,12 +8,12 @@ from typing import Any
 import gradio as gr
 
 from studio.services import Services
-from studio.takes.transit import Staging
 from studio.training.job import Job
 from studio.training.library import JobLibrary
 from studio.training.monitoring.progress import Progress
 from studio.ui.events import AT_ONCE, QUIET, RAW
 from studio.ui.html import card, error_sentence
+from studio.ui.staging import Staging
 from studio.ui.tabs.train.runs.actions import Actions
 from studio.ui.tabs.train.runs.curves import Curves
 from studio.ui.tabs.train.runs.log_and_command import Details

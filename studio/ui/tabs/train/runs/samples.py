@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from shutil import copyfile
 from typing import Any
 
 import gradio as gr
 
 from studio.errors import StudioError
-from studio.takes.transit import Staging, write_copy
 from studio.training.job import Job
 from studio.training.monitoring.samples import Sample, StepSamples
 from studio.ui.html import card
 from studio.ui.players import sound_player
+from studio.ui.staging import Staging
 from studio.ui.tabs.train.runs.run_html import sample_html, step_choices
 
 _NONE_YET = "Two sentences are spoken before the first step and at every checkpoint: they can be heard here."
@@ -84,7 +86,7 @@ class Listening:
         try:
             # A run that is resumed speaks at a step again, into the same file.
             key = f"{job.id} {sample.path.name} {sample.path.stat().st_mtime_ns}"
-            copied = self._staging.copy(key, sample.path.name, lambda target: write_copy(sample.path, target))
+            copied = self._staging.copy(key, sample.path.name, partial(copyfile, sample.path))
         except (OSError, StudioError):  # it is gone, or there is no room for a copy; its text says what was spoken
             return gr.Audio(value=None, visible=False)
         return gr.Audio(value=copied, visible=True)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import secrets
 import shutil
 import threading
-import unicodedata
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
 from studio.errors import StudioError
 
-MAX_STEM_CHARS = 50
 _MAX_STAGED = 256
 
 
@@ -29,7 +27,7 @@ class Staging:
     def __init__(self, cache: Path) -> None:
         self._cache, self._folders, self._lock = cache, OrderedDict[str, Path](), threading.Lock()
 
-    def copy(self, key: str, name: str, write: Callable[[Path], None]) -> str:
+    def copy(self, key: str, name: str, write: Callable[[Path], object]) -> str:
         """The path of the copy called ``name``; ``write`` makes it where it is not there yet.
 
         Raises:
@@ -71,15 +69,3 @@ class Staging:
             while len(self._folders) > _MAX_STAGED:
                 self._folders.popitem(last=False)  # the file itself goes with age: somebody may be listening
             return self._folders[key]
-
-
-def write_copy(source: Path, target: Path) -> None:
-    """Copy a file as it is."""
-    shutil.copyfile(source, target)
-
-
-def safe_stem(stem: str) -> str:
-    """A file name without its suffix, made of any text: letters, their marks and digits of every script, and hyphens."""
-    kept = "".join(char if unicodedata.category(char)[0] in "LMN" or char in "-_" else " " for char in stem)
-    # Most file systems count bytes, a character may take four, and 255 is the limit.
-    return "-".join(kept.split())[:MAX_STEM_CHARS].strip("-_") or "take"

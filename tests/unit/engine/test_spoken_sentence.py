@@ -14,11 +14,11 @@ import torch
 from studio.audio import Waveform, encode_audio, read_audio
 from studio.engine.prompt import DEFAULT_SCENE, encode_prompt, render
 from studio.engine.rows import parse_row
-from studio.engine.speech.spoken_sentence import Trial, conversation_for, prompt_logits, speak_as_row
+from studio.engine.speech.spoken_sentence import SpokenSentence, conversation_for, prompt_logits, speak_sentence
 from tests.conftest import DATA
 from tests.helpers import refusal
 from tests.training import EXAMPLES, TRANSCRIPTS
-from tests.unit.trial_parts import EOS, row_of, write_adapter
+from tests.unit.sentence_parts import EOS, row_of, write_adapter
 
 TEXT = "The house is small"
 WITH_REFERENCE, WITHOUT = row_of(EXAMPLES[0]), row_of(EXAMPLES[3])
@@ -34,14 +34,14 @@ def adapter(engine: Any, tiny_checkpoint: Path, tmp_path_factory: pytest.TempPat
 
 @pytest.mark.parametrize("example", [EXAMPLES[0], EXAMPLES[3]], ids=["reference", "no reference"])
 def test_it_is_what_the_engine_says_to_the_same_request(engine: Any, example: Any) -> None:
-    trial = speak_as_row(engine, row_of(example), TEXT, seed=5)
+    spoken = speak_sentence(engine, row_of(example), TEXT, seed=5)
     speech = engine.clone(TEXT, example.references(), seed=5)
-    assert np.array_equal(trial.codes, speech.codes)
-    assert np.abs(trial.waveform.samples - speech.waveform.samples).max() < 1e-5
-    assert (trial.ended, trial.num_frames) == (speech.ended, speech.num_frames)
-    assert trial.budget_frames == speech.chunks[0].budget_frames
-    assert trial.seconds == pytest.approx(trial.num_frames / engine.frame_rate)
-    assert trial.text == "The house is small."  # prepared, as when speaking
+    assert np.array_equal(spoken.codes, speech.codes)
+    assert np.abs(spoken.waveform.samples - speech.waveform.samples).max() < 1e-5
+    assert (spoken.ended, spoken.num_frames) == (speech.ended, speech.num_frames)
+    assert spoken.budget_frames == speech.chunks[0].budget_frames
+    assert spoken.seconds == pytest.approx(spoken.num_frames / engine.frame_rate)
+    assert spoken.text == "The house is small."  # prepared, as when speaking
 
 
 def two_clips_to_learn() -> dict[str, Any]:
@@ -87,29 +87,29 @@ def test_the_speaker_of_the_row_speaks_unless_another_is_named(text: str, tag: s
 
 
 def test_a_model_that_ends_at_once_is_silent_and_ended(engine: Any, adapter: Callable[..., Any]) -> None:
-    trial = speak_as_row(engine, WITHOUT, TEXT, seed=1, adapter=adapter(eos=1000.0))
-    assert (trial.num_frames, trial.codes.shape, trial.ended, trial.silent) == (0, (8, 0), True, True)
-    assert (trial.seconds, trial.loudness_dbfs) == (0.0, -120.0)
-    assert len(encode_audio(trial.audible, "wav")) > 44  # a file can be made of it
+    spoken = speak_sentence(engine, WITHOUT, TEXT, seed=1, adapter=adapter(eos=1000.0))
+    assert (spoken.num_frames, spoken.codes.shape, spoken.ended, spoken.silent) == (0, (8, 0), True, True)
+    assert (spoken.seconds, spoken.loudness_dbfs) == (0.0, -120.0)
+    assert len(encode_audio(spoken.audible, "wav")) > 44  # a file can be made of it
 
 
 def test_a_model_that_never_ends_stops_at_its_budget(engine: Any, adapter: Callable[..., Any]) -> None:
-    trial = speak_as_row(engine, WITHOUT, "Hi.", seed=1, adapter=adapter(eos=-1000.0))
-    assert not trial.ended
-    assert trial.num_frames == trial.budget_frames
-    assert trial.seconds == pytest.approx(trial.budget_seconds)
-    assert not trial.silent
+    spoken = speak_sentence(engine, WITHOUT, "Hi.", seed=1, adapter=adapter(eos=-1000.0))
+    assert not spoken.ended
+    assert spoken.num_frames == spoken.budget_frames
+    assert spoken.seconds == pytest.approx(spoken.budget_seconds)
+    assert not spoken.silent
 
 
 def test_loudness_is_that_of_the_samples() -> None:
-    def trial(samples: Any) -> Trial:
+    def spoken(samples: Any) -> SpokenSentence:
         waveform = Waveform(np.asarray(samples, np.float32), 24_000)
-        return Trial("", waveform, np.zeros((8, 1), np.int64), True, 1, 1, 25.0)
+        return SpokenSentence("", waveform, np.zeros((8, 1), np.int64), True, 1, 1, 25.0)
 
-    assert trial(np.full(960, 0.1)).loudness_dbfs == pytest.approx(-20.0)
-    assert trial(np.full(960, 0.0)).loudness_dbfs == -120.0
-    assert not trial(np.full(960, 0.0011)).silent
-    assert trial(np.full(960, 0.0009)).silent
+    assert spoken(np.full(960, 0.1)).loudness_dbfs == pytest.approx(-20.0)
+    assert spoken(np.full(960, 0.0)).loudness_dbfs == -120.0
+    assert not spoken(np.full(960, 0.0011)).silent
+    assert spoken(np.full(960, 0.0009)).silent
 
 
 def test_the_logits_are_those_of_the_stock_model(engine: Any, native_model: Any, processor: Any) -> None:
@@ -132,7 +132,7 @@ def test_the_logits_are_those_of_the_stock_model(engine: Any, native_model: Any,
     assert torch.allclose(logits.flatten(), expected.flatten(), atol=1e-4)
 
 
-def test_an_adapter_is_on_for_its_own_trial_alone(engine: Any, adapter: Callable[..., Any]) -> None:
+def test_an_adapter_is_on_for_its_own_sentence_alone(engine: Any, adapter: Callable[..., Any]) -> None:
     base = prompt_logits(engine, WITHOUT, TEXT)
     trained, idle = adapter(eos=3.0), adapter()
     change = prompt_logits(engine, WITHOUT, TEXT, trained) - base
@@ -145,7 +145,7 @@ def test_an_adapter_is_on_for_its_own_trial_alone(engine: Any, adapter: Callable
 def test_cancelling_ends_it_with_a_sentence(engine: Any) -> None:
     asked = iter([False, False, False])
     assert "cancelled" in refusal(
-        lambda: speak_as_row(engine, WITHOUT, TEXT, seed=1, cancelled=lambda: next(asked, True))
+        lambda: speak_sentence(engine, WITHOUT, TEXT, seed=1, cancelled=lambda: next(asked, True))
     )
 
 
@@ -153,10 +153,10 @@ def test_cancelling_ends_it_with_a_sentence(engine: Any) -> None:
     ("text", "words"), [("", "no text"), ("<|eot_id|> Hi.", "control token"), ("***", "nothing to say")]
 )
 def test_what_cannot_be_said_is_refused(engine: Any, text: str, words: str) -> None:
-    assert words in refusal(lambda: speak_as_row(engine, WITHOUT, text, seed=1))
+    assert words in refusal(lambda: speak_sentence(engine, WITHOUT, text, seed=1))
 
 
 def test_a_reference_that_is_gone_is_named(engine: Any) -> None:
     gone = replace(WITH_REFERENCE.turns[1], clip=Path("/nowhere/gone.flac"))
     row = replace(WITH_REFERENCE, turns=(WITH_REFERENCE.turns[0], gone, *WITH_REFERENCE.turns[2:]))
-    assert "gone.flac" in refusal(lambda: speak_as_row(engine, row, TEXT, seed=1))
+    assert "gone.flac" in refusal(lambda: speak_sentence(engine, row, TEXT, seed=1))

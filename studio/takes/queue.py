@@ -20,8 +20,6 @@ from studio.takes.service import TakeService
 from studio.takes.stream import TakeStream
 from studio.takes.take import Take
 
-__all__ = ["Generation", "Generations"]
-
 log = logging.getLogger(__name__)
 
 MAX_VARIATIONS = 8
@@ -40,7 +38,7 @@ _EXIT_SECONDS = 3.0
 _UNEXPECTED = "Something went wrong inside the studio, and its log has the details: try again, or change the text."
 
 
-class Generations:
+class GenerationQueue:
     """Speaks one request after the other and keeps what was spoken as takes of whoever asked.
 
     A browser that goes away stops nothing: what it asked for is in its library when it comes back. The thread starts with
@@ -161,8 +159,7 @@ class Generations:
             stream = self._service.stream(request, owner=owner, cancel=generation.cancel)
             generation.follow(stream)
             if generation.begin_keeping():
-                spoken = (stream.speech, request, stream.voices, stream.checkpoint)
-                self._keep(generation, partial(library.keep, *spoken, adapter=stream.adapter), stream)
+                self._keep(generation, partial(library.keep, stream.spoken), stream)
         except StudioError as error:
             generation.fail(str(error))
         except Exception:

@@ -15,7 +15,8 @@ import soundfile
 from studio.audio.waveform import Waveform
 from studio.audio.writing import AUDIO_FORMATS, write_audio
 from studio.files import clear_old
-from studio.takes.transit import Staging, safe_stem
+from studio.ui.staging import Staging
+from studio.ui.tabs.speak.take_list import safe_stem
 from tests.helpers import disk_that_holds, refusal
 
 
