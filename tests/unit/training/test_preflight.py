@@ -257,7 +257,7 @@ def test_of_several_gpus_the_one_with_the_fewest_jobs_is_taken(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(devices, "devices", lambda: ["cuda:0", "cuda:1", "cpu"])
-    monkeypatch.setattr(devices, "_memory", lambda device: (GIB, GIB, "GPU"))
+    monkeypatch.setattr(devices, "memory_of", lambda device: (GIB, GIB, "GPU"))
     store, anywhere = Store(settings.store_file), settings.with_changes(device="auto")
     assert place_for("auto", anywhere, store).device == "cuda:0"
     with store.writing() as session:
