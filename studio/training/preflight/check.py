@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,16 +18,9 @@ from studio.errors import StudioError
 from studio.settings import Settings
 from studio.store.store import Store
 from studio.training.bases import TINY_WARNING, find_base
-from studio.training.config.presets import (
-    MIN_ROWS_HELD_OUT,
-    Values,
-    is_true,
-    num_held_out,
-    num_points,
-    num_steps,
-    values_for,
-)
+from studio.training.config.presets import MIN_ROWS_HELD_OUT, arguments_for
 from studio.training.config.request import TrainRequest
+from studio.training.config.run_arguments import RunArguments
 from studio.training.config.swift_arguments import argument_problems
 from studio.training.preflight import duration, memory
 from studio.training.preflight.memory import BaseShape
@@ -128,7 +121,7 @@ def preflight(
         _tell_base(files, found)
     except StudioError as error:
         found.refusals.append(str(error))
-    values = values_for(
+    arguments = arguments_for(
         request.preset,
         num_rows=len(report.measured),
         seconds=report.seconds,
@@ -136,13 +129,13 @@ def preflight(
         base_bytes=files.size_bytes if files else 0,
         overrides=request.overrides,
     )
-    _tell_steps(values, report, found)
+    _tell_steps(arguments, report, found)
     if files is not None:
-        found.refusals += _too_long(report.measured, values, files)
+        found.refusals += _too_long(report.measured, arguments, files)
     if files is not None and place is not None and report.measured:
         found.facts.append(("Device", place.sentence))
-        _tell_costs(files, place, values, report, found, settings, announce, measure=measure)
-    spec = _spec(request, report, values, files, place, found)
+        _tell_costs(files, place, arguments, report, found, settings, announce, measure=measure)
+    spec = _spec(request, report, arguments, files, place, found)
     found.facts.append(("Voices", spec.consent_sentence))
     return Preflight(spec, report.rows, tuple(found.refusals), tuple(found.warnings), tuple(found.facts))
 
@@ -150,7 +143,7 @@ def preflight(
 def _spec(
     request: TrainRequest,
     report: RowsReport,
-    values: Values,
+    arguments: RunArguments,
     files: CheckpointFiles | None,
     place: Place | None,
     found: _Found,
@@ -163,9 +156,9 @@ def _spec(
         base_folder=str(files.folder) if files else "",
         base_bytes=files.size_bytes if files else 0,
         device=place.device if place else request.device,
-        arguments={name: list(value) for name, value in values.items()},
+        arguments={name: list(value) for name, value in arguments.values.items()},
         overrides={name: list(value) for name, value in request.overrides.items()},
-        full_parameter=memory.is_full(values),
+        full_parameter=arguments.is_full,
         rows=RowsSummary(
             source=report.source,
             count=len(report.measured),
@@ -176,13 +169,13 @@ def _spec(
         consent=list(report.consent),
         unrecorded=report.unrecorded,
         estimate=found.estimate,
-        num_steps=num_steps(values, len(report.measured)),
+        num_steps=arguments.plan(len(report.measured)).num_steps,
     )
 
 
 def _tell_rows(report: RowsReport, request: TrainRequest, found: _Found) -> None:
-    overrides = request.overrides
-    skip = is_true(overrides, "skip_bad_rows") or ("strict" in overrides and not is_true(overrides, "strict"))
+    asked = RunArguments(request.overrides)
+    skip = asked.flag("skip_bad_rows") or ("strict" in asked.values and not asked.flag("strict"))
     good, bad = len(report.measured), len(report.bad)
     named = " ".join(f"Row {number}: {sentence}" for number, sentence in report.bad[:NAMED_ROWS])
     more = f" And {bad - NAMED_ROWS} more." if bad > NAMED_ROWS else ""
@@ -219,10 +212,10 @@ def _tell_base(files: CheckpointFiles, found: _Found) -> None:
     found.facts.append(("Base", f"{files.shown_name}, {formatting.memory(files.size_bytes)} of weights"))
 
 
-def _tell_steps(values: Values, report: RowsReport, found: _Found) -> None:
+def _tell_steps(arguments: RunArguments, report: RowsReport, found: _Found) -> None:
     rows = len(report.measured)
-    held_out, own = num_held_out(values, rows), bool(values.get("val_dataset"))
-    ratio = values["split_dataset_ratio"][0]
+    plan, own = arguments.plan(rows), arguments.evaluates_other_rows
+    held_out, ratio = plan.num_held_out, arguments.text("split_dataset_ratio")
     if rows and held_out >= rows:
         found.refusals.append(
             f"With split_dataset_ratio {ratio} all {_rows(rows)} would be held out and none trained: use --set "
@@ -230,15 +223,14 @@ def _tell_steps(values: Values, report: RowsReport, found: _Found) -> None:
         )
     elif ratio.startswith("-"):
         found.refusals.append("split_dataset_ratio is below 0: use --set split_dataset_ratio=0 to hold out no rows.")
-    for path in values.get("val_dataset", ()):
+    for path in arguments.values.get("val_dataset", ()):
         if not Path(path).expanduser().is_absolute():  # the trainer runs in another folder
             found.refusals.append(f"val_dataset must be a whole path: --set val_dataset={Path(path).absolute()}.")
     if not held_out and not own and 0 < rows < MIN_ROWS_HELD_OUT:
         found.warnings.append(f"{_rows(rows)} are too few to hold some out: nothing tells when it learns by heart.")
-    steps, points = num_steps(values, rows), num_points(values, rows)
-    batch, accumulated = (values[name][0] for name in ("per_device_train_batch_size", "gradient_accumulation_steps"))
-    limit = values.get("max_steps", ("-1",))[0]
-    length = f"{values['num_train_epochs'][0]} epochs" if limit.startswith("-") else f"max_steps {limit}"
+    batch, accumulated = map(arguments.text, ("per_device_train_batch_size", "gradient_accumulation_steps"))
+    limit = arguments.text("max_steps", "-1")
+    length = f"{arguments.text('num_train_epochs')} epochs" if limit.startswith("-") else f"max_steps {limit}"
     evaluated = (
         f"{_rows(held_out)} held out to evaluate"
         if held_out
@@ -249,16 +241,17 @@ def _tell_steps(values: Values, report: RowsReport, found: _Found) -> None:
     found.facts.append(
         (
             "Steps",
-            f"{steps} ({length}, {batch} × {accumulated} rows a step), {points} checkpoint{'s' * (points != 1)}, {evaluated}",
+            f"{plan.num_steps} ({length}, {batch} × {accumulated} rows a step), {plan.num_checkpoints} "
+            f"checkpoint{'s' * (plan.num_checkpoints != 1)}, {evaluated}",
         )
     )
 
 
-def _too_long(rows: Sequence[MeasuredRow], values: Values, files: CheckpointFiles) -> list[str]:
+def _too_long(rows: Sequence[MeasuredRow], arguments: RunArguments, files: CheckpointFiles) -> list[str]:
     """A refusal where rows are longer than ``max_length``; only those that might be are counted exactly."""
     try:
-        limit = int(values["max_length"][0])
-    except (ValueError, IndexError):
+        limit = int(arguments.text("max_length"))
+    except ValueError:
         return []
     suspects = [each for each in rows if each.max_tokens(_FRAME_RATE) > limit]
     if not suspects:
@@ -288,7 +281,7 @@ def _too_long(rows: Sequence[MeasuredRow], values: Values, files: CheckpointFile
 def _tell_costs(
     files: CheckpointFiles,
     place: Place,
-    values: Values,
+    arguments: RunArguments,
     report: RowsReport,
     found: _Found,
     settings: Settings,
@@ -299,8 +292,8 @@ def _tell_costs(
     """Memory, disk and time."""
     shape = memory.base_shape(files.folder)
     longest = report.longest()
-    computed = _memory(shape, values, longest[0], place.device)
-    steps = num_steps(values, len(report.measured))
+    computed = _memory(shape, arguments, longest[0], place.device)
+    plan = arguments.plan(len(report.measured))
     mean_tokens = _mean_tokens(longest)
     on_cpu = place.device == "cpu"
     weights = computed.parts[0][0]
@@ -309,18 +302,18 @@ def _tell_costs(
     seconds: float | None = None
     if on_cpu and measure and not found.refusals and not impossible:
         try:
-            measured = probe(files, values, longest, settings=settings, announce=announce)
+            measured = probe(files, arguments, longest, settings=settings, announce=announce)
         except StudioError as error:
             found.refusals.append(str(error))
         else:
             needed, how = measured.peak_bytes, "measured in two steps over the longest rows"
-            pace = measured.seconds_per_step * mean_tokens / _mean_tokens(longest[: rows_needed(values)])
-            seconds = measured.start_seconds + steps * pace * 1.1
+            pace = measured.seconds_per_step * mean_tokens / _mean_tokens(longest[: rows_needed(arguments)])
+            seconds = measured.start_seconds + plan.num_steps * pace * 1.1
     if seconds is None and not found.refusals:
         announce("The rate of the device is measured …")
         with suppress(RuntimeError):  # the device has no room for two matrices: whoever has it now is said above
-            pace = duration.seconds_per_step(shape, values, tokens=mean_tokens, device=place.device)
-            seconds = duration.total_seconds(pace, steps, sum(each.seconds for each in report.measured))
+            pace = duration.seconds_per_step(shape, arguments, tokens=mean_tokens, device=place.device)
+            seconds = duration.total_seconds(pace, plan.num_steps, sum(each.seconds for each in report.measured))
         return_memory()
     found.estimate["memory_bytes"] = needed
     found.facts.append(
@@ -329,8 +322,8 @@ def _tell_costs(
             f"about {formatting.memory(needed)} of {formatting.memory(place.free_bytes)} free on {place.device} ({how})",
         )
     )
-    _weigh(shape, values, longest[0], place, needed, found)
-    disk = memory.disk_bytes(shape, values, num_rows=len(report.measured), base_bytes=files.size_bytes)
+    _weigh(shape, arguments, longest[0], place, needed, found)
+    disk = memory.disk_bytes(shape, arguments, num_checkpoints=plan.num_checkpoints, base_bytes=files.size_bytes)
     _tell_disk(disk, settings, found)
     if seconds is not None:
         found.estimate["seconds"] = seconds
@@ -339,7 +332,9 @@ def _tell_costs(
         )
 
 
-def _weigh(shape: BaseShape, values: Values, longest: MeasuredRow, place: Place, needed: int, found: _Found) -> None:
+def _weigh(
+    shape: BaseShape, arguments: RunArguments, longest: MeasuredRow, place: Place, needed: int, found: _Found
+) -> None:
     """Refuse what cannot fit, and name what would."""
     room = place.total_bytes if place.shared else place.free_bytes
     if needed <= place.free_bytes:
@@ -351,12 +346,14 @@ def _weigh(shape: BaseShape, values: Values, longest: MeasuredRow, place: Place,
             "its own."
         )
         return
-    excess = needed - _memory(shape, values, longest, place.device).total  # what was measured above the formula stays
-    changed, proposed = dict(values), []
+    excess = (
+        needed - _memory(shape, arguments, longest, place.device).total
+    )  # what was measured above the formula stays
+    changed, proposed = arguments, []
     for name, value in _ALTERNATIVES:
-        if changed.get(name) == (value,) or (name == "lora_rank" and memory.is_full(changed)):
+        if changed.values.get(name) == (value,) or (name == "lora_rank" and changed.is_full):
             continue
-        smaller = {**changed, name: (value,)}
+        smaller = changed.replaced(name, value)
         if _memory(shape, smaller, longest, place.device).total >= _memory(shape, changed, longest, place.device).total:
             continue
         changed = smaller
@@ -389,9 +386,9 @@ def _tell_disk(disk: int, settings: Settings, found: _Found) -> None:
         )
 
 
-def _memory(shape: BaseShape, values: Mapping[str, tuple[str, ...]], row: MeasuredRow, device: str) -> memory.Memory:
+def _memory(shape: BaseShape, arguments: RunArguments, row: MeasuredRow, device: str) -> memory.Memory:
     labels = int(row.trained_seconds * _FRAME_RATE) + 16
-    return memory.memory(shape, values, tokens=row.likely_tokens(_FRAME_RATE), labels=labels, device=device)
+    return memory.memory(shape, arguments, tokens=row.likely_tokens(_FRAME_RATE), labels=labels, device=device)
 
 
 def _mean_tokens(rows: Sequence[MeasuredRow]) -> float:

@@ -23,6 +23,7 @@ from studio.store import jobs as records
 from studio.store.store import Store
 from studio.store.tables import JobRow
 from studio.training.config.request import TrainRequest, parse_overrides
+from studio.training.config.run_arguments import RunArguments
 from studio.training.folder import JobFolder
 from studio.training.preflight import check as preflight
 from studio.training.preflight import duration, memory, probe
@@ -317,7 +318,7 @@ def test_memory_of_the_3b_is_what_its_dimensions_make_it() -> None:
 
     def gib(tokens: int, **values: str) -> float:
         given = {"torch_dtype": "bfloat16", "lora_rank": "32", "gradient_checkpointing": "true", **values}
-        arguments = {name: (value,) for name, value in given.items()}
+        arguments = RunArguments({name: (value,) for name, value in given.items()})
         return memory.memory(base, arguments, tokens=tokens, labels=tokens, device="cuda:0").total / GIB
 
     assert base.num_adapter(32, ()) == pytest.approx(79e6, rel=0.01)
@@ -381,11 +382,11 @@ def test_what_cannot_fit_is_not_even_tried(
 def probed(settings: Settings, rows: Path, tiny_checkpoint: Path) -> Callable[..., probe.Measured]:
     def run(**options: Any) -> probe.Measured:
         report = report_rows(rows, settings=settings, store=Store(settings.store_file))
-        values = {"per_device_train_batch_size": ("1",), "gradient_accumulation_steps": ("1",)} | options.pop(
-            "values", {}
+        arguments = RunArguments(
+            {"per_device_train_batch_size": ("1",), "gradient_accumulation_steps": ("1",)} | options.pop("values", {})
         )
         return probe.probe(
-            find_checkpoint(str(tiny_checkpoint)), values, report.longest(), settings=settings, **options
+            find_checkpoint(str(tiny_checkpoint)), arguments, report.longest(), settings=settings, **options
         )
 
     return run
