@@ -8,7 +8,7 @@ from studio.engine.checkpoints import HUB_3B, CheckpointFiles, build_tiny_checkp
 from studio.engine.host import MIN_CUDA_BYTES, TINY_FOLDER
 from studio.errors import StudioError
 from studio.settings import Settings
-from studio.training.preflight.target import Place
+from studio.training.preflight.target import Target
 
 TINY_WARNING = (
     "The base is the tiny test checkpoint: its weights are random, so what is trained on it makes noise, not speech. For a "
@@ -19,7 +19,7 @@ TINY_WARNING = (
 def find_base(
     wanted: str | None,
     settings: Settings,
-    place: Place | None,
+    target: Target | None,
     announce: Callable[[str], None] = lambda sentence: None,
 ) -> CheckpointFiles:
     """The checkpoint that is asked for; else the studio's; else, as :class:`EngineHost` chooses, the 3B or the tiny one.
@@ -31,8 +31,8 @@ def find_base(
     if name and name != TINY_FOLDER:
         return find_checkpoint(name)
     # What the studio's own model takes there now is given back before a run.
-    room = 0 if place is None else place.total_bytes if place.held else place.free_bytes
-    if name is None and place is not None and place.device.startswith("cuda") and room >= MIN_CUDA_BYTES:
+    room = 0 if target is None else target.total_bytes if target.held else target.free_bytes
+    if name is None and target is not None and target.device.startswith("cuda") and room >= MIN_CUDA_BYTES:
         announce(f"Looking for {HUB_3B} …")
         try:
             return find_checkpoint(HUB_3B)

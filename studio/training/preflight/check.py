@@ -25,7 +25,7 @@ from studio.training.config.swift_arguments import argument_problems
 from studio.training.preflight import duration, memory
 from studio.training.preflight.memory import BaseShape
 from studio.training.preflight.probe import probe, rows_needed
-from studio.training.preflight.target import Place, place_for
+from studio.training.preflight.target import Target, target_for
 from studio.training.spec import TrainingSpec
 
 NAMED_ROWS = 5
@@ -110,14 +110,14 @@ def preflight(
     report = report_rows(request.rows, settings=settings, store=store, allowed=allowed, owner=owner)
     found.refusals += argument_problems(request.overrides)
     _tell_rows(report, request, found)
-    place: Place | None = None
+    target: Target | None = None
     files: CheckpointFiles | None = None
     try:
-        place = place_for(request.device, settings, store)
+        target = target_for(request.device, settings, store)
     except StudioError as error:
         found.refusals.append(str(error))
     try:
-        files = find_base(request.checkpoint, settings, place, announce)
+        files = find_base(request.checkpoint, settings, target, announce)
         _tell_base(files, found)
     except StudioError as error:
         found.refusals.append(str(error))
@@ -125,17 +125,17 @@ def preflight(
         request.preset,
         num_rows=len(report.measured),
         seconds=report.seconds,
-        device=place.device if place else "cpu",
+        device=target.device if target else "cpu",
         base_bytes=files.size_bytes if files else 0,
         overrides=request.overrides,
     )
     _tell_steps(arguments, report, found)
     if files is not None:
         found.refusals += _too_long(report.measured, arguments, files)
-    if files is not None and place is not None and report.measured:
-        found.facts.append(("Device", place.sentence))
-        _tell_costs(files, place, arguments, report, found, settings, announce, measure=measure)
-    spec = _spec(request, report, arguments, files, place, found)
+    if files is not None and target is not None and report.measured:
+        found.facts.append(("Device", target.sentence))
+        _tell_costs(files, target, arguments, report, found, settings, announce, measure=measure)
+    spec = _spec(request, report, arguments, files, target, found)
     found.facts.append(("Voices", spec.consent_sentence))
     return Preflight(spec, report.rows, tuple(found.refusals), tuple(found.warnings), tuple(found.facts))
 
@@ -145,7 +145,7 @@ def _spec(
     report: RowsReport,
     arguments: RunArguments,
     files: CheckpointFiles | None,
-    place: Place | None,
+    target: Target | None,
     found: _Found,
 ) -> TrainingSpec:
     asked = files.name if files else request.checkpoint or ""
@@ -155,7 +155,7 @@ def _spec(
         base_shown=files.shown_name if files else shown_name(asked),
         base_folder=str(files.folder) if files else "",
         base_bytes=files.size_bytes if files else 0,
-        device=place.device if place else request.device,
+        device=target.device if target else request.device,
         arguments={name: list(value) for name, value in arguments.values.items()},
         overrides={name: list(value) for name, value in request.overrides.items()},
         full_parameter=arguments.is_full,
@@ -280,7 +280,7 @@ def _too_long(rows: Sequence[MeasuredRow], arguments: RunArguments, files: Check
 
 def _tell_costs(
     files: CheckpointFiles,
-    place: Place,
+    target: Target,
     arguments: RunArguments,
     report: RowsReport,
     found: _Found,
@@ -292,12 +292,12 @@ def _tell_costs(
     """Memory, disk and time."""
     shape = memory.base_shape(files.folder)
     longest = report.longest()
-    computed = _memory(shape, arguments, longest[0], place.device)
+    computed = _memory(shape, arguments, longest[0], target.device)
     plan = arguments.plan(len(report.measured))
     mean_tokens = _mean_tokens(longest)
-    on_cpu = place.device == "cpu"
+    on_cpu = target.device == "cpu"
     weights = computed.parts[0][0]
-    impossible = weights * 1.05 > place.free_bytes and not place.shared
+    impossible = weights * 1.05 > target.free_bytes and not target.shared
     needed, how = computed.total, f"computed: {computed.sentence}"
     seconds: float | None = None
     if on_cpu and measure and not found.refusals and not impossible:
@@ -312,57 +312,60 @@ def _tell_costs(
     if seconds is None and not found.refusals:
         announce("The rate of the device is measured …")
         with suppress(RuntimeError):  # the device has no room for two matrices: whoever has it now is said above
-            pace = duration.seconds_per_step(shape, arguments, tokens=mean_tokens, device=place.device)
+            pace = duration.seconds_per_step(shape, arguments, tokens=mean_tokens, device=target.device)
             seconds = duration.total_seconds(pace, plan.num_steps, sum(each.seconds for each in report.measured))
         return_memory()
     found.estimate["memory_bytes"] = needed
     found.facts.append(
         (
             "Memory",
-            f"about {formatting.memory(needed)} of {formatting.memory(place.free_bytes)} free on {place.device} ({how})",
+            f"about {formatting.memory(needed)} of {formatting.memory(target.free_bytes)} free on {target.device} ({how})",
         )
     )
-    _weigh(shape, arguments, longest[0], place, needed, found)
+    _weigh(shape, arguments, longest[0], target, needed, found)
     disk = memory.disk_bytes(shape, arguments, num_checkpoints=plan.num_checkpoints, base_bytes=files.size_bytes)
     _tell_disk(disk, settings, found)
     if seconds is not None:
         found.estimate["seconds"] = seconds
         found.facts.append(
-            ("Time", f"about {formatting.estimate(seconds)}{place.waits}, samples at the checkpoints not counted")
+            ("Time", f"about {formatting.estimate(seconds)}{target.waits}, samples at the checkpoints not counted")
         )
 
 
 def _weigh(
-    shape: BaseShape, arguments: RunArguments, longest: MeasuredRow, place: Place, needed: int, found: _Found
+    shape: BaseShape, arguments: RunArguments, longest: MeasuredRow, target: Target, needed: int, found: _Found
 ) -> None:
     """Refuse what cannot fit, and name what would."""
-    room = place.total_bytes if place.shared else place.free_bytes
-    if needed <= place.free_bytes:
+    room = target.total_bytes if target.shared else target.free_bytes
+    if needed <= target.free_bytes:
         return
     if needed <= room:
         found.warnings.append(
-            f"{formatting.memory(place.free_bytes)} are free on {place.device} now, less than the "
+            f"{formatting.memory(target.free_bytes)} are free on {target.device} now, less than the "
             f"{formatting.memory(needed)} that are needed: it waits until the studio or the job before it has given back "
             "its own."
         )
         return
     excess = (
-        needed - _memory(shape, arguments, longest, place.device).total
+        needed - _memory(shape, arguments, longest, target.device).total
     )  # what was measured above the formula stays
     changed, proposed = arguments, []
     for name, value in _ALTERNATIVES:
         if changed.values.get(name) == (value,) or (name == "lora_rank" and changed.is_full):
             continue
         smaller = changed.replaced(name, value)
-        if _memory(shape, smaller, longest, place.device).total >= _memory(shape, changed, longest, place.device).total:
+        if (
+            _memory(shape, smaller, longest, target.device).total
+            >= _memory(shape, changed, longest, target.device).total
+        ):
             continue
         changed = smaller
         proposed.append(f"--set {name}={value}")
-        if _memory(shape, changed, longest, place.device).total + excess <= room:
-            found.refusals.append(_too_large(needed, room, place.device) + f"use {' '.join(proposed)}.")
+        if _memory(shape, changed, longest, target.device).total + excess <= room:
+            found.refusals.append(_too_large(needed, room, target.device) + f"use {' '.join(proposed)}.")
             return
     found.refusals.append(
-        _too_large(needed, room, place.device) + "use a smaller base, shorter rows, or another device."
+        _too_large(needed, room, target.device) + "use a smaller base, shorter rows, or another device."
     )
 
 
