@@ -11,13 +11,20 @@ from typing import Any
 
 from studio import formatting
 from studio.datasets.report import MeasuredRow, RowsReport, RowsSummary, report_rows
-from studio.engine.checkpoints import CheckpointFiles, shown_name, weight_names
+from studio.engine.checkpoints import (
+    TINY_FOLDER,
+    CheckpointFiles,
+    default_checkpoint,
+    find_checkpoint,
+    shown_name,
+    tiny_checkpoint,
+    weight_names,
+)
 from studio.engine.devices import return_memory
 from studio.engine.rows import TrainingRow
 from studio.errors import StudioError
 from studio.settings import Settings
 from studio.store.store import Store
-from studio.training.bases import TINY_WARNING, find_base
 from studio.training.config.presets import MIN_ROWS_HELD_OUT, arguments_for
 from studio.training.config.request import TrainRequest
 from studio.training.config.run_arguments import RunArguments
@@ -28,6 +35,10 @@ from studio.training.preflight.probe import probe, rows_needed
 from studio.training.preflight.target import Target, target_for
 from studio.training.spec import TrainingSpec
 
+TINY_WARNING = (
+    "The base is the tiny test checkpoint: its weights are random, so what is trained on it makes noise, not speech. For a "
+    "voice, choose the 3B with --checkpoint."
+)
 NAMED_ROWS = 5
 """Bad rows that a refusal names one by one."""
 _FRAME_RATE = 25.0
@@ -117,7 +128,7 @@ def preflight(
     except StudioError as error:
         found.refusals.append(str(error))
     try:
-        files = find_base(request.checkpoint, settings, target, announce)
+        files = _base(request.checkpoint, settings, target, announce)
         _tell_base(files, found)
     except StudioError as error:
         found.refusals.append(str(error))
@@ -138,6 +149,21 @@ def preflight(
     spec = _spec(request, report, arguments, files, target, found)
     found.facts.append(("Voices", spec.consent_sentence))
     return Preflight(spec, report.rows, tuple(found.refusals), tuple(found.warnings), tuple(found.facts))
+
+
+def _base(
+    wanted: str | None, settings: Settings, target: Target | None, announce: Callable[[str], None]
+) -> CheckpointFiles:
+    """What is asked for; else what the studio speaks with; else its default on this target."""
+    name, folder = wanted or settings.checkpoint, settings.checkpoints_folder
+    if name == TINY_FOLDER:
+        return tiny_checkpoint(folder, announce)
+    if name:
+        return find_checkpoint(name)
+    gpu = target if target is not None and target.device.startswith("cuda") else None
+    # What the studio's own model takes there now is given back before a run.
+    gpu_bytes = gpu and (gpu.total_bytes if gpu.held else gpu.free_bytes)
+    return default_checkpoint(folder, announce, gpu_bytes=gpu_bytes)[0]
 
 
 def _spec(

@@ -132,6 +132,8 @@ def test_without_a_base_the_tiny_one_is_made(check: Callable[..., Preflight], se
     assert Path(found.spec.base_folder) == settings.checkpoints_folder / "tiny-random"
     assert any("tiny" in sentence for sentence in said)
     assert found.ok
+    (settings.checkpoints_folder / "tiny-random" / "config.json").unlink()
+    assert check(settings=settings.with_changes(checkpoint=None)).ok, "a damaged one is made again"
 
 
 # --- what cannot work -----------------------------------------------------------------------------------------------

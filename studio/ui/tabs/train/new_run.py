@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from studio.datasets.uploads import take_uploads, uploads_folder
-from studio.engine.host import TINY_FOLDER
+from studio.engine.checkpoints import TINY_FOLDER
 from studio.errors import StudioError
 from studio.services import Services
 from studio.training.config.presets import PRESETS
