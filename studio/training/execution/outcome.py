@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from studio.files import read_json
+from studio.training import trainer
 from studio.training.folder import JobFolder
 
 _TAIL_BYTES = 65_536
@@ -75,8 +76,8 @@ def _what_is_left(folder: JobFolder, killed: bool) -> str:
 
 
 def _reason(exit_code: int, said: str) -> str:
-    if own := re.findall(r"^Error: (.+)$", said, re.MULTILINE):
-        return own[-1]
+    if own := trainer.reason(said):
+        return own
     if _OUT_OF_MEMORY.search(said):
         return f"Memory ran out: {LESS_MEMORY}; then resume or retry it."
     if _DISK_FULL.search(said):

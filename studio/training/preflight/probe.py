@@ -28,6 +28,7 @@ from studio.errors import StudioError
 from studio.files import read_json, write_advice, write_json
 from studio.processes import signal_all, tree_memory_bytes, with_variable
 from studio.settings import PROJECT, Settings
+from studio.training import trainer
 from studio.training.config.run_arguments import RunArguments
 
 PROBE_VARIABLE = "STUDIO_PROBE"
@@ -44,7 +45,6 @@ _ENDS_WITH_PARENT = (
     "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.getppid() == 1 or os.execv(sys.argv[1], sys.argv[1:])"
 )
 """A program before the trainer: Linux kills it when the studio is killed in the midst of a probe (PR_SET_PDEATHSIG)."""
-_ERROR = re.compile(r"^Error: (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -157,13 +157,8 @@ def _command(files: CheckpointFiles, arguments: RunArguments, folder: Path) -> l
         "report_to": ["none"],
         "logging_steps": ["1"],
     }
-    launcher = [sys.executable, "-m", "swift_plugins.launch", "sft"]
-    if sys.platform == "linux":
-        launcher = [sys.executable, "-c", _ENDS_WITH_PARENT, *launcher]
-    return [
-        *launcher,
-        *(part for name, value in given.items() for part in (f"--{name}", *value)),
-    ]  # fmt: skip
+    command = trainer.command("sft", given)
+    return [sys.executable, "-c", _ENDS_WITH_PARENT, *command] if sys.platform == "linux" else command
 
 
 def _run(command: list[str], folder: Path, settings: Settings, time_limit: float) -> Measured:
@@ -171,7 +166,7 @@ def _run(command: list[str], folder: Path, settings: Settings, time_limit: float
     peak = 0
     metrics, log_file = folder / "out" / "logging.jsonl", folder / "log"
     with log_file.open("wb") as log:
-        trainer = subprocess.Popen(
+        process = subprocess.Popen(
             command,
             cwd=PROJECT,
             env={
@@ -187,8 +182,8 @@ def _run(command: list[str], folder: Path, settings: Settings, time_limit: float
             process_group=0,
         )
         try:
-            while trainer.poll() is None:
-                peak = max(peak, tree_memory_bytes(trainer.pid))
+            while process.poll() is None:
+                peak = max(peak, tree_memory_bytes(process.pid))
                 if time.monotonic() - began > time_limit:
                     raise StudioError(
                         f"Two steps took longer than {time_limit:.0f} s on this device: use a smaller base or shorter "
@@ -197,12 +192,12 @@ def _run(command: list[str], folder: Path, settings: Settings, time_limit: float
                 time.sleep(_LOOK_SECONDS)
         finally:
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(trainer.pid, signal.SIGKILL)
+                os.killpg(process.pid, signal.SIGKILL)
             signal_all(with_variable(PROBE_VARIABLE, folder.name), signal.SIGKILL)
-            trainer.wait()
+            process.wait()
     said = log_file.read_text(encoding="utf-8", errors="replace")
-    if trainer.returncode != 0:
-        raise StudioError(_why(trainer.returncode, said))
+    if process.returncode != 0:
+        raise StudioError(_why(process.returncode, said))
     return _measured(peak, _logged(metrics), time.monotonic() - began)
 
 
@@ -244,11 +239,11 @@ def _logged(path: Path) -> list[dict[str, Any]]:
 
 def _why(code: int, said: str) -> str:
     """The trainer's own sentence; else its last line."""
-    if found := _ERROR.findall(said):
-        return found[-1].strip()
+    if own := trainer.reason(said):
+        return own
     if code in (-signal.SIGKILL, 128 + signal.SIGKILL):
         return "The trainer was ended by the system, most likely for want of memory: use a smaller base, batch or row."
-    last = next((line.strip() for line in reversed(said.splitlines()) if line.strip()), f"exit status {code}")
+    last = trainer.last_line(said) or f"exit status {code}"
     return f"The trainer fails with these settings: {last[:300]}"
 
 
