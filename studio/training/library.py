@@ -23,14 +23,13 @@ from studio.training.config.request import TrainRequest
 from studio.training.execution.local import request_stop
 from studio.training.execution.queue import folder_of, tidy
 from studio.training.export import export_checkpoint
-from studio.training.folder import JobFolder
 from studio.training.job import PRESENT, WAITING, Job, job_of
 from studio.training.monitoring.diagnosis import Finding, diagnose
 from studio.training.monitoring.log_tail import log_tail
 from studio.training.monitoring.progress import _LOGS, Progress, _stage, _status, _throughput
 from studio.training.monitoring.run_log import RunLog
 from studio.training.monitoring.samples import StepSamples, read_samples
-from studio.training.preflight.check import Preflight, preflight
+from studio.training.preflight.report import Preflight, preflight
 from studio.training.sample_sentences import sample_plan
 from studio.training.spec import TrainingSpec
 
@@ -146,11 +145,10 @@ class JobLibrary:
     def start_spec(self, spec: TrainingSpec, rows: Sequence[TrainingRow], name: str = "") -> Job:
         """Put a job with these very settings into the queue, without looking at them."""
         row = JobRow(owner=self.owner, name=_name(name, spec.rows.source, spec.preset), device=spec.device)
-        folder = folder_of(self._settings, row)
         row.spec = spec.model_dump(mode="json")
         lines = [json.dumps(each.as_row(), ensure_ascii=False) for each in rows]
-        plan = sample_plan(rows, folder)
-        return self._enqueue(row, folder, "".join(f"{line}\n" for line in lines), plan)
+        plan = sample_plan(rows, folder_of(self._settings, row))
+        return self._enqueue(row, "".join(f"{line}\n" for line in lines), plan)
 
     def stop(self, job_id: str, *, now: bool = False) -> Job:
         """Stop a job: one that waits never starts, one that runs saves a checkpoint and ends. Again changes nothing.
@@ -208,13 +206,13 @@ class JobLibrary:
             owner=self.owner, name=before.name, device=before.device, retry_of=before.id,
             spec=before.spec.model_dump(mode="json"),
         )  # fmt: skip
-        folder = folder_of(self._settings, row)
+        samples = folder_of(self._settings, row).samples
         try:
             rows = before.folder.rows_file.read_text(encoding="utf-8")
-            plan = {**read_json(before.folder.sample_plan), "folder": str(folder.samples)}
+            plan = {**read_json(before.folder.sample_plan), "folder": str(samples)}
         except (OSError, ValueError, TypeError):
             raise StudioError(f"The rows of {before.name} are gone from its folder: start it anew.") from None
-        return self._enqueue(row, folder, rows, plan)
+        return self._enqueue(row, rows, plan)
 
     def delete(self, job_id: str) -> Job:
         """Delete a job with everything in its folder: checkpoints, samples, log.
@@ -256,10 +254,10 @@ class JobLibrary:
 
     # Inside
 
-    def _enqueue(self, row: JobRow, folder: JobFolder, rows: str, plan: dict[str, Any]) -> Job:
+    def _enqueue(self, row: JobRow, rows: str, plan: dict[str, Any]) -> Job:
         """Write the folder, then the row: a row never names a folder that is not whole."""
-        command = job_of(row, self._settings.jobs_folder).command
-        spec = {"id": row.id, "name": row.name, "command": command, **row.spec}
+        job = job_of(row, self._settings.jobs_folder)
+        folder, spec = job.folder, {"id": row.id, "name": row.name, "command": job.command, **row.spec}
         files = {
             folder.rows_file: rows,
             folder.sample_plan: json.dumps(plan, ensure_ascii=False, indent=1),

@@ -23,9 +23,12 @@ from functools import cached_property
 from pathlib import Path
 
 from studio import formatting
+from studio.datasets.report import MeasuredRow
 from studio.files import read_json
 from studio.training.config.run_arguments import RunArguments
 
+FRAME_RATE = 25.0
+"""Of every base there is, in Hz; only a row near the limit is counted with the tokenizer."""
 GIB = 2**30
 CUDA_BYTES = int(0.9 * GIB)
 PYTHON_BYTES = int(1.3 * GIB)
@@ -41,6 +44,14 @@ _GROUPS = {
     "text_ffn": r"(?<!audio_)mlp\.(gate|up|down)_proj",
     "audio_ffn": r"audio_mlp\.(gate|up|down)_proj",
 }
+_ALTERNATIVES: tuple[tuple[str, str], ...] = (
+    ("tuner_type", "lora"),
+    ("gradient_checkpointing", "true"),
+    ("per_device_train_batch_size", "1"),
+    ("torch_dtype", "bfloat16"),
+    ("lora_rank", "8"),
+)
+"""Settings that take less memory, in the order in which they are proposed."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +102,11 @@ class Memory:
     """
 
     parts: tuple[tuple[int, str], ...]
+
+    @property
+    def weights(self) -> int:
+        """The first part, without which nothing begins."""
+        return self.parts[0][0]
 
     @property
     def total(self) -> int:
@@ -162,6 +178,30 @@ def memory(base: BaseShape, arguments: RunArguments, *, tokens: int, labels: int
     else:
         parts.append((PYTHON_BYTES, "for Python and its libraries"))
     return Memory(tuple(parts))
+
+
+def row_memory(base: BaseShape, arguments: RunArguments, longest: MeasuredRow, device: str) -> Memory:
+    """Memory of a run over rows of which this one is the longest."""
+    labels = int(longest.trained_seconds * FRAME_RATE) + 16
+    return memory(base, arguments, tokens=longest.likely_tokens(FRAME_RATE), labels=labels, device=device)
+
+
+def fitting_settings(
+    base: BaseShape, arguments: RunArguments, longest: MeasuredRow, device: str, room_bytes: int
+) -> tuple[str, ...]:
+    """As few settings as it takes, as NAME=VALUE, for the run to fit; () where none of them are enough."""
+    least, proposed = row_memory(base, arguments, longest, device).total, []
+    for name, value in _ALTERNATIVES:
+        if arguments.values.get(name) == (value,) or (name == "lora_rank" and arguments.is_full):
+            continue
+        smaller = arguments.replaced(name, value)
+        needed = row_memory(base, smaller, longest, device).total
+        if needed < least:
+            arguments, least = smaller, needed
+            proposed.append(f"{name}={value}")
+            if needed <= room_bytes:
+                return tuple(proposed)
+    return ()
 
 
 def num_trained(base: BaseShape, arguments: RunArguments) -> int:

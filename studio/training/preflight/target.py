@@ -38,6 +38,11 @@ class Target:
         return self.held or self.jobs > 0
 
     @property
+    def room_bytes(self) -> int:
+        """Memory that can be had by then."""
+        return self.total_bytes if self.shared else self.free_bytes
+
+    @property
     def waits(self) -> str:
         """For whom it waits, as the end of a sentence; "" for nobody."""
         return f", after waiting for {self.jobs} job{'s' * (self.jobs != 1)}" if self.jobs else ""

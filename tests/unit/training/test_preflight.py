@@ -25,10 +25,10 @@ from studio.store.tables import JobRow
 from studio.training.config.request import TrainRequest, parse_overrides
 from studio.training.config.run_arguments import RunArguments
 from studio.training.folder import JobFolder
-from studio.training.preflight import check as preflight
+from studio.training.preflight import check as check_module
 from studio.training.preflight import duration, memory, probe
 from studio.training.preflight import target as target_module
-from studio.training.preflight.check import Preflight
+from studio.training.preflight.report import NAMED_ROWS, Preflight, preflight
 from studio.training.preflight.target import Target, target_for
 from tests.training import EXAMPLES, write_rows
 
@@ -52,7 +52,7 @@ def check(settings: Settings, rows: Path) -> Callable[..., Preflight]:
     def run(*sets: str, path: Path = rows, settings: Settings = settings, **options: Any) -> Preflight:
         asked = {name: options.pop(name) for name in ("checkpoint", "device", "preset") if name in options}
         request = TrainRequest(path, overrides=parse_overrides(sets), **asked)
-        return preflight.preflight(
+        return preflight(
             request, settings, Store(settings.store_file), measure=options.pop("measure", False), **options
         )
 
@@ -67,7 +67,7 @@ def a_target(device: str = "cpu", free: int = 16 * GIB, total: int = 16 * GIB, j
 def on_target(monkeypatch: pytest.MonkeyPatch) -> Callable[[Target], None]:
     """A machine that this one is not."""
     monkeypatch.setattr(duration, "matmul_rate", lambda device, dtype: 1e14)
-    return lambda target: monkeypatch.setattr(preflight, "target_for", lambda *asked: target)
+    return lambda target: monkeypatch.setattr(check_module, "target_for", lambda *asked: target)
 
 
 # --- a run that can work --------------------------------------------------------------------------------------------
@@ -159,8 +159,8 @@ def test_bad_rows_are_refused_by_number_and_left_out_on_request(
 def test_of_many_bad_rows_the_first_are_named(check: Callable[..., Preflight], tmp_path: Path) -> None:
     path = write_rows(tmp_path / "bad.jsonl", [EXAMPLES[0].row(), *["{"] * 40])
     (sentence,) = check(path=path).refusals
-    assert sentence.count("Row ") == preflight.NAMED_ROWS
-    assert f"{40 - preflight.NAMED_ROWS} more" in sentence
+    assert sentence.count("Row ") == NAMED_ROWS
+    assert f"{40 - NAMED_ROWS} more" in sentence
 
 
 def test_nothing_good_is_refused_whatever_is_skipped(check: Callable[..., Preflight], tmp_path: Path) -> None:

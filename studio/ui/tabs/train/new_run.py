@@ -15,7 +15,7 @@ from studio.errors import StudioError
 from studio.services import Services
 from studio.training.config.presets import PRESETS
 from studio.training.config.request import PRESET_NAMES, TrainRequest
-from studio.training.preflight.check import Preflight, preflight
+from studio.training.preflight.report import Preflight, preflight
 from studio.ui.background_task import Done, at_work, told
 from studio.ui.checkpoints import checkpoint_choices, chosen_checkpoint
 from studio.ui.events import QUIET, RAW
