@@ -28,7 +28,7 @@ GIVEN_BACK = (
 )
 
 
-class Attendant:
+class Scheduler:
     """A thread that ends with the process. Nothing depends on it: without the studio, jobs go on all the same.
 
     Args:
@@ -43,7 +43,7 @@ class Attendant:
 
     def start(self) -> None:
         """Begin to look, now and then from time to time."""
-        threading.Thread(target=self._look_on, name="attendant", daemon=True).start()
+        threading.Thread(target=self._look_on, name="scheduler", daemon=True).start()
 
     def _look_on(self) -> None:
         while True:
