@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from studio.training.config.hyperparameters import FIELDS
+from studio.training.config.hyperparameters import HYPERPARAMETERS
 from studio.training.config.presets import arguments_for
 from studio.training.config.request import PRESET_NAMES, PresetName
 from studio.training.config.run_arguments import RunArguments, RunPlan
@@ -193,9 +193,9 @@ def test_long_runs_are_logged_more_coarsely() -> None:
 
 
 def test_each_field_is_an_argument_that_exists_with_a_line_of_help() -> None:
-    assert {field.name for field in FIELDS} <= known_arguments()
-    assert all(field.help.endswith((".", ":")) and "\n" not in field.help and field.label for field in FIELDS)
-    assert len({field.name for field in FIELDS}) == len(FIELDS) >= 20
+    assert {field.name for field in HYPERPARAMETERS} <= known_arguments()
+    assert all(field.help.endswith((".", ":")) and "\n" not in field.help and field.label for field in HYPERPARAMETERS)
+    assert len({field.name for field in HYPERPARAMETERS}) == len(HYPERPARAMETERS) >= 20
 
 
 @pytest.mark.parametrize(
