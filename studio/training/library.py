@@ -24,10 +24,11 @@ from studio.training.execution.local import request_stop
 from studio.training.execution.queue import folder_of, tidy
 from studio.training.export import export_checkpoint
 from studio.training.job import PRESENT, WAITING, Job, job_of
-from studio.training.monitoring.diagnosis import Finding, diagnose
+from studio.training.monitoring.diagnosis import diagnose
+from studio.training.monitoring.findings import Finding
 from studio.training.monitoring.log_tail import log_tail
-from studio.training.monitoring.progress import _LOGS, Progress, _stage, _status, _throughput
-from studio.training.monitoring.run_log import RunLog
+from studio.training.monitoring.progress import Progress, progress_of
+from studio.training.monitoring.run_log import RunLog, read_log
 from studio.training.monitoring.samples import StepSamples, read_samples
 from studio.training.preflight.report import Preflight, preflight
 from studio.training.sample_sentences import sample_plan
@@ -63,31 +64,11 @@ class JobLibrary:
 
     def progress(self, job: Job) -> Progress:
         """How far a job is."""
-        log, status = self.run_log(job), _status(job.folder)
-        step, max_steps = log.step, log.max_steps or job.spec.num_steps
-        training = job.state in PRESENT and status.get("stage") == "training"
-        pace = log.seconds_per_step
-        memory = log.last("memory(GiB)")  # ms-swift logs it on GPUs
-        peak = status.get("peak_memory_bytes")
-        began, ended = job.started_at, job.ended_at
-        return Progress(
-            stage=_stage(job, status),
-            step=step,
-            max_steps=max_steps,
-            epoch=log.epoch,
-            seconds_per_step=pace,
-            eta_seconds=(max_steps - step) * pace if training and pace is not None else None,
-            elapsed_seconds=((ended or now()) - began).total_seconds() if began else None,
-            memory_bytes=int(memory * 2**30) if memory else (status.get("memory_bytes") if job.active else None),
-            peak_memory_bytes=int(memory * 2**30) if memory else peak,
-            audio_seconds_per_second=_throughput(job, pace),
-        )
+        return progress_of(job)
 
     def run_log(self, job: Job) -> RunLog:
         """What the run logged, up to this moment; the same object for the same job, so that only news is read."""
-        log = _LOGS.get(job.folder.metrics_file)
-        log.refresh()
-        return log
+        return read_log(job.folder.metrics_file)
 
     def samples(self, job: Job) -> list[StepSamples]:
         """What was spoken at its checkpoints, the first step first."""
