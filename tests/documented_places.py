@@ -21,7 +21,7 @@ from tests.documented_runs import SPOKEN, Turns, in_shell, make_folder
 from tests.jobs import of_jobs, until
 
 MEASURED = """
-from studio.training import probe
+from studio.training.preflight import probe
 probe._measure = lambda *arguments: probe.Measured(2**30, 0.1, 1.0)
 """
 """Two steps of the trainer need not be made again to see what they take: ``test_preflight.py`` does that."""

@@ -1,13 +1,20 @@
-"""The card of an adapter, for people. It was written by another process: what is missing in it is left out."""
+"""The card of an adapter: as it is written, and as people read it.
+
+Another version may have written it: what is missing in it is left out.
+"""
 
 from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
-from typing import Any, TypeGuard
+from typing import Any, TypedDict, TypeGuard
 
+from studio.voices.consent import VoiceConsent
+
+LOSSES = ("loss", "text_loss", "audio_loss")
+"""Logged at a step; with ``eval_`` before them those of held-out rows."""
 _METRICS = {
     "loss": "loss",
     "text_loss": "text loss",
@@ -18,6 +25,49 @@ _METRICS = {
 }
 """What was logged at the step, in this order, and how it is called."""
 _HASH_CHARS = 12
+
+
+class SpokenSample(TypedDict):
+    """A sentence that was spoken at the step; ``file`` from the studio's home, which can be moved."""
+
+    text: str
+    file: str
+    seconds: float
+    ended: bool
+    loudness_dbfs: float
+
+
+def new_card(
+    *, run_id: str, run_name: str, preset: str, step: int, max_steps: int,
+    base_name: str, base: str, base_folder: str, base_bytes: int,
+    source: str, sha256: str, num_rows: int, seconds: float, speakers: Sequence[str], command: Sequence[str],
+    metrics: Mapping[str, float | None], samples: Sequence[SpokenSample],
+    consent: Sequence[VoiceConsent], consent_sentence: str, comparison: Mapping[str, Any],
+) -> dict[str, Any]:  # fmt: skip
+    """A card, ready for JSON.
+
+    Args:
+        base: as it was asked for, a folder or a hub id.
+        source: name of the file of rows, and ``sha256`` of its content.
+        metrics: by their names in :data:`LOSSES`, None for one that was not logged.
+        comparison: what :func:`studio.adapters.comparison.compare` gave.
+    """
+    return {
+        "run": {"id": run_id, "name": run_name, "preset": preset},
+        "step": step,
+        "max_steps": max_steps,
+        "base": {"name": base_name, "checkpoint": base, "folder": base_folder, "bytes": base_bytes},
+        "data": {
+            "source": source, "sha256": sha256, "rows": num_rows, "seconds": seconds, "speakers": list(speakers),
+        },
+        "command": list(command),
+        # NaN and infinity have no place in JSON; a run that ended like that is told of by its diagnosis.
+        "metrics": {name: value for name, value in metrics.items() if _is_number(value)},
+        "samples": list(samples),
+        "consent": [each.model_dump() for each in consent],
+        "consent_sentence": consent_sentence,
+        "comparison": dict(comparison),
+    }  # fmt: skip
 
 
 def part_of(card: Mapping[str, Any], name: str) -> dict[str, Any]:

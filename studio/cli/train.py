@@ -79,7 +79,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Say what a training would be: rows, steps, memory, disk, time, the exact command; exit code 1 if it cannot work."""
-    from studio.training.preflight.check import preflight
+    from studio.training.preflight.report import preflight
 
     request = _request(rows, preset, checkpoint, device, settings, "")
     found = get_settings()

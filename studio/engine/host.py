@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 import logging
-import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from studio.engine.checkpoints import (
     HUB_3B,
+    TINY_FOLDER,
     CheckpointFiles,
     Precision,
-    build_tiny_checkpoint,
-    checkpoint_kind,
+    default_checkpoint,
     find_checkpoint,
     load_checkpoint,
     shown_name,
+    tiny_checkpoint,
 )
 from studio.engine.checkpoints.scope import Scope, read_scope
-from studio.engine.devices import Device
+from studio.engine.devices import Device, free_memory_bytes
 from studio.engine.leases import Lease
 from studio.engine.voice_engine import VoiceEngine
 from studio.errors import StudioError
-from studio.files import write_advice
 
 log = logging.getLogger(__name__)
-
-TINY_FOLDER = "tiny-random"
-MIN_CUDA_BYTES = 14 * 2**30
-"""Free memory of a GPU on which the 3B (11.5 GB in bfloat16), its codec and the cache of a long prompt fit."""
 
 HOW_TO_GET_3B = (
     f"Real voices need the 3B model, {HUB_3B}: on a GPU with 16 GB, or on a CPU with 12 GB of free memory, where speech "
@@ -110,7 +104,7 @@ class EngineHost:
         leases: Path | None = None,
     ) -> None:
         self._lease = Lease(leases) if leases is not None else None
-        self._wanted, self._tiny_folder = checkpoint, checkpoints_folder / TINY_FOLDER
+        self._wanted, self._checkpoints_folder = checkpoint, checkpoints_folder
         self._code_cache = code_cache
         self._device: Device = device
         self._precision: Precision = precision
@@ -145,7 +139,11 @@ class EngineHost:
             before = self._status
             self._status = HostStatus("loading", checkpoint)  # finding may mean to fetch gigabytes
             try:
-                files = self._tiny() if checkpoint == TINY_FOLDER else find_checkpoint(checkpoint)
+                files = (
+                    tiny_checkpoint(self._checkpoints_folder, self._announce)
+                    if checkpoint == TINY_FOLDER
+                    else find_checkpoint(checkpoint)
+                )
             except BaseException:
                 self._status = before
                 raise
@@ -214,53 +212,9 @@ class EngineHost:
         return engine
 
     def _default(self) -> tuple[CheckpointFiles, tuple[str, ...]]:
-        """The 3B where a GPU has room for it and the hub has it; else the tiny checkpoint, and why."""
         import torch
 
-        notices: tuple[str, ...] = ()
-        if self._device in ("auto", "cuda") and torch.cuda.is_available():
-            free = torch.cuda.mem_get_info()[0]
-            if free >= MIN_CUDA_BYTES:
-                try:
-                    self._announce(f"Looking for {HUB_3B} …")
-                    return find_checkpoint(HUB_3B), ()
-                except StudioError as error:
-                    notices = (str(error),)
-            else:
-                notices = (f"The GPU has {free / 2**30:.0f} GiB free, too little for the 3B model.",)
-        return self._tiny(), notices
-
-    def _tiny(self) -> CheckpointFiles:
-        """The studio's own tiny checkpoint, built where it is not there or no longer whole."""
-        if self._tiny_folder.exists():
-            try:
-                return find_checkpoint(str(self._tiny_folder))
-            except StudioError:
-                self._clear_remains()
-        self._announce("Building the tiny test checkpoint …")
-        try:
-            build_tiny_checkpoint(self._tiny_folder)
-        except StudioError as error:
-            # Another studio that started on this home at the same time may have been quicker.
-            try:
-                return find_checkpoint(str(self._tiny_folder))
-            except StudioError:
-                raise error from None
-        return find_checkpoint(str(self._tiny_folder))
-
-    def _clear_remains(self) -> None:
-        """Make room for the tiny checkpoint. What the studio itself made is deleted, anything else is kept aside."""
-        folder = self._tiny_folder
-        try:
-            aside = Path(tempfile.mkdtemp(prefix=f".broken-{folder.name}-", dir=folder.parent))
-            try:
-                moved = folder.replace(aside / folder.name)
-                if checkpoint_kind(moved) == "tiny":
-                    shutil.rmtree(moved, ignore_errors=True)
-            finally:
-                with suppress(OSError):  # it holds something
-                    aside.rmdir()
-        except FileNotFoundError:  # another studio was quicker
-            return
-        except OSError as error:
-            raise StudioError(f"The damaged tiny checkpoint cannot be moved aside {write_advice(error)}") from error
+        gpu = self._device in ("auto", "cuda") and torch.cuda.is_available()
+        return default_checkpoint(
+            self._checkpoints_folder, self._announce, gpu_bytes=free_memory_bytes("cuda") if gpu else None
+        )

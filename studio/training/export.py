@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from studio.engine.model.adapter_files import CONFIG_FILE, WEIGHTS_FILE
 from studio.errors import StudioError
 from studio.files import write_advice
 from studio.settings import PROJECT
+from studio.training import trainer
 from studio.training.job import Job
 
 CARD_FILE = "studio_adapter.json"
@@ -62,16 +61,15 @@ def _copy_adapter(checkpoint: Path, target: Path, card: dict[str, Any] | None) -
 
 def _run_export(job: Job, checkpoint: Path, target: Path) -> None:
     """ms-swift merges and copies in a process of its own: it needs gigabytes, and changes what it imports."""
-    command = [sys.executable, "-m", "swift_plugins.launch", "export", "--output_dir", str(target)]
+    given = {"output_dir": [str(target)]}
     if job.spec.full_parameter:
-        command += ["--model", str(checkpoint)]
+        given |= {"model": [str(checkpoint)]}
     else:
-        command += ["--adapters", str(checkpoint), "--model", job.spec.base_folder, "--merge_lora", "true"]
+        given |= {"adapters": [str(checkpoint)], "model": [job.spec.base_folder], "merge_lora": ["true"]}
     done = subprocess.run(
-        command, cwd=PROJECT, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""}, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, errors="replace", check=False,
+        trainer.command("export", given), cwd=PROJECT, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
     )  # fmt: skip
     if done.returncode != 0:
-        said = re.findall(r"^Error: (.+)$", done.stderr, re.MULTILINE)
-        last = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "it said nothing")
-        raise StudioError(said[-1] if said else f"The export failed ({last.strip()[:200]}): try again.")
+        last = trainer.last_line(done.stderr) or "it said nothing"
+        raise StudioError(trainer.reason(done.stderr) or f"The export failed ({last[:200]}): try again.")

@@ -25,14 +25,14 @@ from studio.training.config.request import TrainRequest
 from studio.training.execution.local import request_stop
 from studio.training.execution.queue import folder_of, tidy
 from studio.training.export import export_checkpoint
-from studio.training.folder import JobFolder
 from studio.training.job import PRESENT, WAITING, Job, job_of
-from studio.training.monitoring.diagnosis import Finding, diagnose
+from studio.training.monitoring.diagnosis import diagnose
+from studio.training.monitoring.findings import Finding
 from studio.training.monitoring.log_tail import log_tail
-from studio.training.monitoring.progress import _LOGS, Progress, _stage, _status, _throughput
-from studio.training.monitoring.run_log import RunLog
+from studio.training.monitoring.progress import Progress, progress_of
+from studio.training.monitoring.run_log import RunLog, read_log
 from studio.training.monitoring.samples import StepSamples, read_samples
-from studio.training.preflight.check import Preflight, preflight
+from studio.training.preflight.report import Preflight, preflight
 from studio.training.sample_sentences import sample_plan
 from studio.training.spec import TrainingSpec
 
@@ -66,31 +66,11 @@ class JobLibrary:
 
     def progress(self, job: Job) -> Progress:
         """How far a job is."""
-        log, status = self.run_log(job), _status(job.folder)
-        step, max_steps = log.step, log.max_steps or job.spec.num_steps
-        training = job.state in PRESENT and status.get("stage") == "training"
-        pace = log.seconds_per_step
-        memory = log.last("memory(GiB)")  # ms-swift logs it on GPUs
-        peak = status.get("peak_memory_bytes")
-        began, ended = job.started_at, job.ended_at
-        return Progress(
-            stage=_stage(job, status),
-            step=step,
-            max_steps=max_steps,
-            epoch=log.epoch,
-            seconds_per_step=pace,
-            eta_seconds=(max_steps - step) * pace if training and pace is not None else None,
-            elapsed_seconds=((ended or now()) - began).total_seconds() if began else None,
-            memory_bytes=int(memory * 2**30) if memory else (status.get("memory_bytes") if job.active else None),
-            peak_memory_bytes=int(memory * 2**30) if memory else peak,
-            audio_seconds_per_second=_throughput(job, pace),
-        )
+        return progress_of(job)
 
     def run_log(self, job: Job) -> RunLog:
         """What the run logged, up to this moment; the same object for the same job, so that only news is read."""
-        log = _LOGS.get(job.folder.metrics_file)
-        log.refresh()
-        return log
+        return read_log(job.folder.metrics_file)
 
     def samples(self, job: Job) -> list[StepSamples]:
         """What was spoken at its checkpoints, the first step first."""
@@ -148,11 +128,10 @@ class JobLibrary:
     def start_spec(self, spec: TrainingSpec, rows: Sequence[TrainingRow], name: str = "") -> Job:
         """Put a job with these very settings into the queue, without looking at them."""
         row = JobRow(owner=self.owner, name=_name(name, spec.rows.source, spec.preset), device=spec.device)
-        folder = folder_of(self._settings, row)
         row.spec = spec.model_dump(mode="json")
         lines = [json.dumps(each.as_row(), ensure_ascii=False) for each in rows]
-        plan = sample_plan(rows, folder)
-        return self._enqueue(row, folder, "".join(f"{line}\n" for line in lines), plan)
+        plan = sample_plan(rows, folder_of(self._settings, row))
+        return self._enqueue(row, "".join(f"{line}\n" for line in lines), plan)
 
     def stop(self, job_id: str, *, now: bool = False) -> Job:
         """Stop a job: one that waits never starts, one that runs saves a checkpoint and ends. Again changes nothing.
@@ -210,13 +189,13 @@ class JobLibrary:
             owner=self.owner, name=before.name, device=before.device, retry_of=before.id,
             spec=before.spec.model_dump(mode="json"),
         )  # fmt: skip
-        folder = folder_of(self._settings, row)
+        samples = folder_of(self._settings, row).samples
         try:
             rows = before.folder.rows_file.read_text(encoding="utf-8")
-            plan = replace(SamplePlan.read(before.folder.sample_plan), folder=folder.samples)
+            plan = replace(SamplePlan.read(before.folder.sample_plan), folder=samples)
         except (OSError, ValueError, StudioError):
             raise StudioError(f"The rows of {before.name} are gone from its folder: start it anew.") from None
-        return self._enqueue(row, folder, rows, plan)
+        return self._enqueue(row, rows, plan)
 
     def delete(self, job_id: str) -> Job:
         """Delete a job with everything in its folder: checkpoints, samples, log.
@@ -258,10 +237,10 @@ class JobLibrary:
 
     # Inside
 
-    def _enqueue(self, row: JobRow, folder: JobFolder, rows: str, plan: SamplePlan) -> Job:
+    def _enqueue(self, row: JobRow, rows: str, plan: SamplePlan) -> Job:
         """Write the folder, then the row: a row never names a folder that is not whole."""
-        command = job_of(row, self._settings.jobs_folder).command
-        spec = {"id": row.id, "name": row.name, "command": command, **row.spec}
+        job = job_of(row, self._settings.jobs_folder)
+        folder, spec = job.folder, {"id": row.id, "name": row.name, "command": job.command, **row.spec}
         files = {
             folder.rows_file: rows,
             folder.spec_file: json.dumps(spec, ensure_ascii=False, indent=1),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from studio.datasets.report import RowsSummary
+from studio.training import trainer
 from studio.training.folder import JobFolder
 from studio.voices.consent import CONSENT_NOT_RECORDED, VoiceConsent
 
@@ -75,5 +75,4 @@ class TrainingSpec(BaseModel):
         }
         if resume_from is not None:
             given["resume_from_checkpoint"] = [str(resume_from)]
-        arguments = [part for name, values in given.items() for part in (f"--{name}", *values)]
-        return [sys.executable, "-m", "swift_plugins.launch", "sft", *arguments]
+        return trainer.command("sft", given)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from studio.engine.checkpoints import HUB_3B, is_hub_id
-from studio.engine.host import TINY_FOLDER
+from studio.engine.checkpoints import HUB_3B, TINY_FOLDER, is_hub_id
 from studio.errors import StudioError
 from studio.settings import Settings
 

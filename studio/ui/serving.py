@@ -84,12 +84,12 @@ def build_page(settings: Settings) -> Any:
     """The ``gr.Blocks`` of the studio, not yet launched. Loads no model."""
     _prepare_environment(settings)  # before Gradio is imported, which reads it then
     from studio.services import Services
-    from studio.training.execution.scheduler import Attendant
+    from studio.training.execution.scheduler import Scheduler
     from studio.ui.layout import lay_out
 
     services = Services(settings)
     page = lay_out(services)
-    Attendant(settings, services.store, services.host, lambda: services.generations.speaking).start()
+    Scheduler(settings, services.store, services.host, lambda: services.generations.speaking).start()
     threading.Thread(target=_clear_every_hour, args=(services,), daemon=True).start()
     return page.queue(default_concurrency_limit=8, max_size=64)
 

@@ -16,7 +16,7 @@ from studio.datasets.report import RowsSummary
 from studio.errors import StudioError
 from studio.settings import Settings
 from studio.store.tables import now
-from studio.training.config.hyperparameters import FIELDS
+from studio.training.config.hyperparameters import HYPERPARAMETERS
 from studio.training.folder import JobFolder
 from studio.training.job import Job
 from studio.training.monitoring.progress import Progress
@@ -205,10 +205,10 @@ def test_after_trouble_everything_is_drawn_again() -> None:
 def test_what_is_filled_in_becomes_an_argument_and_slips_are_said() -> None:
     with gr.Blocks():
         advanced = Advanced()
-    place = {field.name: number for number, field in enumerate(FIELDS)}
+    place = {field.name: number for number, field in enumerate(HYPERPARAMETERS)}
 
     def filled(**given: str) -> list[str]:
-        values = [""] * len(FIELDS)
+        values = [""] * len(HYPERPARAMETERS)
         for name, value in given.items():
             values[place[name]] = value
         return values
@@ -218,7 +218,7 @@ def test_what_is_filled_in_becomes_an_argument_and_slips_are_said() -> None:
         "learning_rate": ("2e-5",), "lora_rank": ("8",), "gradient_checkpointing": ("true",),
     }  # fmt: skip
     for name, value in (("lora_rank", "many"), ("lora_rank", "0"), ("learning_rate", "nan"), ("torch_dtype", "int3")):
-        with pytest.raises(StudioError, match=next(field.label for field in FIELDS if field.name == name)):
+        with pytest.raises(StudioError, match=next(field.label for field in HYPERPARAMETERS if field.name == name)):
             advanced.overrides(filled(**{name: value}))
 
 

@@ -1,5 +1,6 @@
 """Folders of a checkpoint: found, fetched, built, loaded."""
 
+from studio.engine.checkpoints.default import TINY_FOLDER, default_checkpoint, tiny_checkpoint
 from studio.engine.checkpoints.finding import (
     CODEC_TYPE,
     HUB_3B,
@@ -29,8 +30,10 @@ __all__ = [
     "NATIVE_TYPE",
     "ORIGINAL_TYPE",
     "Precision",
+    "TINY_FOLDER",
     "build_tiny_checkpoint",
     "checkpoint_kind",
+    "default_checkpoint",
     "describe_checkpoint",
     "find_checkpoint",
     "is_hub_id",
@@ -38,5 +41,6 @@ __all__ = [
     "load_codec",
     "processor_settings",
     "shown_name",
+    "tiny_checkpoint",
     "weight_names",
 ]

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from studio.settings import PROJECT
-from studio.training.config.hyperparameters import FIELDS
+from studio.training.config.hyperparameters import HYPERPARAMETERS
 
 _OPTIONS_FILE = PROJECT / "swift_plugins" / "options.py"
 _Classes = dict[str, list[tuple[list[str], list[str]]]]
@@ -19,7 +19,7 @@ _Classes = dict[str, list[tuple[list[str], list[str]]]]
 def argument_problems(overrides: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
     """Sentences about overrides that no trainer takes: unknown names, numbers that are none, arguments inside values."""
     known = known_arguments() if overrides else frozenset()
-    numbers = {field.name: field.kind for field in FIELDS if field.kind in ("int", "float")}
+    numbers = {each.name: each.kind for each in HYPERPARAMETERS if each.kind in ("int", "float")}
     for name, values in overrides.items():
         if known and name not in known:
             close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from studio.files import read_json
+from studio.training import trainer
 from studio.training.folder import JobFolder
 
 _TAIL_BYTES = 65_536
@@ -26,7 +27,7 @@ LESS_MEMORY = (
 
 
 @dataclass(frozen=True)
-class Ending:
+class Outcome:
     """How a run ended.
 
     Attributes:
@@ -38,7 +39,7 @@ class Ending:
     exit_code: int | None
     sentence: str = ""
 
-    def with_more(self, sentence: str) -> Ending:
+    def with_more(self, sentence: str) -> Outcome:
         """The same with something more to say."""
         return replace(self, sentence=" ".join(part for part in (self.sentence, sentence) if part))
 
@@ -47,7 +48,7 @@ class Ending:
         return {"state": self.state, "exit_code": self.exit_code, "sentence": self.sentence}
 
 
-def verdict(exit_code: int, folder: JobFolder, *, log_offset: int, stop: bool, killed: bool) -> Ending:
+def outcome_of(exit_code: int, folder: JobFolder, *, log_offset: int, stop: bool, killed: bool) -> Outcome:
     """What an exit status means.
 
     Args:
@@ -58,13 +59,13 @@ def verdict(exit_code: int, folder: JobFolder, *, log_offset: int, stop: bool, k
     said = _tail(folder.log_file, log_offset)
     if stop and exit_code in (0, -signal.SIGTERM, -signal.SIGKILL):
         if exit_code == 0 and _finished(folder):
-            return Ending("completed", exit_code)
-        return Ending("stopped", exit_code, _what_is_left(folder, killed))
+            return Outcome("completed", exit_code)
+        return Outcome("stopped", exit_code, _what_is_left(folder, killed))
     if exit_code == 0:
         if _cut_short(folder):
-            return Ending("stopped", exit_code, "A signal from outside of the studio stopped it: resume it to go on.")
-        return Ending("completed", exit_code)
-    return Ending("failed", exit_code, _reason(exit_code, said))
+            return Outcome("stopped", exit_code, "A signal from outside of the studio stopped it: resume it to go on.")
+        return Outcome("completed", exit_code)
+    return Outcome("failed", exit_code, _reason(exit_code, said))
 
 
 def _what_is_left(folder: JobFolder, killed: bool) -> str:
@@ -75,8 +76,8 @@ def _what_is_left(folder: JobFolder, killed: bool) -> str:
 
 
 def _reason(exit_code: int, said: str) -> str:
-    if own := re.findall(r"^Error: (.+)$", said, re.MULTILINE):
-        return own[-1]
+    if own := trainer.reason(said):
+        return own
     if _OUT_OF_MEMORY.search(said):
         return f"Memory ran out: {LESS_MEMORY}; then resume or retry it."
     if _DISK_FULL.search(said):

@@ -6,13 +6,13 @@ with it, and all memory is gone with the process.
 
 from __future__ import annotations
 
-import math
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from studio.adapters.card import LOSSES, SpokenSample, new_card
 from studio.adapters.comparison import compare, speak_base
 from studio.engine.model.adapter_files import CONFIG_FILE
 from studio.engine.rows import TrainingRow, parse_row
@@ -25,11 +25,9 @@ from studio.store.jobs import job_by_id
 from studio.store.store import Store
 from studio.store.tables import AdapterRow, JobRow
 from studio.training.folder import JobFolder
-from studio.training.monitoring.run_log import RunLog
+from studio.training.monitoring.run_log import read_log
 from studio.training.monitoring.samples import StepSamples, read_samples
 from studio.training.spec import TrainingSpec
-
-_METRICS = ("loss", "text_loss", "audio_loss")
 
 
 def register(settings: Settings, store: Store, job_id: str, *, device: str) -> list[int]:
@@ -63,7 +61,7 @@ def register(settings: Settings, store: Store, job_id: str, *, device: str) -> l
         comparison, release = (lambda path: {"error": str(trouble)}), (lambda: None)
     try:
         for step, path in checkpoints.items():
-            card = {**cards.card(step, path), "comparison": comparison(path)}
+            card = cards.card(step, path, comparison(path))
             with store.writing() as session:
                 records.save(session, cards.row(step, path, card))
             _say(f"step {step}: {card['comparison'].get('sentence') or card['comparison'].get('error')}")
@@ -124,8 +122,7 @@ class _Cards:
     def __init__(self, settings: Settings, job: JobRow, spec: TrainingSpec, folder: JobFolder) -> None:
         self._home = settings.home.resolve()
         self._job, self._spec, self._folder = job, spec, folder
-        self._log = RunLog(folder.metrics_file)
-        self._log.refresh()
+        self._log = read_log(folder.metrics_file)
         self._samples = {each.step: each for each in read_samples(folder.samples)}
 
     def row(self, step: int, path: Path, card: dict[str, Any]) -> AdapterRow:
@@ -139,42 +136,22 @@ class _Cards:
             card=card,
         )
 
-    def card(self, step: int, path: Path) -> dict[str, Any]:
-        """All but the comparison."""
-        spec, rows = self._spec, self._spec.rows
-        return {
-            "run": {"id": self._job.id, "name": self._job.name, "preset": spec.preset},
-            "step": step,
-            "max_steps": _max_steps(path) or spec.num_steps,
-            "base": {
-                "name": spec.base_shown,
-                "checkpoint": spec.base,
-                "folder": spec.base_folder,
-                "bytes": spec.base_bytes,
-            },
-            "data": {
-                "source": rows.source,
-                "sha256": rows.sha256,
-                "rows": rows.count,
-                "seconds": rows.seconds,
-                "speakers": rows.speakers,
-            },
-            "command": spec.command(self._folder),
-            "metrics": self._metrics(step),
-            "samples": self._samples_of(self._samples.get(step)),
-            "consent": [consent.model_dump() for consent in spec.consent],
-            "consent_sentence": spec.consent_sentence,
-        }
+    def card(self, step: int, path: Path, comparison: dict[str, Any]) -> dict[str, Any]:
+        job, spec, rows = self._job, self._spec, self._spec.rows
+        metrics: dict[str, float | None] = {}
+        for name in LOSSES:
+            metrics[name] = self._log.last(name, at_or_before=step)
+            metrics[f"eval_{name}"] = self._log.last(name, "eval", at_or_before=step)
+        return new_card(
+            run_id=job.id, run_name=job.name, preset=spec.preset,
+            step=step, max_steps=_max_steps(path) or spec.num_steps,
+            base_name=spec.base_shown, base=spec.base, base_folder=spec.base_folder, base_bytes=spec.base_bytes,
+            source=rows.source, sha256=rows.sha256, num_rows=rows.count, seconds=rows.seconds, speakers=rows.speakers,
+            command=spec.command(self._folder), metrics=metrics, samples=self._samples_of(self._samples.get(step)),
+            consent=spec.consent, consent_sentence=spec.consent_sentence, comparison=comparison,
+        )  # fmt: skip
 
-    def _metrics(self, step: int) -> dict[str, float]:
-        found = {}
-        for name in _METRICS:
-            found[name] = self._log.last(name, at_or_before=step)
-            found[f"eval_{name}"] = self._log.last(name, "eval", at_or_before=step)
-        # NaN and infinity have no place in JSON; a run that ended like that is told of by its diagnosis.
-        return {name: value for name, value in found.items() if value is not None and math.isfinite(value)}
-
-    def _samples_of(self, spoken: StepSamples | None) -> list[dict[str, Any]]:
+    def _samples_of(self, spoken: StepSamples | None) -> list[SpokenSample]:
         return [
             {
                 "text": sample.text,

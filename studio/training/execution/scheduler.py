@@ -10,12 +10,12 @@ from collections.abc import Callable
 from studio.engine.host import EngineHost
 from studio.engine.leases import numbered
 from studio.errors import StudioError
-from studio.files import read_json
 from studio.settings import Settings
 from studio.store import jobs as records
 from studio.store.store import Store
 from studio.training.execution.queue import folder_of, tidy
 from studio.training.job import PRESENT
+from studio.training.monitoring.progress import status_of
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ GIVEN_BACK = (
 )
 
 
-class Attendant:
+class Scheduler:
     """A thread that ends with the process. Nothing depends on it: without the studio, jobs go on all the same.
 
     Args:
@@ -43,7 +43,7 @@ class Attendant:
 
     def start(self) -> None:
         """Begin to look, now and then from time to time."""
-        threading.Thread(target=self._look_on, name="attendant", daemon=True).start()
+        threading.Thread(target=self._look_on, name="scheduler", daemon=True).start()
 
     def _look_on(self) -> None:
         while True:
@@ -74,11 +74,4 @@ class Attendant:
         """Whether a job waits for the memory of this device."""
         with self._store.reading() as session:
             rows = [row for row in records.in_states(session, PRESENT) if numbered(row.device) == numbered(device)]
-        return any(_waits(self._settings, row) for row in rows)
-
-
-def _waits(settings: Settings, row: records.JobRow) -> bool:
-    try:
-        return read_json(folder_of(settings, row).status_file).get("stage") == "waiting"
-    except (OSError, ValueError, TypeError):
-        return False
+        return any(status_of(folder_of(self._settings, row)).get("stage") == "waiting" for row in rows)

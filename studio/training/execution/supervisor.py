@@ -28,7 +28,7 @@ from studio.store import jobs as records
 from studio.store.store import Store
 from studio.store.tables import JobRow, now
 from studio.training.execution.local import JOB_VARIABLE
-from studio.training.execution.outcome import Ending, verdict
+from studio.training.execution.outcome import Outcome, outcome_of
 from studio.training.execution.queue import advance
 from studio.training.folder import JobFolder
 from studio.training.spec import TrainingSpec
@@ -72,14 +72,14 @@ class Supervisor:
         row = self._claimed()
         if row is None:
             return 1
-        ending: Ending | None = None
+        outcome: Outcome | None = None
         try:
-            ending = self._run(row)
+            outcome = self._run(row)
         except Exception as error:  # noqa: BLE001  whatever happens, the job must not be left without an end
-            ending = Ending("failed", None, f"Its supervisor failed ({type(error).__name__}: {error}): retry it.")
+            outcome = Outcome("failed", None, f"Its supervisor failed ({type(error).__name__}: {error}): retry it.")
         finally:
             signal_all(with_variable(JOB_VARIABLE, self._id), signal.SIGKILL)
-            self._finish(ending or Ending("failed", None, "Its supervisor was interrupted: retry it."))
+            self._finish(outcome or Outcome("failed", None, "Its supervisor was interrupted: retry it."))
         return 0
 
     # The parts of a run, in order
@@ -95,16 +95,16 @@ class Supervisor:
             time.sleep(0.1)
         return None
 
-    def _run(self, row: JobRow) -> Ending:
+    def _run(self, row: JobRow) -> Outcome:
         spec = TrainingSpec.model_validate(row.spec)
         if not self._device_given_back(spec.device):
-            return Ending("stopped", None, "Stopped before it began.")
+            return Outcome("stopped", None, "Stopped before it began.")
         command = spec.command(self._folder, resume_from=self._resume_from(row))
-        ending = self._trained(command, spec.device)
+        outcome = self._trained(command, spec.device)
         if not spec.full_parameter and not spec.program and self._folder.checkpoints():
             self._tell(stage="comparing")
-            ending = ending.with_more(self._registered(spec.device))
-        return ending
+            outcome = outcome.with_more(self._registered(spec.device))
+        return outcome
 
     def _device_given_back(self, device: str) -> bool:
         """Wait until no other process of this home has a model on the device; False where it was stopped meanwhile."""
@@ -133,7 +133,7 @@ class Supervisor:
             shutil.rmtree(broken, ignore_errors=True)
         return next(reversed(self._folder.checkpoints().values()), None)
 
-    def _trained(self, command: list[str], device: str) -> Ending:
+    def _trained(self, command: list[str], device: str) -> Outcome:
         """Run the trainer to its end."""
         began = _size(self._folder.log_file)
         self._say(" ".join(command))
@@ -155,7 +155,7 @@ class Supervisor:
             stage = "training" if _size(self._folder.metrics_file) != logged else "loading"
             self._tell(stage=stage, memory_bytes=tree_memory_bytes(trainer.pid))
             time.sleep(LOOK_SECONDS)
-        return verdict(trainer.returncode, self._folder, log_offset=began, stop=asked_at is not None, killed=killed)
+        return outcome_of(trainer.returncode, self._folder, log_offset=began, stop=asked_at is not None, killed=killed)
 
     def _registered(self, device: str) -> str:
         """Compare the checkpoints with the base and make them known; returns what went wrong, "" for nothing."""
@@ -170,25 +170,25 @@ class Supervisor:
             time.sleep(LOOK_SECONDS)
         if child.returncode == 0:
             return ""
-        why = verdict(child.returncode, self._folder, log_offset=began, stop=False, killed=False).sentence
+        why = outcome_of(child.returncode, self._folder, log_offset=began, stop=False, killed=False).sentence
         return f"Its checkpoints could not be compared with the base: {why}"
 
-    def _finish(self, ending: Ending) -> None:
+    def _finish(self, outcome: Outcome) -> None:
         """Write the end down, in the folder and in the store, and start the next job of the device."""
         ended_at = now()
-        document = {**ending.as_json(), "ended_at": ended_at.isoformat()}
+        document = {**outcome.as_json(), "ended_at": ended_at.isoformat()}
         with suppress(StudioError):  # the disk is full: then the store is told alone
             write_json(self._folder.outcome_file, document)
         with suppress(OSError):
             self._folder.stop_file.unlink(missing_ok=True)
-        self._insistently(lambda: self._record(ending, ended_at))
+        self._insistently(lambda: self._record(outcome, ended_at))
         self._tell(stage="ended")
 
-    def _record(self, ending: Ending, ended_at: datetime) -> None:
+    def _record(self, outcome: Outcome, ended_at: datetime) -> None:
         with self._store.writing() as session:
             row = records.job_by_id(session, self._id)
             if row is not None and row.pid == os.getpid():
-                row.state, row.exit_code, row.sentence = ending.state, ending.exit_code, ending.sentence
+                row.state, row.exit_code, row.sentence = outcome.state, outcome.exit_code, outcome.sentence
                 row.ended_at, row.pid, row.pid_started = ended_at, None, None
                 records.save(session, row)
             advance(self._settings, session)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.training.monitoring.run_log import _NEGLIGIBLE
+_NEGLIGIBLE = 1e-17
 
 
 def thinned(

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from studio.files import read_json
+from studio.store.tables import now
 from studio.training.folder import JobFolder
 from studio.training.job import PRESENT, WAITING, Job
-from studio.training.monitoring.run_log import RunLog
+from studio.training.monitoring.run_log import read_log
 
 Stage = Literal["queued", "waiting", "loading", "training", "comparing", "ended"]
-_MAX_LOGS = 32
 
 
 @dataclass(frozen=True)
@@ -45,27 +42,29 @@ class Progress:
         return dict(vars(self))
 
 
-class _Logs:
-    """Logs that were read, so that each line is parsed once in a process."""
+def progress_of(job: Job) -> Progress:
+    """How far a job is at this moment."""
+    log, status = read_log(job.folder.metrics_file), status_of(job.folder)
+    max_steps, pace = log.max_steps or job.spec.num_steps, log.seconds_per_step
+    training = job.state in PRESENT and status.get("stage") == "training"
+    memory = log.last("memory(GiB)")  # ms-swift logs it on GPUs
+    began, ended = job.started_at, job.ended_at
+    return Progress(
+        stage=_stage(job, status),
+        step=log.step,
+        max_steps=max_steps,
+        epoch=log.epoch,
+        seconds_per_step=pace,
+        eta_seconds=(max_steps - log.step) * pace if training and pace is not None else None,
+        elapsed_seconds=((ended or now()) - began).total_seconds() if began else None,
+        memory_bytes=int(memory * 2**30) if memory else (status.get("memory_bytes") if job.active else None),
+        peak_memory_bytes=int(memory * 2**30) if memory else status.get("peak_memory_bytes"),
+        audio_seconds_per_second=_throughput(job, pace),
+    )
 
-    def __init__(self) -> None:
-        self._logs: OrderedDict[Path, RunLog] = OrderedDict()
-        self._lock = threading.Lock()
 
-    def get(self, path: Path) -> RunLog:
-        with self._lock:
-            log = self._logs.get(path) or RunLog(path)
-            self._logs[path] = log
-            self._logs.move_to_end(path)
-            while len(self._logs) > _MAX_LOGS:
-                self._logs.popitem(last=False)
-            return log
-
-
-_LOGS = _Logs()
-
-
-def _status(folder: JobFolder) -> dict[str, Any]:
+def status_of(folder: JobFolder) -> dict[str, Any]:
+    """What the supervisor last wrote down; {} where that cannot be read."""
     try:
         return read_json(folder.status_file)
     except (OSError, ValueError, TypeError):

@@ -9,6 +9,7 @@ import threading
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +28,6 @@ _NO_CURVES = {"epoch", _PROGRESS, _SPEED, "runtime", "samples_per_second", "step
 """Numbers of a line that tell about the run or the machine, and not about the model."""
 _LONGEST_STEP = 64 * 1024
 """Bytes. A line of a step has 700; what is longer and has no step is not parsed only to see whether it is whole."""
-_NEGLIGIBLE = 1e-17
 _REMEMBERED = 1024
 """Bytes of the last line read that are compared, to notice a file that was written anew: a line of a step, with its loss."""
 
@@ -199,6 +199,18 @@ class RunLog:
             for curve in curves.values():
                 curve.cut(first)
             self._last_of[each] = min(self._last_of[each], first - 1)
+
+
+@lru_cache(maxsize=32)
+def _kept_log(path: Path) -> RunLog:
+    return RunLog(path)
+
+
+def read_log(path: Path) -> RunLog:
+    """What a run logged up to this moment; the same object for the same file, so that only news is read."""
+    log = _kept_log(path)
+    log.refresh()
+    return log
 
 
 def _parsed(line: bytes | str) -> Any:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from studio.training.config.presets import is_true
-from studio.training.preflight.memory import BaseShape, is_full, whole_number
+from studio.training.config.run_arguments import RunArguments
+from studio.training.preflight.memory import BaseShape
 
 _EFFICIENCY = 0.35
 """Part of the rate of one large matrix product that a training step comes to: the rest is small, elementwise, or waits."""
@@ -22,24 +21,22 @@ _STEP_SECONDS = 0.15
 _START_SECONDS = 25.0
 
 
-def step_flops(base: BaseShape, values: Mapping[str, tuple[str, ...]], *, tokens: float) -> float:
+def step_flops(base: BaseShape, arguments: RunArguments, *, tokens: float) -> float:
     """Operations of an optimizer step over rows of so many tokens each on average.
 
     Two for each parameter and token forward, two for the gradients of activations, two for those of weights where these are
     trained, and two again where the forward is computed twice.
     """
-    factor = 4 + 2 * is_full(values) + 2 * is_true(values, "gradient_checkpointing")
-    rows = max(whole_number(values, "per_device_train_batch_size", 1), 1) * max(
-        whole_number(values, "gradient_accumulation_steps", 1), 1
-    )
+    factor = 4 + 2 * arguments.is_full + 2 * arguments.flag("gradient_checkpointing")
+    rows = arguments.batch_size * arguments.accumulation_steps
     heads = base.hidden * base.codebooks * base.codebook_size
     return factor * rows * tokens * (base.num_computed + heads)
 
 
-def seconds_per_step(base: BaseShape, values: Mapping[str, tuple[str, ...]], *, tokens: float, device: str) -> float:
+def seconds_per_step(base: BaseShape, arguments: RunArguments, *, tokens: float, device: str) -> float:
     """Time of a step from its operations and the device's rate."""
-    rate = matmul_rate(device, values.get("torch_dtype", ("bfloat16",))[0])
-    return step_flops(base, values, tokens=tokens) / (rate * _EFFICIENCY) + _STEP_SECONDS
+    rate = matmul_rate(device, arguments.text("torch_dtype", "bfloat16"))
+    return step_flops(base, arguments, tokens=tokens) / (rate * _EFFICIENCY) + _STEP_SECONDS
 
 
 def total_seconds(per_step: float, steps: int, clip_seconds: float) -> float:

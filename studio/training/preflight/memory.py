@@ -23,9 +23,12 @@ from functools import cached_property
 from pathlib import Path
 
 from studio import formatting
+from studio.datasets.report import MeasuredRow
 from studio.files import read_json
-from studio.training.config.presets import is_true, num_points
+from studio.training.config.run_arguments import RunArguments
 
+FRAME_RATE = 25.0
+"""Of every base there is, in Hz; only a row near the limit is counted with the tokenizer."""
 GIB = 2**30
 CUDA_BYTES = int(0.9 * GIB)
 PYTHON_BYTES = int(1.3 * GIB)
@@ -41,6 +44,14 @@ _GROUPS = {
     "text_ffn": r"(?<!audio_)mlp\.(gate|up|down)_proj",
     "audio_ffn": r"audio_mlp\.(gate|up|down)_proj",
 }
+_ALTERNATIVES: tuple[tuple[str, str], ...] = (
+    ("tuner_type", "lora"),
+    ("gradient_checkpointing", "true"),
+    ("per_device_train_batch_size", "1"),
+    ("torch_dtype", "bfloat16"),
+    ("lora_rank", "8"),
+)
+"""Settings that take less memory, in the order in which they are proposed."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +104,11 @@ class Memory:
     parts: tuple[tuple[int, str], ...]
 
     @property
+    def weights(self) -> int:
+        """The first part, without which nothing begins."""
+        return self.parts[0][0]
+
+    @property
     def total(self) -> int:
         """All parts together."""
         return sum(size for size, _ in self.parts)
@@ -131,34 +147,29 @@ def _header(file: Path) -> dict[str, tuple[int, ...]]:
     return {name: tuple(entry["shape"]) for name, entry in entries.items() if name != "__metadata__"}
 
 
-def _width(values: Mapping[str, tuple[str, ...]]) -> int:
+def _width(arguments: RunArguments) -> int:
     """Bytes of a value in the precision of the run."""
-    return _DTYPE_BYTES.get(values.get("torch_dtype", ("bfloat16",))[0], 4)
+    return _DTYPE_BYTES.get(arguments.text("torch_dtype", "bfloat16"), 4)
 
 
-def is_full(values: Mapping[str, tuple[str, ...]]) -> bool:
-    """Whether all weights are trained."""
-    return values.get("tuner_type", ("lora",))[0] == "full"
-
-
-def memory(base: BaseShape, values: Mapping[str, tuple[str, ...]], *, tokens: int, labels: int, device: str) -> Memory:
+def memory(base: BaseShape, arguments: RunArguments, *, tokens: int, labels: int, device: str) -> Memory:
     """Memory of a run at its fullest step.
 
     Args:
         tokens: of the longest row.
         labels: audio positions of it that are trained.
     """
-    width = _width(values)
-    quantised = next((int(bits) for bits in values.get("quant_bits", ()) if bits.isdigit()), 0)
-    weights = base.num_parameters * (quantised / 8 + 0.1 if quantised else width)
+    width = _width(arguments)
+    bits = arguments.text("quant_bits")
+    weights = base.num_parameters * (int(bits) / 8 + 0.1 if bits.isdigit() and int(bits) else width)
     parts = [(int(weights), "weights")]
-    if is_full(values):
+    if arguments.is_full:
         parts.append((base.num_parameters * width * 3, "gradients and optimizer"))
     else:
-        adapter = num_trained(base, values) * _ADAPTER_BYTES
+        adapter = num_trained(base, arguments) * _ADAPTER_BYTES
         parts.append((adapter, "adapter with gradients and optimizer"))
-    batch = max(whole_number(values, "per_device_train_batch_size", 1), 1)
-    parts.append((batch * _activations(base, values, tokens, width), f"activations of {batch} × {tokens} tokens"))
+    batch = arguments.batch_size
+    parts.append((batch * _activations(base, arguments, tokens, width), f"activations of {batch} × {tokens} tokens"))
     logits = labels * base.codebooks * base.codebook_size + _TEXT_LABELS * base.vocab
     parts.append((batch * logits * 4 * 3, "logits"))
     if device.startswith("cuda"):
@@ -169,11 +180,35 @@ def memory(base: BaseShape, values: Mapping[str, tuple[str, ...]], *, tokens: in
     return Memory(tuple(parts))
 
 
-def num_trained(base: BaseShape, values: Mapping[str, tuple[str, ...]]) -> int:
+def row_memory(base: BaseShape, arguments: RunArguments, longest: MeasuredRow, device: str) -> Memory:
+    """Memory of a run over rows of which this one is the longest."""
+    labels = int(longest.trained_seconds * FRAME_RATE) + 16
+    return memory(base, arguments, tokens=longest.likely_tokens(FRAME_RATE), labels=labels, device=device)
+
+
+def fitting_settings(
+    base: BaseShape, arguments: RunArguments, longest: MeasuredRow, device: str, room_bytes: int
+) -> tuple[str, ...]:
+    """As few settings as it takes, as NAME=VALUE, for the run to fit; () where none of them are enough."""
+    least, proposed = row_memory(base, arguments, longest, device).total, []
+    for name, value in _ALTERNATIVES:
+        if arguments.values.get(name) == (value,) or (name == "lora_rank" and arguments.is_full):
+            continue
+        smaller = arguments.replaced(name, value)
+        needed = row_memory(base, smaller, longest, device).total
+        if needed < least:
+            arguments, least = smaller, needed
+            proposed.append(f"{name}={value}")
+            if needed <= room_bytes:
+                return tuple(proposed)
+    return ()
+
+
+def num_trained(base: BaseShape, arguments: RunArguments) -> int:
     """Parameters that are trained."""
-    if is_full(values):
+    if arguments.is_full:
         return base.num_parameters
-    return base.num_adapter(whole_number(values, "lora_rank", 8), tuple(values.get("target_modules", ())))
+    return base.num_adapter(arguments.whole("lora_rank", 8), arguments.values.get("target_modules", ()))
 
 
 _KEPT = {2: (28.0, 8.0, 3.7), 4: (28.0, 16.0, 5.5)}
@@ -183,33 +218,25 @@ all of it, as tensors saved for the backward pass: 49 and 81 bytes a unit of hid
 70 and 118 in float32; 3 and 5 with checkpointing."""
 
 
-def _activations(base: BaseShape, values: Mapping[str, tuple[str, ...]], tokens: int, width: int) -> int:
+def _activations(base: BaseShape, arguments: RunArguments, tokens: int, width: int) -> int:
     """Bytes of activations that one row of so many tokens keeps until the backward pass."""
     hidden, ffn, dropout = _KEPT[width]
     kept = hidden * base.hidden + ffn * base.intermediate
-    if is_full(values):
+    if arguments.is_full:
         kept += 10 * base.hidden if width == 4 else 0
-    elif values.get("lora_dropout", ("0.05",))[0] not in ("0", "0.0"):
+    elif arguments.text("lora_dropout", "0.05") not in ("0", "0.0"):
         kept += dropout * (6 * base.hidden + base.intermediate)
     layer = int(tokens * kept)
-    if is_true(values, "gradient_checkpointing"):  # of each layer its input; one is computed again, and its gradients
+    if arguments.flag("gradient_checkpointing"):  # of each layer its input; one is computed again, and its gradients
         return min(layer * 2 + base.layers * tokens * base.hidden * (width + 1), layer * base.layers)
     return layer * base.layers
 
 
-def disk_bytes(base: BaseShape, values: Mapping[str, tuple[str, ...]], *, num_rows: int, base_bytes: int) -> int:
+def disk_bytes(base: BaseShape, arguments: RunArguments, *, num_checkpoints: int, base_bytes: int) -> int:
     """What the checkpoints of a run take, optimizer included, with what is spoken at each."""
-    width = _width(values)
-    trained = num_trained(base, values)
-    one = base_bytes if is_full(values) else trained * 4
-    if not is_true(values, "save_only_model"):
-        one += trained * 2 * (width if is_full(values) else 4)
-    return num_points(values, num_rows) * (one + SAMPLE_BYTES) + 20_000_000
-
-
-def whole_number(values: Mapping[str, tuple[str, ...]], name: str, default: int) -> int:
-    """An argument of a run as a number, ``default`` where it is none."""
-    try:
-        return int(float(values[name][0]))
-    except (KeyError, IndexError, ValueError, OverflowError):
-        return default
+    width = _width(arguments)
+    trained = num_trained(base, arguments)
+    one = base_bytes if arguments.is_full else trained * 4
+    if not arguments.flag("save_only_model"):
+        one += trained * 2 * (width if arguments.is_full else 4)
+    return num_checkpoints * (one + SAMPLE_BYTES) + 20_000_000

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,8 @@ from studio.errors import StudioError
 from studio.files import read_json, write_advice, write_json
 from studio.processes import signal_all, tree_memory_bytes, with_variable
 from studio.settings import PROJECT, Settings
+from studio.training import trainer
+from studio.training.config.run_arguments import RunArguments
 
 PROBE_VARIABLE = "STUDIO_PROBE"
 """In the environment of every process of a probe, so that none of them is left behind."""
@@ -43,7 +45,6 @@ _ENDS_WITH_PARENT = (
     "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.getppid() == 1 or os.execv(sys.argv[1], sys.argv[1:])"
 )
 """A program before the trainer: Linux kills it when the studio is killed in the midst of a probe (PR_SET_PDEATHSIG)."""
-_ERROR = re.compile(r"^Error: (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Measured:
 
 def probe(
     files: CheckpointFiles,
-    values: Mapping[str, tuple[str, ...]],
+    arguments: RunArguments,
     rows: Sequence[MeasuredRow],
     *,
     settings: Settings,
@@ -73,24 +74,22 @@ def probe(
     """Run two steps over the longest rows, or remember what came of the same before.
 
     Args:
-        values: arguments of the run.
         rows: the longest first; as many are used as two steps need.
 
     Raises:
         StudioError: the trainer refuses, fails, or takes longer than ``time_limit`` seconds.
     """
-    needed = rows_needed(values)
+    needed = rows_needed(arguments)
     chosen = [rows[index % len(rows)].row for index in range(needed)]
-    kept = settings.home / "cache" / "measured" / f"{_key(files, values, rows[:needed])}.json"
+    kept = settings.home / "cache" / "measured" / f"{_key(files, arguments, rows[:needed])}.json"
     with suppress(OSError, ValueError, TypeError, KeyError):
         known = read_json(kept)
         return Measured(int(known["peak_bytes"]), float(known["seconds_per_step"]), float(known["start_seconds"]))
     announce("Two steps are made over the longest rows, to measure memory and pace …")
-    batches = _int(values, "gradient_accumulation_steps")
+    batches = arguments.accumulation_steps
     # The second batch of a step meets gradients and optimizer in memory; more batches add time and nothing else.
-    measured = _measure(
-        files, {**values, "gradient_accumulation_steps": (str(min(batches, 2)),)}, chosen, settings, time_limit
-    )
+    fewer = arguments.replaced("gradient_accumulation_steps", str(min(batches, 2)))
+    measured = _measure(files, fewer, chosen, settings, time_limit)
     pace = measured.seconds_per_step * max(batches / 2, 1)
     measured = Measured(measured.peak_bytes, pace, measured.start_seconds)
     with suppress(OSError, StudioError):  # not kept: the next preflight measures again
@@ -99,21 +98,14 @@ def probe(
     return measured
 
 
-def rows_needed(values: Mapping[str, tuple[str, ...]]) -> int:
+def rows_needed(arguments: RunArguments) -> int:
     """Rows of two optimizer steps of full batches, of which a step of the probe has at most two."""
-    return _int(values, "per_device_train_batch_size") * min(_int(values, "gradient_accumulation_steps"), 2) * NUM_STEPS
-
-
-def _int(values: Mapping[str, tuple[str, ...]], name: str) -> int:
-    try:
-        return max(int(values[name][0]), 1)
-    except (KeyError, IndexError, ValueError):
-        return 1
+    return arguments.batch_size * min(arguments.accumulation_steps, 2) * NUM_STEPS
 
 
 def _measure(
     files: CheckpointFiles,
-    values: Mapping[str, tuple[str, ...]],
+    arguments: RunArguments,
     rows: Sequence[TrainingRow],
     settings: Settings,
     time_limit: float,
@@ -129,7 +121,7 @@ def _measure(
     try:
         lines = [json.dumps(row.as_row(), ensure_ascii=False) for row in rows]
         (folder / "rows.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        return _run(_command(files, values, folder), folder, settings, time_limit)
+        return _run(_command(files, arguments, folder), folder, settings, time_limit)
     except OSError as error:
         raise StudioError(
             f"The training cannot be measured, because the cache cannot be written {write_advice(error)}"
@@ -146,11 +138,15 @@ def _clear_remains(cache: Path) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _command(files: CheckpointFiles, values: Mapping[str, tuple[str, ...]], folder: Path) -> list[str]:
+def _command(files: CheckpointFiles, arguments: RunArguments, folder: Path) -> list[str]:
     given: dict[str, Sequence[str]] = {
         "model": [str(files.folder)],
         "dataset": [str(folder / "rows.jsonl")],
-        **{name: value for name, value in values.items() if name not in ("val_dataset", "eval_steps", "save_steps")},
+        **{
+            name: value
+            for name, value in arguments.values.items()
+            if name not in ("val_dataset", "eval_steps", "save_steps")
+        },
         "output_dir": [str(folder / "out")],
         "add_version": ["false"],
         "max_steps": [str(NUM_STEPS)],
@@ -161,13 +157,8 @@ def _command(files: CheckpointFiles, values: Mapping[str, tuple[str, ...]], fold
         "report_to": ["none"],
         "logging_steps": ["1"],
     }
-    launcher = [sys.executable, "-m", "swift_plugins.launch", "sft"]
-    if sys.platform == "linux":
-        launcher = [sys.executable, "-c", _ENDS_WITH_PARENT, *launcher]
-    return [
-        *launcher,
-        *(part for name, value in given.items() for part in (f"--{name}", *value)),
-    ]  # fmt: skip
+    command = trainer.command("sft", given)
+    return [sys.executable, "-c", _ENDS_WITH_PARENT, *command] if sys.platform == "linux" else command
 
 
 def _run(command: list[str], folder: Path, settings: Settings, time_limit: float) -> Measured:
@@ -175,7 +166,7 @@ def _run(command: list[str], folder: Path, settings: Settings, time_limit: float
     peak = 0
     metrics, log_file = folder / "out" / "logging.jsonl", folder / "log"
     with log_file.open("wb") as log:
-        trainer = subprocess.Popen(
+        process = subprocess.Popen(
             command,
             cwd=PROJECT,
             env={
@@ -191,8 +182,8 @@ def _run(command: list[str], folder: Path, settings: Settings, time_limit: float
             process_group=0,
         )
         try:
-            while trainer.poll() is None:
-                peak = max(peak, tree_memory_bytes(trainer.pid))
+            while process.poll() is None:
+                peak = max(peak, tree_memory_bytes(process.pid))
                 if time.monotonic() - began > time_limit:
                     raise StudioError(
                         f"Two steps took longer than {time_limit:.0f} s on this device: use a smaller base or shorter "
@@ -201,12 +192,12 @@ def _run(command: list[str], folder: Path, settings: Settings, time_limit: float
                 time.sleep(_LOOK_SECONDS)
         finally:
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(trainer.pid, signal.SIGKILL)
+                os.killpg(process.pid, signal.SIGKILL)
             signal_all(with_variable(PROBE_VARIABLE, folder.name), signal.SIGKILL)
-            trainer.wait()
+            process.wait()
     said = log_file.read_text(encoding="utf-8", errors="replace")
-    if trainer.returncode != 0:
-        raise StudioError(_why(trainer.returncode, said))
+    if process.returncode != 0:
+        raise StudioError(_why(process.returncode, said))
     return _measured(peak, _logged(metrics), time.monotonic() - began)
 
 
@@ -248,15 +239,15 @@ def _logged(path: Path) -> list[dict[str, Any]]:
 
 def _why(code: int, said: str) -> str:
     """The trainer's own sentence; else its last line."""
-    if found := _ERROR.findall(said):
-        return found[-1].strip()
+    if own := trainer.reason(said):
+        return own
     if code in (-signal.SIGKILL, 128 + signal.SIGKILL):
         return "The trainer was ended by the system, most likely for want of memory: use a smaller base, batch or row."
-    last = next((line.strip() for line in reversed(said.splitlines()) if line.strip()), f"exit status {code}")
+    last = trainer.last_line(said) or f"exit status {code}"
     return f"The trainer fails with these settings: {last[:300]}"
 
 
-def _key(files: CheckpointFiles, values: Mapping[str, tuple[str, ...]], rows: Sequence[MeasuredRow]) -> str:
+def _key(files: CheckpointFiles, arguments: RunArguments, rows: Sequence[MeasuredRow]) -> str:
     """Of what decides memory and pace: base, arguments, lengths of the rows, program, machine."""
     try:
         weights = max(path.stat().st_mtime_ns for path in files.folder.glob("*.safetensors"))
@@ -264,7 +255,9 @@ def _key(files: CheckpointFiles, values: Mapping[str, tuple[str, ...]], rows: Se
         weights = 0
     decides = {
         "base": [str(files.folder), files.size_bytes, weights],
-        "values": {name: list(value) for name, value in sorted(values.items()) if name not in _WITHOUT_EFFECT},
+        "values": {
+            name: list(value) for name, value in sorted(arguments.values.items()) if name not in _WITHOUT_EFFECT
+        },
         "rows": [[round(each.seconds, 2), round(each.trained_seconds, 2), each.text_bytes] for each in rows],
         "python": sys.version,
         "threads": [os.cpu_count(), os.environ.get("OMP_NUM_THREADS")],

@@ -1,4 +1,4 @@
-"""Where a training can run, what is free there, and who is before it."""
+"""The compute target of a training: where it can run, what is free there, and who is before it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ACTIVE = ("queued", "running", "stopping")
 
 
 @dataclass(frozen=True)
-class Place:
+class Target:
     """A device for a run.
 
     Attributes:
@@ -38,6 +38,11 @@ class Place:
         return self.held or self.jobs > 0
 
     @property
+    def room_bytes(self) -> int:
+        """Memory that can be had by then."""
+        return self.total_bytes if self.shared else self.free_bytes
+
+    @property
     def waits(self) -> str:
         """For whom it waits, as the end of a sentence; "" for nobody."""
         return f", after waiting for {self.jobs} job{'s' * (self.jobs != 1)}" if self.jobs else ""
@@ -50,7 +55,7 @@ class Place:
         return f"{self.device}{f' ({self.name})' if self.name else ''}{busy}{held}"
 
 
-def place_for(wanted: str, settings: Settings, store: Store) -> Place:
+def target_for(wanted: str, settings: Settings, store: Store) -> Target:
     """The device for a run: of several GPUs the one with the fewest jobs.
 
     Args:
@@ -74,4 +79,4 @@ def place_for(wanted: str, settings: Settings, store: Store) -> Place:
         raise StudioError(f"This machine has no device '{wanted[:20]}': use {', '.join(there)} or auto.")
     device = min(fitting, key=lambda each: jobs[each])
     free, total, name = memory_of(device)
-    return Place(device, name, free, total, jobs[device], bool(holders(settings.leases_folder, device)))
+    return Target(device, name, free, total, jobs[device], bool(holders(settings.leases_folder, device)))

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from studio.training.monitoring.diagnosis import Finding, diagnose
+from studio.training.monitoring.diagnosis import diagnose
+from studio.training.monitoring.findings import Finding
 from studio.training.monitoring.run_log import RunLog
 from studio.training.monitoring.samples import Sample, StepSamples
 

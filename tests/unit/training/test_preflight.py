@@ -23,12 +23,13 @@ from studio.store import jobs as records
 from studio.store.store import Store
 from studio.store.tables import JobRow
 from studio.training.config.request import TrainRequest, parse_overrides
+from studio.training.config.run_arguments import RunArguments
 from studio.training.folder import JobFolder
-from studio.training.preflight import check as preflight
+from studio.training.preflight import check as check_module
 from studio.training.preflight import duration, memory, probe
-from studio.training.preflight import target as devices
-from studio.training.preflight.check import Preflight
-from studio.training.preflight.target import Place, place_for
+from studio.training.preflight import target as target_module
+from studio.training.preflight.report import NAMED_ROWS, Preflight, preflight
+from studio.training.preflight.target import Target, target_for
 from tests.training import EXAMPLES, write_rows
 
 GIB = 2**30
@@ -51,22 +52,22 @@ def check(settings: Settings, rows: Path) -> Callable[..., Preflight]:
     def run(*sets: str, path: Path = rows, settings: Settings = settings, **options: Any) -> Preflight:
         asked = {name: options.pop(name) for name in ("checkpoint", "device", "preset") if name in options}
         request = TrainRequest(path, overrides=parse_overrides(sets), **asked)
-        return preflight.preflight(
+        return preflight(
             request, settings, Store(settings.store_file), measure=options.pop("measure", False), **options
         )
 
     return run
 
 
-def a_place(device: str = "cpu", free: int = 16 * GIB, total: int = 16 * GIB, jobs: int = 0) -> Place:
-    return Place(device, "", free, total, jobs, held=False)
+def a_target(device: str = "cpu", free: int = 16 * GIB, total: int = 16 * GIB, jobs: int = 0) -> Target:
+    return Target(device, "", free, total, jobs, held=False)
 
 
 @pytest.fixture
-def on_place(monkeypatch: pytest.MonkeyPatch) -> Callable[[Place], None]:
+def on_target(monkeypatch: pytest.MonkeyPatch) -> Callable[[Target], None]:
     """A machine that this one is not."""
     monkeypatch.setattr(duration, "matmul_rate", lambda device, dtype: 1e14)
-    return lambda place: monkeypatch.setattr(preflight, "place_for", lambda *asked: place)
+    return lambda target: monkeypatch.setattr(check_module, "target_for", lambda *asked: target)
 
 
 # --- a run that can work --------------------------------------------------------------------------------------------
@@ -131,6 +132,8 @@ def test_without_a_base_the_tiny_one_is_made(check: Callable[..., Preflight], se
     assert Path(found.spec.base_folder) == settings.checkpoints_folder / "tiny-random"
     assert any("tiny" in sentence for sentence in said)
     assert found.ok
+    (settings.checkpoints_folder / "tiny-random" / "config.json").unlink()
+    assert check(settings=settings.with_changes(checkpoint=None)).ok, "a damaged one is made again"
 
 
 # --- what cannot work -----------------------------------------------------------------------------------------------
@@ -156,8 +159,8 @@ def test_bad_rows_are_refused_by_number_and_left_out_on_request(
 def test_of_many_bad_rows_the_first_are_named(check: Callable[..., Preflight], tmp_path: Path) -> None:
     path = write_rows(tmp_path / "bad.jsonl", [EXAMPLES[0].row(), *["{"] * 40])
     (sentence,) = check(path=path).refusals
-    assert sentence.count("Row ") == preflight.NAMED_ROWS
-    assert f"{40 - preflight.NAMED_ROWS} more" in sentence
+    assert sentence.count("Row ") == NAMED_ROWS
+    assert f"{40 - NAMED_ROWS} more" in sentence
 
 
 def test_nothing_good_is_refused_whatever_is_skipped(check: Callable[..., Preflight], tmp_path: Path) -> None:
@@ -220,13 +223,13 @@ def test_a_device_that_is_not_there_is_refused_with_those_that_are(check: Callab
 
 
 def test_what_does_not_fit_is_refused_with_settings_that_do(
-    check: Callable[..., Preflight], on_place: Callable[[Place], None]
+    check: Callable[..., Preflight], on_target: Callable[[Target], None]
 ) -> None:
     sets = ["per_device_train_batch_size=64", "gradient_checkpointing=false"]
-    on_place(a_place("cuda:0"))
+    on_target(a_target("cuda:0"))
     needed = check(*sets).spec.estimate["memory_bytes"]
     least = check("per_device_train_batch_size=1").spec.estimate["memory_bytes"]
-    on_place(a_place("cuda:0", free=least + (needed - least) // 10, total=needed - 1))
+    on_target(a_target("cuda:0", free=least + (needed - least) // 10, total=needed - 1))
     (refusal,) = check(*sets).refusals
     proposed = re.findall(r"--set (\S+?)[.\s]*(?= |$)", refusal)
     assert proposed
@@ -235,16 +238,16 @@ def test_what_does_not_fit_is_refused_with_settings_that_do(
 
 
 def test_what_others_give_back_first_is_no_reason_to_refuse(
-    check: Callable[..., Preflight], on_place: Callable[[Place], None]
+    check: Callable[..., Preflight], on_target: Callable[[Target], None]
 ) -> None:
-    on_place(a_place("cuda:0", free=GIB // 10, total=16 * GIB, jobs=1))
+    on_target(a_target("cuda:0", free=GIB // 10, total=16 * GIB, jobs=1))
     found = check()
     assert found.ok
     assert any("given back" in warning for warning in found.warnings)
     assert "waits for 1 job" in dict(found.facts)["Device"]
-    on_place(a_place("cuda:0", free=GIB // 10, total=16 * GIB))
+    on_target(a_target("cuda:0", free=GIB // 10, total=16 * GIB))
     assert not check().ok
-    on_place(a_place("cuda:0", free=GIB // 10, total=GIB // 5, jobs=1))
+    on_target(a_target("cuda:0", free=GIB // 10, total=GIB // 5, jobs=1))
     assert not check().ok
 
 
@@ -256,19 +259,19 @@ def test_a_full_disk_is_refused(check: Callable[..., Preflight], monkeypatch: py
 def test_of_several_gpus_the_one_with_the_fewest_jobs_is_taken(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(devices, "devices", lambda: ["cuda:0", "cuda:1", "cpu"])
-    monkeypatch.setattr(devices, "_memory", lambda device: (GIB, GIB, "GPU"))
+    monkeypatch.setattr(target_module, "devices", lambda: ["cuda:0", "cuda:1", "cpu"])
+    monkeypatch.setattr(target_module, "memory_of", lambda device: (GIB, GIB, "GPU"))
     store, anywhere = Store(settings.store_file), settings.with_changes(device="auto")
-    assert place_for("auto", anywhere, store).device == "cuda:0"
+    assert target_for("auto", anywhere, store).device == "cuda:0"
     with store.writing() as session:
         for device, state in (("cuda:0", "running"), ("cuda:1", "completed"), ("cpu", "queued"), ("cpu", "running")):
             records.save(session, JobRow(owner="", name="x", device=device, state=state))
-    assert place_for("auto", anywhere, store).device == "cuda:1"
-    assert place_for("cuda", anywhere, store).device == "cuda:1"
-    assert (place_for("cuda:0", anywhere, store).jobs, place_for("cpu", anywhere, store).jobs) == (1, 2)
-    assert place_for("auto", settings, store).device == "cpu"  # as the studio is set
+    assert target_for("auto", anywhere, store).device == "cuda:1"
+    assert target_for("cuda", anywhere, store).device == "cuda:1"
+    assert (target_for("cuda:0", anywhere, store).jobs, target_for("cpu", anywhere, store).jobs) == (1, 2)
+    assert target_for("auto", settings, store).device == "cpu"  # as the studio is set
     with pytest.raises(StudioError, match="cuda:0, cuda:1, cpu"):
-        place_for("tpu", anywhere, store)
+        target_for("tpu", anywhere, store)
 
 
 def test_sizes_of_adapters_are_those_that_peft_makes(tiny_checkpoint: Path, native_model: Any) -> None:
@@ -317,7 +320,7 @@ def test_memory_of_the_3b_is_what_its_dimensions_make_it() -> None:
 
     def gib(tokens: int, **values: str) -> float:
         given = {"torch_dtype": "bfloat16", "lora_rank": "32", "gradient_checkpointing": "true", **values}
-        arguments = {name: (value,) for name, value in given.items()}
+        arguments = RunArguments({name: (value,) for name, value in given.items()})
         return memory.memory(base, arguments, tokens=tokens, labels=tokens, device="cuda:0").total / GIB
 
     assert base.num_adapter(32, ()) == pytest.approx(79e6, rel=0.01)
@@ -369,9 +372,9 @@ def test_on_a_cpu_memory_and_pace_are_measured_once(check: Callable[..., Preflig
 
 
 def test_what_cannot_fit_is_not_even_tried(
-    check: Callable[..., Preflight], on_place: Callable[[Place], None], settings: Settings
+    check: Callable[..., Preflight], on_target: Callable[[Target], None], settings: Settings
 ) -> None:
-    on_place(a_place(free=1_000_000, total=1_000_000))
+    on_target(a_target(free=1_000_000, total=1_000_000))
     said: list[str] = []
     assert not check(measure=True, announce=said.append).ok
     assert not any("Two steps" in sentence for sentence in said)
@@ -381,11 +384,11 @@ def test_what_cannot_fit_is_not_even_tried(
 def probed(settings: Settings, rows: Path, tiny_checkpoint: Path) -> Callable[..., probe.Measured]:
     def run(**options: Any) -> probe.Measured:
         report = report_rows(rows, settings=settings, store=Store(settings.store_file))
-        values = {"per_device_train_batch_size": ("1",), "gradient_accumulation_steps": ("1",)} | options.pop(
-            "values", {}
+        arguments = RunArguments(
+            {"per_device_train_batch_size": ("1",), "gradient_accumulation_steps": ("1",)} | options.pop("values", {})
         )
         return probe.probe(
-            find_checkpoint(str(tiny_checkpoint)), values, report.longest(), settings=settings, **options
+            find_checkpoint(str(tiny_checkpoint)), arguments, report.longest(), settings=settings, **options
         )
 
     return run

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from studio.training.config.presets import FIELDS, num_held_out, num_points, num_steps, values_for
+from studio.training.config.hyperparameters import HYPERPARAMETERS
+from studio.training.config.presets import arguments_for
 from studio.training.config.request import PRESET_NAMES, PresetName
+from studio.training.config.run_arguments import RunArguments, RunPlan
 from studio.training.config.swift_arguments import argument_problems, known_arguments
 
 MINUTE = 60.0
@@ -23,12 +26,16 @@ def values(
     device: str = "cpu",
     base: int = 7_000_000,
     **overrides: str,
-) -> dict[str, tuple[str, ...]]:
+) -> Mapping[str, tuple[str, ...]]:
     given = {name: tuple(value.split()) for name, value in overrides.items()}
-    return values_for(preset, num_rows=rows, seconds=seconds, device=device, base_bytes=base, overrides=given)
+    return arguments_for(preset, num_rows=rows, seconds=seconds, device=device, base_bytes=base, overrides=given).values
 
 
-def number(found: dict[str, Any], name: str) -> float:
+def plan(found: Mapping[str, tuple[str, ...]], rows: int) -> RunPlan:
+    return RunArguments(found).plan(rows)
+
+
+def number(found: Mapping[str, tuple[str, ...]], name: str) -> float:
     return float(found[name][0])
 
 
@@ -51,10 +58,10 @@ def test_every_run_has_at_least_five_checkpoints_and_evaluations(
     preset: PresetName, rows: int, overrides: dict[str, str]
 ) -> None:
     found = values(preset, rows=rows, seconds=rows * 4.0, **overrides)
-    steps = num_steps(found, rows)
+    steps = plan(found, rows).num_steps
     assert steps // int(number(found, "save_steps")) >= min(5, steps)
     assert steps >= 5
-    if num_held_out(found, rows):
+    if plan(found, rows).num_held_out:
         assert found["eval_strategy"] == ("steps",)
         assert steps // int(number(found, "eval_steps")) >= 5
 
@@ -111,14 +118,14 @@ def test_the_held_out_part_can_be_switched_off() -> None:
     found = values(split_dataset_ratio="0")
     assert found["eval_strategy"] == ("no",)
     assert "eval_steps" not in found
-    assert num_held_out(found, 40) == 0
+    assert plan(found, 40).num_held_out == 0
 
 
 def test_rows_of_their_own_are_evaluated_in_place_of_held_out_ones() -> None:
     found = values(val_dataset="/somewhere/val.jsonl")
     assert found["split_dataset_ratio"] == ("0",)
     assert found["eval_strategy"] == ("steps",)
-    assert num_held_out(found, 40) == 0
+    assert plan(found, 40).num_held_out == 0
 
 
 def test_of_few_rows_none_is_held_out() -> None:
@@ -170,14 +177,14 @@ def test_steps_are_counted_as_the_trainer_counts_them() -> None:
                 num_examples=lambda loader: 1,
             )
             told = Trainer.set_initial_training_values(trainer, arguments, range(math.ceil(rows / batch)))  # type: ignore[arg-type]
-            assert told[-1] == num_steps(found, rows)
+            assert told[-1] == plan(found, rows).num_steps
 
 
 def test_checkpoints_on_the_disk_are_counted() -> None:
-    assert num_points(values(max_steps="10", save_steps="4"), 40) == 3  # 4, 8 and the last one
-    assert num_points(values(max_steps="10", save_steps="4", save_total_limit="2"), 40) == 2
-    assert num_points(values(save_strategy="no"), 40) == 0
-    assert num_points(values(save_strategy="epoch", num_train_epochs="4"), 40) == 4
+    assert plan(values(max_steps="10", save_steps="4"), 40).num_checkpoints == 3  # 4, 8 and the last one
+    assert plan(values(max_steps="10", save_steps="4", save_total_limit="2"), 40).num_checkpoints == 2
+    assert plan(values(save_strategy="no"), 40).num_checkpoints == 0
+    assert plan(values(save_strategy="epoch", num_train_epochs="4"), 40).num_checkpoints == 4
 
 
 def test_long_runs_are_logged_more_coarsely() -> None:
@@ -186,9 +193,9 @@ def test_long_runs_are_logged_more_coarsely() -> None:
 
 
 def test_each_field_is_an_argument_that_exists_with_a_line_of_help() -> None:
-    assert {field.name for field in FIELDS} <= known_arguments()
-    assert all(field.help.endswith((".", ":")) and "\n" not in field.help and field.label for field in FIELDS)
-    assert len({field.name for field in FIELDS}) == len(FIELDS) >= 20
+    assert {field.name for field in HYPERPARAMETERS} <= known_arguments()
+    assert all(field.help.endswith((".", ":")) and "\n" not in field.help and field.label for field in HYPERPARAMETERS)
+    assert len({field.name for field in HYPERPARAMETERS}) == len(HYPERPARAMETERS) >= 20
 
 
 @pytest.mark.parametrize(
@@ -212,4 +219,4 @@ def test_an_argument_that_no_trainer_takes_is_told(name: str, value: tuple[str, 
 @pytest.mark.parametrize(("rows", "ratio", "held_out"), [(3, "0.1", 1), (40, "0.1", 4), (19, "0.1", 1), (5, "0", 0)])
 def test_rows_are_held_out_as_ms_swift_does(rows: int, ratio: str, held_out: int) -> None:
     found = values(rows=rows, split_dataset_ratio=ratio)
-    assert num_held_out(found, rows) == held_out
+    assert plan(found, rows).num_held_out == held_out

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from studio.errors import StudioError
-from studio.training.config.hyperparameters import FIELDS, Field
+from studio.training.config.hyperparameters import HYPERPARAMETERS, Hyperparameter
 from studio.training.config.request import parse_overrides
 
 _FROM_PRESET = "from the preset"
@@ -18,14 +18,14 @@ class Advanced:
     """The fields, laid out where this is made.
 
     Attributes:
-        fields: in the order of ``fields.FIELDS``; values are texts, "" for the preset's.
+        fields: in the order of ``HYPERPARAMETERS``; values are texts, "" for the preset's.
     """
 
     def __init__(self) -> None:
         gr.HTML('<p class="hint">What stays empty is chosen by the preset for these rows.</p>', padding=False)
         self.fields: list[Any] = []
         with gr.Row(elem_classes="advanced-grid"):
-            self.fields.extend(_component(field) for field in FIELDS)
+            self.fields.extend(_component(field) for field in HYPERPARAMETERS)
 
     def overrides(self, values: Sequence[Any]) -> dict[str, tuple[str, ...]]:
         """What was filled in, by ms-swift's names.
@@ -34,7 +34,7 @@ class Advanced:
             StudioError: no number where one must stand, or one out of its range.
         """
         entries = []
-        for field, value in zip(FIELDS, values, strict=True):
+        for field, value in zip(HYPERPARAMETERS, values, strict=True):
             text = str(value if value is not None else "").strip()
             if text:
                 _check(field, text)
@@ -45,13 +45,13 @@ class Advanced:
         """What was filled in before a reload."""
         return {
             component: "" if isinstance(component, gr.Dropdown) and value not in _offered(field) else value
-            for component, field, value in zip(self.fields, FIELDS, values, strict=True)
+            for component, field, value in zip(self.fields, HYPERPARAMETERS, values, strict=True)
         }
 
     def known(self, arguments: Mapping[str, Sequence[str]]) -> dict[Any, Any]:
         """The values of a checked run, shown faintly where nothing was filled in."""
         updates: dict[Any, Any] = {}
-        for component, field in zip(self.fields, FIELDS, strict=True):
+        for component, field in zip(self.fields, HYPERPARAMETERS, strict=True):
             value = " ".join(arguments.get(field.name, ()))
             if isinstance(component, gr.Dropdown):
                 updates[component] = gr.Dropdown(choices=_choices(field, value))
@@ -85,7 +85,7 @@ def refuse_paths(overrides: Mapping[str, Sequence[str]]) -> None:
             )
 
 
-def _component(field: Field) -> Any:
+def _component(field: Hyperparameter) -> Any:
     shared: dict[str, Any] = {
         "label": field.label, "info": field.help, "elem_id": f"train-{field.name.replace('_', '-')}", "min_width": 220,
         "value": "",
@@ -95,18 +95,18 @@ def _component(field: Field) -> Any:
     return gr.Textbox(placeholder=_FROM_PRESET, max_length=1000, **shared)
 
 
-def _offered(field: Field) -> list[str]:
+def _offered(field: Hyperparameter) -> list[str]:
     return ["true", "false"] if field.kind == "flag" else [str(choice) for choice in field.choices or ()]
 
 
-def _choices(field: Field, preset_value: str) -> list[tuple[str, str]]:
+def _choices(field: Hyperparameter, preset_value: str) -> list[tuple[str, str]]:
     named = {"true": "Yes", "false": "No"} if field.kind == "flag" else {}
     known = f": {named.get(preset_value, preset_value)}" if preset_value else ""
     offered = [(named.get(value, value), value) for value in _offered(field)]
     return [(f"{_FROM_PRESET.capitalize()}{known}", ""), *offered]
 
 
-def _check(field: Field, text: str) -> None:
+def _check(field: Hyperparameter, text: str) -> None:
     if field.kind in ("choice", "flag"):
         if text not in _offered(field):
             offered = ", ".join(_offered(field))

@@ -10,12 +10,12 @@ from typing import Any
 import gradio as gr
 
 from studio.datasets.uploads import take_uploads, uploads_folder
-from studio.engine.host import TINY_FOLDER
+from studio.engine.checkpoints import TINY_FOLDER
 from studio.errors import StudioError
 from studio.services import Services
 from studio.training.config.presets import PRESETS
 from studio.training.config.request import PRESET_NAMES, TrainRequest
-from studio.training.preflight.check import Preflight, preflight
+from studio.training.preflight.report import Preflight, preflight
 from studio.ui.background_task import Done, at_work, told
 from studio.ui.checkpoints import checkpoint_choices, chosen_checkpoint
 from studio.ui.events import QUIET, RAW

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from studio.settings import Settings
 from studio.training.folder import JobFolder
-from studio.training.preflight.check import Preflight
+from studio.training.preflight.report import Preflight
 from studio.ui.html import card, table
 from studio.ui.tabs.train.runs.run_html import shown_command
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from studio import formatting
 from studio.settings import Settings
 from studio.training.job import Job
-from studio.training.monitoring.diagnosis import Finding
+from studio.training.monitoring.findings import Finding
 from studio.training.monitoring.progress import Progress
 from studio.training.monitoring.samples import Sample, StepSamples
 from studio.ui.html import Tone

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from studio.training.execution.outcome import Ending, verdict
+from studio.training.execution.outcome import Outcome, outcome_of
 from studio.training.folder import JobFolder
 from studio.training.monitoring.log_tail import followed, log_tail, readable
 
@@ -25,11 +25,11 @@ def checkpoint(folder: JobFolder, step: int, max_steps: int) -> None:
     (path / "trainer_state.json").write_text(json.dumps({"global_step": step, "max_steps": max_steps}))
 
 
-def ending(
+def outcome(
     folder: JobFolder, code: int, said: str = "", *, offset: int = 0, stop: bool = False, killed: bool = False
-) -> Ending:
+) -> Outcome:
     folder.log_file.write_text(said)
-    return verdict(code, folder, log_offset=offset, stop=stop, killed=killed)
+    return outcome_of(code, folder, log_offset=offset, stop=stop, killed=killed)
 
 
 @pytest.mark.parametrize(
@@ -44,38 +44,38 @@ def ending(
     ],
 )
 def test_a_failure_names_its_reason(folder: JobFolder, said: str, says: str) -> None:
-    found = ending(folder, 1, said)
+    found = outcome(folder, 1, said)
     assert found.state == "failed"
     assert found.sentence.startswith(says)
 
 
 def test_what_an_earlier_run_said_is_no_reason(folder: JobFolder) -> None:
     before = "Error: an old mistake.\n"
-    assert "old mistake" not in ending(folder, 1, before + "nothing\n", offset=len(before)).sentence
+    assert "old mistake" not in outcome(folder, 1, before + "nothing\n", offset=len(before)).sentence
 
 
 def test_a_signal_is_named(folder: JobFolder) -> None:
-    assert "SIGSEGV" in ending(folder, -signal.SIGSEGV).sentence
-    assert "memory" in ending(folder, -signal.SIGKILL).sentence
+    assert "SIGSEGV" in outcome(folder, -signal.SIGSEGV).sentence
+    assert "memory" in outcome(folder, -signal.SIGKILL).sentence
 
 
 def test_success_needs_all_steps(folder: JobFolder) -> None:
-    assert ending(folder, 0).state == "completed"
+    assert outcome(folder, 0).state == "completed"
     checkpoint(folder, 10, 20)
-    assert ending(folder, 0).state == "stopped", "somebody else's signal made it save and end"
+    assert outcome(folder, 0).state == "stopped", "somebody else's signal made it save and end"
     checkpoint(folder, 20, 20)
-    assert ending(folder, 0).state == "completed"
-    assert ending(folder, 0, stop=True).state == "completed", "the stop came too late to stop anything"
+    assert outcome(folder, 0).state == "completed"
+    assert outcome(folder, 0, stop=True).state == "completed", "the stop came too late to stop anything"
 
 
 def test_a_stop_says_what_is_left(folder: JobFolder) -> None:
-    assert ending(folder, -signal.SIGTERM, stop=True) == Ending(
+    assert outcome(folder, -signal.SIGTERM, stop=True) == Outcome(
         "stopped", -signal.SIGTERM, "Stopped before a checkpoint was saved: retry it to begin anew."
     )
     checkpoint(folder, 10, 20)
-    assert ending(folder, 0, stop=True) == Ending("stopped", 0)
-    assert "step 10" in ending(folder, -signal.SIGKILL, stop=True, killed=True).sentence
-    assert ending(folder, 1, "Error: it could not be saved.", stop=True).state == "failed"
+    assert outcome(folder, 0, stop=True) == Outcome("stopped", 0)
+    assert "step 10" in outcome(folder, -signal.SIGKILL, stop=True, killed=True).sentence
+    assert outcome(folder, 1, "Error: it could not be saved.", stop=True).state == "failed"
 
 
 def test_a_checkpoint_that_was_cut_off_does_not_count(folder: JobFolder) -> None:

@@ -9,7 +9,7 @@ from studio.engine.host import EngineHost
 from studio.engine.leases import Lease, holders
 from studio.settings import Settings
 from studio.store.store import Store
-from studio.training.execution.scheduler import GIVEN_BACK, Attendant
+from studio.training.execution.scheduler import GIVEN_BACK, Scheduler
 from studio.training.library import JobLibrary
 from tests.jobs import ended, spec, status, until
 
@@ -33,29 +33,29 @@ def host(settings: Settings) -> EngineHost:
 def test_the_engine_gives_its_memory_back_before_a_job_begins_and_says_so(settings: Settings, host: EngineHost) -> None:
     speaking = True
     store = Store(settings.store_file)
-    attendant, jobs = Attendant(settings, store, host, lambda: speaking), JobLibrary(settings, store)
+    scheduler, jobs = Scheduler(settings, store, host, lambda: speaking), JobLibrary(settings, store)
     host.engine()
     elsewhere = jobs.start_spec(spec("steps=2", device="cuda:1"), [])
     assert ended(jobs, elsewhere).state == "completed"
-    attendant.look()
+    scheduler.look()
     assert host.status.state == "ready", "a training on another device needs nothing from it"
 
     job = jobs.start_spec(spec("steps=2"), [])
     until(lambda: job.folder.status_file.exists() and status(job)["stage"] == "waiting")
-    attendant.look()
+    scheduler.look()
     assert host.status.state == "ready", "whoever is being spoken to may hear it to the end"
     assert jobs.progress(jobs.job(job.id)).stage == "waiting"
     assert not job.folder.metrics_file.exists()
 
     speaking = False
-    attendant.look()
+    scheduler.look()
     assert host.status.state == "unloaded"
     assert host.status.notices == (GIVEN_BACK,)
     assert ended(jobs, job).state == "completed"
     assert "the voice model gave back its memory on cpu" in jobs.log_tail(job)
 
     host.engine()
-    attendant.look()
+    scheduler.look()
     assert host.status.state == "ready"
     assert GIVEN_BACK not in host.status.notices
     host.unload()
