@@ -76,7 +76,7 @@ class Contest:
 
     def native(self) -> Run:
         """``model.generate`` and one decode at its end."""
-        rows, device = self.prompt.audio_rows, self.checkpoint.device
+        rows, device = self.prompt.audio_input_ids, self.checkpoint.device
         assert rows is not None
         started = time.perf_counter()
         with torch.inference_mode():

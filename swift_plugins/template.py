@@ -86,7 +86,7 @@ class HiggsAudioTemplate(Template):
         return {
             "input_ids": inputs.input_ids.tolist(),
             "labels": inputs.labels.tolist(),
-            "audio_input_ids": inputs.audio_rows,
+            "audio_input_ids": inputs.audio_input_ids,
             "audio_labels": inputs.audio_labels,
             "length": length,
         }

@@ -9,7 +9,7 @@ from typing import Any
 from studio.settings import Settings
 from studio.store import adapters, jobs
 from studio.store.store import Store
-from studio.store.tables import AdapterRow, JobRow
+from studio.store.tables import AdapterRecord, JobRecord
 
 SENTENCE = "It speaks unlike the base, is not silent, and ends by itself."
 LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -37,11 +37,11 @@ def register(
     settings: Settings, store: Store, adapter: Path, base: Path, *, owner: str = "", run: str = "Demo", step: int = 30,
     job_id: str = "", consent: list[dict[str, Any]] | None = None, consent_sentence: str = "consent not recorded",
     ok: bool = True, sentence: str = SENTENCE,
-) -> AdapterRow:  # fmt: skip
+) -> AdapterRecord:  # fmt: skip
     """Copy an adapter into the folder of a run, and put run and adapter into the store."""
     from studio.engine.checkpoints import find_checkpoint
 
-    job = JobRow(owner=owner, name=run, device="cpu", state="completed", **({"id": job_id} if job_id else {}))
+    job = JobRecord(owner=owner, name=run, device="cpu", state="completed", **({"id": job_id} if job_id else {}))
     folder = f"jobs/{job.id}/run/checkpoint-{step}"
     shutil.copytree(adapter, settings.home / folder)
     files = find_checkpoint(str(base))
@@ -65,7 +65,7 @@ def register(
         "consent_sentence": consent_sentence,
         "comparison": {"ok": ok, "sentence": sentence},
     }  # fmt: skip
-    row = AdapterRow(owner=owner, job_id=job.id, step=step, name=f"{run} · step {step}", folder=folder, card=card)
+    row = AdapterRecord(owner=owner, job_id=job.id, step=step, name=f"{run} · step {step}", folder=folder, card=card)
     with store.writing() as session:
         if not jobs.job_by_id(session, job.id):
             jobs.save(session, job)

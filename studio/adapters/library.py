@@ -9,10 +9,10 @@ from pathlib import Path
 from studio.adapters.adapter import TrainedAdapter, is_adapter, voices_in
 from studio.errors import StudioError
 from studio.settings import Settings
-from studio.store import adapters as records
-from studio.store import voices as voice_records
+from studio.store import adapters as queries
+from studio.store import voices as voice_queries
 from studio.store.store import Store
-from studio.store.tables import AdapterRow
+from studio.store.tables import AdapterRecord
 from studio.voices.presets import preset_voices
 
 MIN_ID_CHARS = 6
@@ -32,8 +32,8 @@ class AdapterLibrary:
     def adapters(self) -> list[TrainedAdapter]:
         """All of them: those of the newest run first, and of a run the last step first."""
         with self._store.reading() as session:
-            rows = records.adapters(session, self.owner)
-        return self._given_out(rows)
+            records = queries.adapters(session, self.owner)
+        return self._given_out(records)
 
     def adapter(self, wanted: str) -> TrainedAdapter:
         """One adapter by its id, how that begins (6 characters or more), or its name.
@@ -42,17 +42,17 @@ class AdapterLibrary:
             StudioError: there is none, or more than one.
         """
         with self._store.reading() as session:
-            row = records.adapter_by_id(session, self.owner, wanted)
-            rows = [row] if row is not None else _matching(records.adapters(session, self.owner), wanted)
-        if not rows:
+            record = queries.adapter_by_id(session, self.owner, wanted)
+            records = [record] if record is not None else _matching(queries.adapters(session, self.owner), wanted)
+        if not records:
             raise StudioError(
                 f"There is no trained voice '{_short(wanted)}', or no longer: choose another, or none for the base alone."
             )
-        if len(rows) > 1:
+        if len(records) > 1:
             raise StudioError(
-                f"{len(rows)} trained voices fit '{_short(wanted)}': give the id, or more of its characters."
+                f"{len(records)} trained voices fit '{_short(wanted)}': give the id, or more of its characters."
             )
-        return self._given_out(rows)[0]
+        return self._given_out(records)[0]
 
     def at(self, folder: Path) -> TrainedAdapter | None:
         """The adapter that lies in this folder; None where the folder is that of none."""
@@ -68,50 +68,50 @@ class AdapterLibrary:
 
     # Inside
 
-    def _given_out(self, rows: Sequence[AdapterRow]) -> list[TrainedAdapter]:
+    def _given_out(self, records: Sequence[AdapterRecord]) -> list[TrainedAdapter]:
         """Whether its voices may be used is asked of the store each time: nobody remembers a consent."""
         presets = {preset.id for preset in preset_voices()}
-        asked = {voice_id for row in rows for voice_id, _ in voices_in(row.card)}
+        asked = {voice_id for record in records for voice_id, _ in voices_in(record.card)}
         with self._store.reading() as session:
-            known = voice_records.withdrawn(session, asked) if asked else {}
+            known = voice_queries.withdrawn(session, asked) if asked else {}
         return [
             TrainedAdapter(
-                id=row.id,
-                owner=row.owner,
-                job_id=row.job_id,
-                step=row.step,
-                name=row.name,
-                folder=(folder := self._settings.home / row.folder),
-                created_at=row.created_at,
-                card=row.card,
-                trouble=_consent_trouble(row, known, presets) or _file_trouble(row, folder),
+                id=record.id,
+                owner=record.owner,
+                job_id=record.job_id,
+                step=record.step,
+                name=record.name,
+                folder=(folder := self._settings.home / record.folder),
+                created_at=record.created_at,
+                card=record.card,
+                trouble=_consent_trouble(record, known, presets) or _file_trouble(record, folder),
             )
-            for row in rows
+            for record in records
         ]
 
 
-def _matching(rows: Sequence[AdapterRow], wanted: str) -> list[AdapterRow]:
+def _matching(records: Sequence[AdapterRecord], wanted: str) -> list[AdapterRecord]:
     wanted = wanted.strip()
-    if named := [row for row in rows if row.name == wanted]:
+    if named := [record for record in records if record.name == wanted]:
         return named
-    return [row for row in rows if len(wanted) >= MIN_ID_CHARS and row.id.startswith(wanted.lower())]
+    return [record for record in records if len(wanted) >= MIN_ID_CHARS and record.id.startswith(wanted.lower())]
 
 
-def _consent_trouble(row: AdapterRow, known: dict[str, datetime | None], presets: set[str]) -> str | None:
-    for voice_id, name in voices_in(row.card):
+def _consent_trouble(record: AdapterRecord, known: dict[str, datetime | None], presets: set[str]) -> str | None:
+    for voice_id, name in voices_in(record.card):
         if voice_id in presets:
             continue
         if voice_id not in known:
-            return f"{name}, whose voice {row.name} was trained on, was deleted from the library: choose another."
+            return f"{name}, whose voice {record.name} was trained on, was deleted from the library: choose another."
         if known[voice_id] is not None:
-            return f"The consent for {name}, whose voice {row.name} was trained on, was withdrawn: choose another."
+            return f"The consent for {name}, whose voice {record.name} was trained on, was withdrawn: choose another."
     return None
 
 
-def _file_trouble(row: AdapterRow, folder: Path) -> str | None:
+def _file_trouble(record: AdapterRecord, folder: Path) -> str | None:
     if is_adapter(folder):
         return None
-    return f"The files of {row.name} are gone from the disk: put its folder back, or choose another."
+    return f"The files of {record.name} are gone from the disk: put its folder back, or choose another."
 
 
 def _short(name: str) -> str:

@@ -92,13 +92,13 @@ def add(
 
     The transcript is what is said in the part that is used, not in the whole clip.
     """
-    from studio.voices.consent import ConsentRecord
+    from studio.voices.consent import SpeakerConsent
     from studio.voices.languages import known_language
 
     # Everything that needs no look at the clip first: a model may have to be loaded for that.
     if speaker_consent is None:
         raise StudioError("Say by what right the voice is used: --speaker-consent own, permission or licence.")
-    consent = ConsentRecord.given(speaker_consent, who=speaker, statement=consent_note)
+    consent = SpeakerConsent.given(speaker_consent, who=speaker, statement=consent_note)
     options = ClipOptions(clip, transcript, transcribe, trim_start, trim_end, best_window, denoise)
     library, language = _library(), known_language(language)
     name = library.free_name(name)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from studio.settings import Settings
-from studio.store import voices as voice_records
+from studio.store import voices as voice_queries
 from studio.store.store import Store
 from studio.voices.consent import VoiceConsent
 from studio.voices.presets import preset_voices
@@ -50,7 +50,7 @@ def consent_of(
 
 def _library_consent(store: Store, owner: str, voice_id: str, number: int) -> VoiceConsent | str:
     with store.reading() as session:
-        row = voice_records.voice_by_id(session, owner, voice_id)
+        row = voice_queries.voice_by_id(session, owner, voice_id)
     if row is None:
         return (
             f"Row {number} uses a clip of a voice ({voice_id[:24]}) that was deleted from the library: take out its rows, or "

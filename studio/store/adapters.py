@@ -4,34 +4,40 @@ from __future__ import annotations
 
 from sqlmodel import Session, col, select
 
-from studio.store.tables import AdapterRow
+from studio.store.tables import AdapterRecord
 
 
-def adapters(session: Session, owner: str) -> list[AdapterRow]:
+def adapters(session: Session, owner: str) -> list[AdapterRecord]:
     """All adapters of an owner: those of the newest run first, and of a run the last step first."""
-    query = select(AdapterRow).where(AdapterRow.owner == owner)
-    rows = list(session.exec(query))
-    newest = {row.job_id: max(each.created_at for each in rows if each.job_id == row.job_id) for row in rows}
-    return sorted(rows, key=lambda row: (newest[row.job_id], row.job_id, row.step), reverse=True)
+    query = select(AdapterRecord).where(AdapterRecord.owner == owner)
+    records = list(session.exec(query))
+    newest = {
+        record.job_id: max(each.created_at for each in records if each.job_id == record.job_id) for record in records
+    }
+    return sorted(records, key=lambda record: (newest[record.job_id], record.job_id, record.step), reverse=True)
 
 
-def adapter_by_id(session: Session, owner: str, adapter_id: str) -> AdapterRow | None:
+def adapter_by_id(session: Session, owner: str, adapter_id: str) -> AdapterRecord | None:
     """The adapter, if it is the owner's."""
-    return session.exec(select(AdapterRow).where(AdapterRow.owner == owner, AdapterRow.id == adapter_id)).first()
-
-
-def of_job(session: Session, job_id: str) -> list[AdapterRow]:
-    """The adapters of a run, the first step first."""
-    return list(session.exec(select(AdapterRow).where(AdapterRow.job_id == job_id).order_by(col(AdapterRow.step))))
-
-
-def save(session: Session, row: AdapterRow) -> None:
-    """Insert a row, or change that of the same run and step."""
-    present = session.exec(
-        select(AdapterRow).where(AdapterRow.job_id == row.job_id, AdapterRow.step == row.step)
+    return session.exec(
+        select(AdapterRecord).where(AdapterRecord.owner == owner, AdapterRecord.id == adapter_id)
     ).first()
-    if present is not None and present.id != row.id:
-        present.name, present.folder, present.card = row.name, row.folder, row.card
-        row = present
-    session.add(row)
+
+
+def of_job(session: Session, job_id: str) -> list[AdapterRecord]:
+    """The adapters of a run, the first step first."""
+    return list(
+        session.exec(select(AdapterRecord).where(AdapterRecord.job_id == job_id).order_by(col(AdapterRecord.step)))
+    )
+
+
+def save(session: Session, record: AdapterRecord) -> None:
+    """Insert a record, or change that of the same run and step."""
+    present = session.exec(
+        select(AdapterRecord).where(AdapterRecord.job_id == record.job_id, AdapterRecord.step == record.step)
+    ).first()
+    if present is not None and present.id != record.id:
+        present.name, present.folder, present.card = record.name, record.folder, record.card
+        record = present
+    session.add(record)
     session.flush()

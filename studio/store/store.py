@@ -50,7 +50,7 @@ class Store:
     def _session(self, *, writes: bool) -> Iterator[Session]:
         engine = self._opened()
         with engine.connect().execution_options(writes=writes) as connection, Session(connection) as session:
-            session.expire_on_commit = False  # rows are read after the session, too
+            session.expire_on_commit = False  # records are read after the session, too
             yield session
 
     def _opened(self) -> Engine:

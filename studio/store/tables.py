@@ -38,7 +38,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
-class ClipRow(SQLModel, table=True):
+class ClipRecord(SQLModel, table=True):
     """A reference clip of a voice.
 
     Attributes:
@@ -67,7 +67,7 @@ class ClipRow(SQLModel, table=True):
     created_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
 
 
-class VoiceRow(SQLModel, table=True):
+class VoiceRecord(SQLModel, table=True):
     """A voice of somebody's library.
 
     Attributes:
@@ -94,16 +94,16 @@ class VoiceRow(SQLModel, table=True):
     consent_statement: str = ""
     consent_recorded_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
     consent_withdrawn_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
-    clips: list[ClipRow] = Relationship(
+    clips: list[ClipRecord] = Relationship(
         sa_relationship_kwargs={
             "lazy": "selectin",
             "cascade": "all, delete-orphan",
-            "order_by": "ClipRow.position",
+            "order_by": "ClipRecord.position",
         }
     )
 
 
-class TakeRow(SQLModel, table=True):
+class TakeRecord(SQLModel, table=True):
     """A generation that was kept, with everything that decides how it sounds.
 
     Attributes:
@@ -133,7 +133,7 @@ class TakeRow(SQLModel, table=True):
     consent_withdrawn_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
-class JobRow(SQLModel, table=True):
+class JobRecord(SQLModel, table=True):
     """A training run: what was asked for, and where it is. How far it got stands in its folder.
 
     Attributes:
@@ -170,7 +170,7 @@ class JobRow(SQLModel, table=True):
     retry_of: str = ""
 
 
-class AdapterRow(SQLModel, table=True):
+class AdapterRecord(SQLModel, table=True):
     """A checkpoint of a training run that can be spoken with.
 
     Attributes:

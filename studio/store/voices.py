@@ -8,28 +8,30 @@ from datetime import datetime
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from studio.store.tables import ClipRow, VoiceRow
+from studio.store.tables import ClipRecord, VoiceRecord
 
 
-def every_voice(session: Session, owner: str) -> list[VoiceRow]:
+def every_voice(session: Session, owner: str) -> list[VoiceRecord]:
     """All voices of a library with their clips, the newest first."""
-    found = session.exec(select(VoiceRow).where(VoiceRow.owner == owner).order_by(col(VoiceRow.created_at).desc()))
+    found = session.exec(
+        select(VoiceRecord).where(VoiceRecord.owner == owner).order_by(col(VoiceRecord.created_at).desc())
+    )
     return list(found)
 
 
-def voice_by_id(session: Session, owner: str, voice_id: str) -> VoiceRow | None:
+def voice_by_id(session: Session, owner: str, voice_id: str) -> VoiceRecord | None:
     """The voice, if it is in this library."""
-    return session.exec(select(VoiceRow).where(VoiceRow.owner == owner, VoiceRow.id == voice_id)).first()
+    return session.exec(select(VoiceRecord).where(VoiceRecord.owner == owner, VoiceRecord.id == voice_id)).first()
 
 
-def voice_by_name(session: Session, owner: str, name_key: str) -> VoiceRow | None:
+def voice_by_name(session: Session, owner: str, name_key: str) -> VoiceRecord | None:
     """The voice of this name (as compared), if it is in this library."""
-    return session.exec(select(VoiceRow).where(VoiceRow.owner == owner, VoiceRow.name_key == name_key)).first()
+    return session.exec(select(VoiceRecord).where(VoiceRecord.owner == owner, VoiceRecord.name_key == name_key)).first()
 
 
-def save(session: Session, row: VoiceRow | ClipRow) -> bool:
-    """Insert or change a row with what belongs to it; False where the name is taken."""
-    session.add(row)
+def save(session: Session, record: VoiceRecord | ClipRecord) -> bool:
+    """Insert or change a record with what belongs to it; False where the name is taken."""
+    session.add(record)
     try:
         session.flush()
     except IntegrityError as error:
@@ -40,21 +42,21 @@ def save(session: Session, row: VoiceRow | ClipRow) -> bool:
     return True
 
 
-def delete(session: Session, row: VoiceRow | ClipRow) -> None:
-    """Delete a row with what belongs to it."""
-    session.delete(row)
+def delete(session: Session, record: VoiceRecord | ClipRecord) -> None:
+    """Delete a record with what belongs to it."""
+    session.delete(record)
     session.flush()
 
 
 def withdrawn(session: Session, voice_ids: Iterable[str]) -> dict[str, datetime | None]:
     """For each of these voices that exists: when its consent was withdrawn, or None."""
-    rows = session.exec(
-        select(VoiceRow.id, VoiceRow.consent_withdrawn_at).where(col(VoiceRow.id).in_(list(voice_ids)))
+    records = session.exec(
+        select(VoiceRecord.id, VoiceRecord.consent_withdrawn_at).where(col(VoiceRecord.id).in_(list(voice_ids)))
     ).all()
-    return dict(rows)  # type: ignore[arg-type]
+    return dict(records)  # type: ignore[arg-type]
 
 
 def clip_files(session: Session, voice_id: str) -> set[str] | None:
     """Names of the files that a voice has; None where there is no such voice, whoever's."""
-    row = session.get(VoiceRow, voice_id)
-    return None if row is None else {clip.file for clip in row.clips}
+    record = session.get(VoiceRecord, voice_id)
+    return None if record is None else {clip.file for clip in record.clips}

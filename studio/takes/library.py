@@ -19,9 +19,9 @@ from studio.engine.model.sampling import Sampling
 from studio.errors import StudioError
 from studio.files import atomic_write_bytes, refuse_unwritable, shown_name
 from studio.settings import Settings
-from studio.store import takes as records
+from studio.store import takes as queries
 from studio.store.store import Store
-from studio.store.tables import TakeRow, new_id, now
+from studio.store.tables import TakeRecord, new_id, now
 from studio.takes.records import from_record, to_record
 from studio.takes.request import SpeakRequest, VoiceChoice
 from studio.takes.take import Spoken, Take
@@ -33,7 +33,7 @@ _SUFFIX = ".flac"
 _READ_SCALE = np.float32(32768.0 / 32767.0)
 """Files are written with 32767 steps to full scale and read with 32768: this gives back the very samples written."""
 _YOUNG_SECONDS = 3600.0
-"""A file is written before its record: one without a row may just be on its way."""
+"""A file is written before its record: one without a record may just be on its way."""
 
 
 class TakeLibrary:
@@ -58,20 +58,20 @@ class TakeLibrary:
             limit, offset: at most so many, after having left out so many.
         """
         with self._store.reading() as session:
-            found = records.takes(session, self.owner, search=search, starred=starred, limit=limit, offset=offset)
+            found = queries.takes(session, self.owner, search=search, starred=starred, limit=limit, offset=offset)
         return [from_record(record, self._path(record.id)) for record in found]
 
     def count(self, search: str = "", *, starred: bool = False) -> int:
         """How many takes :meth:`takes` would give out without a limit."""
         with self._store.reading() as session:
             if search.strip():
-                return len(records.matching(session, self.owner, search, starred=starred))
-            return records.count(session, self.owner, starred=starred)
+                return len(queries.matching(session, self.owner, search, starred=starred))
+            return queries.count(session, self.owner, starred=starred)
 
     def any_with(self, voice_ids: set[str]) -> bool:
         """Whether one of these voices has spoken."""
         with self._store.reading() as session:
-            return records.any_with(session, self.owner, voice_ids)
+            return queries.any_with(session, self.owner, voice_ids)
 
     def take(self, take_id: str) -> Take:
         """One take. Raises StudioError where there is none of that id."""
@@ -125,7 +125,7 @@ class TakeLibrary:
                 # Asked under the write lock, which a withdrawal needs as well: it comes before and nothing is kept, or
                 # after and finds the take to mark.
                 VoiceLibrary(self._settings, self._store, self.owner).require_consent(spoken.cast.in_library)
-                records.save(session, to_record(take))
+                queries.save(session, to_record(take))
         except BaseException:
             path.unlink(missing_ok=True)
             raise
@@ -138,7 +138,7 @@ class TakeLibrary:
         with self._store.writing() as session:
             record = self._record(session, take_id)
             record.starred = on
-            records.save(session, record)
+            queries.save(session, record)
         return self.take(take_id)
 
     def delete(self, take_id: str) -> Take:
@@ -146,7 +146,7 @@ class TakeLibrary:
         with self._store.writing() as session:
             record = self._record(session, take_id)
             take = from_record(record, self._path(take_id))
-            records.delete(session, record)
+            queries.delete(session, record)
         _unlink(take.path)  # after the record: a locked store must not leave a take without its sound
         return take
 
@@ -154,10 +154,10 @@ class TakeLibrary:
         """Delete takes made longer ago than that (None: all) with their sound; returns how many went."""
         when = None if older_than_days is None else now() - timedelta(days=older_than_days)
         with self._store.writing() as session:
-            found = records.older_than(session, self.owner, when, starred=not keep_starred)
+            found = queries.older_than(session, self.owner, when, starred=not keep_starred)
             paths = [self._path(record.id) for record in found]
             for record in found:
-                records.delete(session, record)
+                queries.delete(session, record)
         for path in paths:
             _unlink(path)
         return len(paths)
@@ -228,8 +228,8 @@ class TakeLibrary:
     def _path(self, take_id: str) -> Path:
         return self._settings.takes_folder / f"{take_id}{_SUFFIX}"
 
-    def _record(self, session: Session, take_id: str) -> TakeRow:
-        record = records.take_by_id(session, self.owner, take_id)
+    def _record(self, session: Session, take_id: str) -> TakeRecord:
+        record = queries.take_by_id(session, self.owner, take_id)
         if record is None:
             raise StudioError("There is no such take in the library, or no longer: reload the list and choose another.")
         return record
@@ -260,7 +260,7 @@ def clear_remains(settings: Settings, store: Store) -> int:
     if not files:
         return 0
     with store.reading() as session:
-        known = records.known(session, [path.stem for path in files if path.suffix == _SUFFIX])
+        known = queries.known(session, [path.stem for path in files if path.suffix == _SUFFIX])
     removed = 0
     for path in files:
         ours = path.suffix == _SUFFIX or (path.name.startswith(".") and path.suffix == ".tmp")

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from studio.store.tables import JobRow
+from studio.store.tables import JobRecord
 from studio.training.folder import JobFolder
 from studio.training.spec import TrainingSpec
 
@@ -83,7 +83,7 @@ class Job:
         return self.spec.command(self.folder)
 
 
-def job_of(row: JobRow, jobs_folder: Path, *, ahead: int = 0) -> Job:
+def job_of(row: JobRecord, jobs_folder: Path, *, ahead: int = 0) -> Job:
     """A stored job."""
     state: Any = row.state
     return Job(

@@ -17,10 +17,10 @@ from studio.engine.speech.sample_plan import SamplePlan
 from studio.errors import StudioError
 from studio.files import atomic_write_bytes, write_advice
 from studio.settings import Settings
-from studio.store import adapters as adapter_records
-from studio.store import jobs as records
+from studio.store import adapters as adapter_queries
+from studio.store import jobs as queries
 from studio.store.store import Store
-from studio.store.tables import JobRow, now
+from studio.store.tables import JobRecord, now
 from studio.training.config.request import TrainRequest
 from studio.training.execution.local import request_stop
 from studio.training.execution.queue import folder_of, tidy
@@ -56,7 +56,7 @@ class JobLibrary:
         """All jobs, the newest first, as they are at this moment."""
         tidy(self._settings, self._store)
         with self._store.reading() as session:
-            return [self._job(session, row) for row in records.jobs(session, self.owner)]
+            return [self._job(session, row) for row in queries.jobs(session, self.owner)]
 
     def job(self, job_id: str) -> Job:
         """One job as it is at this moment. Raises StudioError where there is none of that id."""
@@ -79,13 +79,13 @@ class JobLibrary:
     def comparisons(self, job: Job) -> dict[int, dict[str, Any]]:
         """For each registered checkpoint how it compares with the base, by step."""
         with self._store.reading() as session:
-            rows = adapter_records.of_job(session, job.id)
+            rows = adapter_queries.of_job(session, job.id)
         return {row.step: row.card.get("comparison") or {} for row in rows}
 
     def adapter_ids(self, job: Job) -> dict[int, str]:
         """The adapters that its checkpoints were registered as, by step."""
         with self._store.reading() as session:
-            return {row.step: row.id for row in adapter_records.of_job(session, job.id)}
+            return {row.step: row.id for row in adapter_queries.of_job(session, job.id)}
 
     def findings(self, job: Job) -> list[Finding]:
         """What curves and samples say, in words."""
@@ -127,7 +127,7 @@ class JobLibrary:
 
     def start_spec(self, spec: TrainingSpec, rows: Sequence[TrainingRow], name: str = "") -> Job:
         """Put a job with these very settings into the queue, without looking at them."""
-        row = JobRow(owner=self.owner, name=_name(name, spec.rows.source, spec.preset), device=spec.device)
+        row = JobRecord(owner=self.owner, name=_name(name, spec.rows.source, spec.preset), device=spec.device)
         row.spec = spec.model_dump(mode="json")
         lines = [json.dumps(each.as_row(), ensure_ascii=False) for each in rows]
         plan = sample_plan(rows, folder_of(self._settings, row))
@@ -153,7 +153,7 @@ class JobLibrary:
                 row.state = "stopping"
             else:
                 raise StudioError(f"{row.name} has ended already ({row.state}): there is nothing to stop.")
-            records.save(session, row)
+            queries.save(session, row)
         return self.job(job_id)
 
     def resume(self, job_id: str) -> Job:
@@ -173,7 +173,7 @@ class JobLibrary:
             if not job.can_resume:
                 raise StudioError(f"{job.name} has no checkpoint to go on from: retry it to begin anew.")
             row.state, row.queued_at, row.ended_at, row.sentence = "queued", _now(), None, ""
-            records.save(session, row)
+            queries.save(session, row)
         return self.job(job_id)
 
     def retry(self, job_id: str) -> Job:
@@ -185,7 +185,7 @@ class JobLibrary:
         before = self.job(job_id)
         if before.active:
             raise StudioError(f"{before.name} has not ended ({before.state}): stop it first.")
-        row = JobRow(
+        row = JobRecord(
             owner=self.owner, name=before.name, device=before.device, retry_of=before.id,
             spec=before.spec.model_dump(mode="json"),
         )  # fmt: skip
@@ -209,7 +209,7 @@ class JobLibrary:
             job = self._job(session, row)
             if job.active:
                 raise StudioError(f"{job.name} has not ended ({job.state}): stop it first.")
-            records.delete(session, row)
+            queries.delete(session, row)
         shutil.rmtree(job.folder.root, ignore_errors=True)
         return job
 
@@ -232,12 +232,12 @@ class JobLibrary:
             there = ", ".join(map(str, checkpoints))
             raise StudioError(f"{job.name} has no checkpoint of step {step}: there are {there}.")
         with self._store.reading() as session:
-            card = next((row.card for row in adapter_records.of_job(session, job.id) if row.step == step), None)
+            card = next((row.card for row in adapter_queries.of_job(session, job.id) if row.step == step), None)
         return export_checkpoint(job, checkpoints[step], target, merge=merge, card=card)
 
     # Inside
 
-    def _enqueue(self, row: JobRow, rows: str, plan: SamplePlan) -> Job:
+    def _enqueue(self, row: JobRecord, rows: str, plan: SamplePlan) -> Job:
         """Write the folder, then the row: a row never names a folder that is not whole."""
         job = job_of(row, self._settings.jobs_folder)
         folder, spec = job.folder, {"id": row.id, "name": row.name, "command": job.command, **row.spec}
@@ -252,7 +252,7 @@ class JobLibrary:
             plan.write(folder.sample_plan)
             with self._store.writing() as session:
                 row.queued_at = _now()
-                records.save(session, row)
+                queries.save(session, row)
         except BaseException as error:
             shutil.rmtree(folder.root, ignore_errors=True)
             if isinstance(error, OSError):
@@ -260,16 +260,16 @@ class JobLibrary:
             raise
         return self.job(row.id)
 
-    def _row(self, session: Session, job_id: str) -> JobRow:
-        row = records.job_by_id(session, job_id, self.owner)
+    def _row(self, session: Session, job_id: str) -> JobRecord:
+        row = queries.job_by_id(session, job_id, self.owner)
         if row is None:
             raise StudioError("There is no such job, or no longer: look at the list of jobs.")
         return row
 
-    def _job(self, session: Session, row: JobRow) -> Job:
+    def _job(self, session: Session, row: JobRecord) -> Job:
         ahead = 0
         if row.state in WAITING:
-            before = records.in_states(session, (*PRESENT, *WAITING), row.device)
+            before = queries.in_states(session, (*PRESENT, *WAITING), row.device)
             ahead = [each.id for each in before if each.state in PRESENT or each.queued_at <= row.queued_at].index(
                 row.id
             )
@@ -287,7 +287,7 @@ def clear_remains(settings: Settings, store: Store) -> int:
         path for path in folder.iterdir() if path.is_dir() and time.time() - path.stat().st_mtime > _YOUNG_SECONDS
     ] if folder.is_dir() else []  # fmt: skip
     with store.reading() as session:
-        known = records.known(session, [path.name for path in old])
+        known = queries.known(session, [path.name for path in old])
     gone = [path for path in old if path.name not in known]
     for path in gone:
         shutil.rmtree(path, ignore_errors=True)

@@ -23,7 +23,7 @@ _NOBODY: dict[str, str] = {"own": "the person who saved this voice", "permission
 
 
 @dataclass(frozen=True)
-class ConsentRecord:
+class SpeakerConsent:
     """By what right a voice is used.
 
     Attributes:
@@ -42,7 +42,7 @@ class ConsentRecord:
     withdrawn_at: datetime | None = None
 
     @classmethod
-    def given(cls, ground: str | None, *, who: str = "", statement: str = "") -> ConsentRecord:
+    def given(cls, ground: str | None, *, who: str = "", statement: str = "") -> SpeakerConsent:
         """A record made now.
 
         Raises:

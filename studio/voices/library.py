@@ -15,12 +15,12 @@ from studio.engine.speech.reference import Consent, Reference, require_transcrip
 from studio.errors import StudioError
 from studio.listening.transcript import Transcript
 from studio.settings import Settings
-from studio.store import takes as take_records
-from studio.store import voices as records
+from studio.store import takes as take_queries
+from studio.store import voices as queries
 from studio.store.store import Store
-from studio.store.tables import VoiceRow, new_id, now
+from studio.store.tables import VoiceRecord, new_id, now
 from studio.voices.coach import ClipReport, examine
-from studio.voices.consent import ConsentRecord
+from studio.voices.consent import SpeakerConsent
 from studio.voices.languages import known_language
 from studio.voices.naming import checked_name, name_key
 from studio.voices.presets import preset_voices
@@ -45,7 +45,7 @@ class VoiceLibrary:
     def voices(self, search: str = "") -> list[Voice]:
         """Own voices, the newest first, then presets; those whose name, notes, language or transcripts have ``search``."""
         with self._store.reading() as session:
-            own = [self._voice(row) for row in records.every_voice(session, self.owner)]
+            own = [self._voice(record) for record in queries.every_voice(session, self.owner)]
         wanted = name_key(search)
         return [voice for voice in (*own, *preset_voices()) if wanted in _searched(voice)]
 
@@ -56,12 +56,12 @@ class VoiceLibrary:
             return preset
         wanted = name_key(name_or_id)
         with self._store.reading() as session:
-            row = records.voice_by_id(session, self.owner, name_or_id) or records.voice_by_name(
+            record = queries.voice_by_id(session, self.owner, name_or_id) or queries.voice_by_name(
                 session, self.owner, wanted
             )
             # Before the presets: one that comes with a later studio must not hide a voice saved under its name.
-            if row is not None:
-                return self._voice(row)
+            if record is not None:
+                return self._voice(record)
         if preset := next((preset for preset in presets if wanted == name_key(preset.name)), None):
             return preset
         raise StudioError(f"There is no voice '{_short(name_or_id)}' in the library: choose one of the list.")
@@ -106,7 +106,7 @@ class VoiceLibrary:
         if not asked:
             return
         with self._store.reading() as session:
-            found = records.withdrawn(session, asked)
+            found = queries.withdrawn(session, asked)
         for voice_id, name in asked.items():
             if voice_id not in found:
                 raise StudioError(f"{name} was deleted from the library, so speaking with it was stopped.")
@@ -116,7 +116,7 @@ class VoiceLibrary:
     # Changing
 
     def add(
-        self, name: str, clips: Iterable[NewClip], consent: ConsentRecord, *, language: str = "", notes: str = ""
+        self, name: str, clips: Iterable[NewClip], consent: SpeakerConsent, *, language: str = "", notes: str = ""
     ) -> Voice:
         """Save a voice, whole or not at all.
 
@@ -124,7 +124,7 @@ class VoiceLibrary:
             StudioError: the name is taken or none, there is no clip or an unusable one, no transcript, no consent, the
                 disk is full, or the library is locked.
         """
-        if not isinstance(consent, ConsentRecord) or consent.withdrawn_at is not None:
+        if not isinstance(consent, SpeakerConsent) or consent.withdrawn_at is not None:
             raise StudioError("This voice has no consent record: say whose voice it is before it is saved.")
         clips = list(clips)
         name, language, notes = self.free_name(name), known_language(language), _checked_notes(notes)
@@ -134,7 +134,7 @@ class VoiceLibrary:
         self._refuse_too_much(sum(clip.waveform.duration for clip in clips))
         voice_id = new_id()
         folder = self._folder(voice_id)
-        row = VoiceRow(
+        record = VoiceRecord(
             id=voice_id,
             owner=self.owner,
             name=name,
@@ -148,12 +148,12 @@ class VoiceLibrary:
             consent_recorded_at=consent.recorded_at,
         )
         try:
-            # Files before rows: a row never names a file that was not written.
-            row.clips = [written_clip(folder, clip, report) for clip, report in zip(clips, reports, strict=True)]
-            for position, clip_row in enumerate(row.clips):
+            # Files before records: a record never names a file that was not written.
+            record.clips = [written_clip(folder, clip, report) for clip, report in zip(clips, reports, strict=True)]
+            for position, clip_row in enumerate(record.clips):
                 clip_row.position = position
             with self._store.writing() as session:
-                if not records.save(session, row):
+                if not queries.save(session, record):
                     raise _name_taken(name)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
@@ -168,15 +168,15 @@ class VoiceLibrary:
         report = self._approved(clip, voice.language)
         self._refuse_too_much(voice.seconds + clip.waveform.duration)
         folder = self._folder(voice.id)
-        row = written_clip(folder, clip, report)
+        record = written_clip(folder, clip, report)
         try:
             with self._store.writing() as session:
                 owned = self._row(session, voice)
-                row.position = max((present.position for present in owned.clips), default=-1) + 1
-                owned.clips.append(row)
-                records.save(session, owned)
+                record.position = max((present.position for present in owned.clips), default=-1) + 1
+                owned.clips.append(record)
+                queries.save(session, owned)
         except BaseException:
-            (folder / row.file).unlink(missing_ok=True)
+            (folder / record.file).unlink(missing_ok=True)
             with suppress(OSError):  # empty where the voice was deleted meanwhile
                 folder.rmdir()
             raise
@@ -190,8 +190,8 @@ class VoiceLibrary:
             owned = self._row(session, voice)
             if len(owned.clips) < 2:
                 raise StudioError(f"This is the only clip of {voice.name}: add another one first, or delete the voice.")
-            owned.clips = [row for row in owned.clips if row.id != clip_id]
-            records.save(session, owned)
+            owned.clips = [record for record in owned.clips if record.id != clip_id]
+            queries.save(session, owned)
         clip.path.unlink(missing_ok=True)
         return self.voice(voice.id)
 
@@ -201,15 +201,15 @@ class VoiceLibrary:
         """Change what is said about an own voice; None leaves a field as it is. Raises StudioError as :meth:`add`."""
         voice = self._own(name_or_id)
         with self._store.writing() as session:
-            row = self._row(session, voice)
+            record = self._row(session, voice)
             if name is not None:
-                row.name = checked_name(name)
-                row.name_key = name_key(row.name)
-            row.language = row.language if language is None else known_language(language)
-            row.notes = row.notes if notes is None else _checked_notes(notes)
-            if name is not None and row.name_key != name_key(voice.name):
-                self._refuse_preset_name(row.name)
-            if not records.save(session, row):
+                record.name = checked_name(name)
+                record.name_key = name_key(record.name)
+            record.language = record.language if language is None else known_language(language)
+            record.notes = record.notes if notes is None else _checked_notes(notes)
+            if name is not None and record.name_key != name_key(voice.name):
+                self._refuse_preset_name(record.name)
+            if not queries.save(session, record):
                 raise _name_taken(name or voice.name)
         return self.voice(voice.id)
 
@@ -223,30 +223,30 @@ class VoiceLibrary:
         _refuse_bad_transcript(transcript)
         report = self._report_again(_clip(voice, clip_id), transcript, voice.language)
         with self._store.writing() as session:
-            row = self._row(session, voice)
-            for clip in row.clips:
+            record = self._row(session, voice)
+            for clip in record.clips:
                 if clip.id == clip_id:
                     by_model = transcript.model if transcript.text.strip() == clip.transcript else None
                     clip.transcript, clip.words = transcript.text.strip(), words_as_json(transcript.words)
                     clip.transcript_model, clip.needs_check, clip.report = by_model or "", False, report
-            records.save(session, row)
+            queries.save(session, record)
         return self.voice(voice.id)
 
     def withdraw_consent(self, name_or_id: str) -> Voice:
         """End the right to use a voice: nobody can speak with it from now on, and its takes are marked."""
         voice = self._own(name_or_id, "its consent is a licence that anybody may rely on, and cannot be withdrawn here")
         with self._store.writing() as session:
-            row = self._row(session, voice)
-            row.consent_withdrawn_at = row.consent_withdrawn_at or now()
-            records.save(session, row)
-            take_records.mark_withdrawn(session, self.owner, row.id, row.consent_withdrawn_at)
+            record = self._row(session, voice)
+            record.consent_withdrawn_at = record.consent_withdrawn_at or now()
+            queries.save(session, record)
+            take_queries.mark_withdrawn(session, self.owner, record.id, record.consent_withdrawn_at)
         return self.voice(voice.id)
 
     def remove(self, name_or_id: str) -> Voice:
         """Delete an own voice and its files; returns what was deleted. Takes stay."""
         voice = self._own(name_or_id)
         with self._store.writing() as session:
-            records.delete(session, self._row(session, voice))
+            queries.delete(session, self._row(session, voice))
         shutil.rmtree(self._folder(voice.id), ignore_errors=True)
         return voice
 
@@ -255,8 +255,8 @@ class VoiceLibrary:
     def _folder(self, voice_id: str) -> Path:
         return self._settings.voices_folder / voice_id
 
-    def _voice(self, row: VoiceRow) -> Voice:
-        return voice_of(row, self._folder(row.id))
+    def _voice(self, record: VoiceRecord) -> Voice:
+        return voice_of(record, self._folder(record.id))
 
     def _own(self, name_or_id: str, why: str = "it cannot be changed") -> Voice:
         voice = self.voice(name_or_id)
@@ -264,11 +264,11 @@ class VoiceLibrary:
             raise StudioError(f"{voice.name} comes with the studio: {why}.")
         return voice
 
-    def _row(self, session: object, voice: Voice) -> VoiceRow:
-        row = records.voice_by_id(session, self.owner, voice.id)  # type: ignore[arg-type]
-        if row is None:
+    def _row(self, session: object, voice: Voice) -> VoiceRecord:
+        record = queries.voice_by_id(session, self.owner, voice.id)  # type: ignore[arg-type]
+        if record is None:
             raise StudioError(f"{voice.name} was deleted in the meantime: reload the library.")
-        return row
+        return record
 
     def _approved(self, clip: NewClip, language: str) -> ClipReport:
         """What the coach says of a clip that may be saved."""
@@ -309,7 +309,7 @@ class VoiceLibrary:
     def _refuse_taken(self, name: str) -> None:
         self._refuse_preset_name(name)
         with self._store.reading() as session:
-            if records.voice_by_name(session, self.owner, name_key(name)) is not None:
+            if queries.voice_by_name(session, self.owner, name_key(name)) is not None:
                 raise _name_taken(name)
 
     def _refuse_preset_name(self, name: str) -> None:
@@ -319,10 +319,10 @@ class VoiceLibrary:
 
 def clear_remains(settings: Settings, store: Store) -> int:
     """Remove clips that no voice has any more, left by a process that was killed; returns how many."""
-    removed, oldest = 0, now().timestamp() - 3600  # a file is written before its row: leave what is young
+    removed, oldest = 0, now().timestamp() - 3600  # a file is written before its record: leave what is young
     for folder in settings.voices_folder.iterdir() if settings.voices_folder.is_dir() else ():
         with store.reading() as session:
-            known = records.clip_files(session, folder.name)
+            known = queries.clip_files(session, folder.name)
         with suppress(OSError):
             if known is None:
                 if folder.stat().st_mtime < oldest:

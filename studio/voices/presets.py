@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from studio.listening.transcript import Transcript
 from studio.settings import ASSETS
-from studio.voices.consent import CONSENT_WORDING, ConsentRecord
+from studio.voices.consent import CONSENT_WORDING, SpeakerConsent
 from studio.voices.voice import Voice, VoiceClip
 
 FOLDER = ASSETS / "voices"
@@ -33,7 +33,7 @@ def _voice(entry: dict[str, str]) -> Voice:
         sample_rate=_RATE,
         transcript=Transcript(entry["transcript"], entry["language"]),
     )
-    consent = ConsentRecord(
+    consent = SpeakerConsent(
         who=entry["speaker"],
         ground=entry["ground"],
         statement=entry["statement"],

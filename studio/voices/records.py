@@ -7,30 +7,30 @@ from pathlib import Path
 from studio.audio.writing import write_audio
 from studio.errors import StudioError
 from studio.listening.transcript import Transcript
-from studio.store.tables import ClipRow, VoiceRow, new_id
+from studio.store.tables import ClipRecord, VoiceRecord, new_id
 from studio.voices.coach import ClipReport
-from studio.voices.consent import ConsentRecord
+from studio.voices.consent import SpeakerConsent
 from studio.voices.voice import NewClip, Voice, VoiceClip, words_as_json, words_from_json
 
 _CLIP_SUFFIX = ".flac"
 
 
-def voice_of(row: VoiceRow, folder: Path) -> Voice:
+def voice_of(record: VoiceRecord, folder: Path) -> Voice:
     """A stored voice whose clips lie in ``folder``; within the session that read it."""
-    consent = ConsentRecord(
-        row.who,
-        row.consent_ground,
-        row.consent_statement,
-        row.consent_wording,
-        row.consent_recorded_at,
-        row.consent_withdrawn_at,
+    consent = SpeakerConsent(
+        record.who,
+        record.consent_ground,
+        record.consent_statement,
+        record.consent_wording,
+        record.consent_recorded_at,
+        record.consent_withdrawn_at,
     )
-    clips = tuple(_clip_of(clip, folder, row.language or None) for clip in row.clips)
-    return Voice(row.id, row.name, row.language, row.notes, clips, consent, row.created_at)
+    clips = tuple(_clip_of(clip, folder, record.language or None) for clip in record.clips)
+    return Voice(record.id, record.name, record.language, record.notes, clips, consent, record.created_at)
 
 
-def written_clip(folder: Path, clip: NewClip, report: ClipReport) -> ClipRow:
-    """The row of a clip, whose file has been written to ``folder``; it still lacks its voice and its position.
+def written_clip(folder: Path, clip: NewClip, report: ClipReport) -> ClipRecord:
+    """The record of a clip, whose file has been written to ``folder``; it still lacks its voice and its position.
 
     Raises:
         StudioError: the folder or the file cannot be written.
@@ -49,7 +49,7 @@ def written_clip(folder: Path, clip: NewClip, report: ClipReport) -> ClipRow:
     except StudioError as error:
         # Of the file's name, which is an id, nobody can make anything.
         raise StudioError(str(error).replace(f"'{path.name}'", "the clip")) from error
-    return ClipRow(
+    return ClipRecord(
         id=clip_id,
         voice_id="",
         position=0,
@@ -65,14 +65,14 @@ def written_clip(folder: Path, clip: NewClip, report: ClipReport) -> ClipRow:
     )
 
 
-def _clip_of(row: ClipRow, folder: Path, language: str | None) -> VoiceClip:
+def _clip_of(record: ClipRecord, folder: Path, language: str | None) -> VoiceClip:
     return VoiceClip(
-        row.id,
-        folder / row.file,
-        row.seconds,
-        row.sample_rate,
-        Transcript(row.transcript, language, words_from_json(row.words), row.transcript_model or None),
-        row.needs_check,
-        row.report,
-        row.denoised_with,
+        record.id,
+        folder / record.file,
+        record.seconds,
+        record.sample_rate,
+        Transcript(record.transcript, language, words_from_json(record.words), record.transcript_model or None),
+        record.needs_check,
+        record.report,
+        record.denoised_with,
     )

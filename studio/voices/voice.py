@@ -9,7 +9,7 @@ from typing import Any
 
 from studio.audio.waveform import Waveform
 from studio.listening.transcript import Transcript, Word
-from studio.voices.consent import ConsentRecord
+from studio.voices.consent import SpeakerConsent
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Voice:
     language: str
     notes: str
     clips: tuple[VoiceClip, ...]
-    consent: ConsentRecord
+    consent: SpeakerConsent
     created_at: datetime
     preset: bool = False
 

@@ -51,7 +51,7 @@ def reached(jobs: JobLibrary, job: Job, step: int) -> None:
     until(lambda: jobs.run_log(job).step >= step)
 
 
-def stored(settings: Settings, job: Job) -> records.JobRow:
+def stored(settings: Settings, job: Job) -> records.JobRecord:
     """What the store says, without anybody looking after the queue."""
     with Store(settings.store_file).reading() as session:
         row = records.job_by_id(session, job.id)

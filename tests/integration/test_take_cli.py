@@ -13,7 +13,7 @@ from studio.engine.host import TINY_NOTICE
 from studio.settings import Settings
 from studio.store import takes as records
 from studio.store.store import Store
-from studio.store.tables import TakeRow
+from studio.store.tables import TakeRecord
 from tests.integration.in_turn import FIRST_ID, HEAVY, assert_refused, by_name, document, run, run_in_turn
 from tests.trained import register, write_adapter
 
@@ -190,12 +190,12 @@ def test_an_id_that_is_not_clear_and_a_consent_that_was_withdrawn_are_said(
     }  # fmt: skip
     with store.writing() as session:
         for number in "ab":
-            row = TakeRow(
+            row = TakeRecord(
                 id=f"aaaaaaa{number}", owner="", text="Hi.", checkpoint="tiny", seed=1, seconds=1.0, sample_rate=24_000,
                 elapsed=1.0, settings=scene, voices=[{"id": "v", "name": "Anna", "speaker": None}],
             )  # fmt: skip
             records.save(session, row)
-        row = TakeRow(
+        row = TakeRecord(
             id="bbbbbbbb", owner="", text="Ho.", checkpoint="tiny", seed=1, seconds=1.0, sample_rate=24_000, elapsed=1.0,
             settings=scene | {"adapter": "c" * 24}, adapter="Demo · step 30",
         )  # fmt: skip

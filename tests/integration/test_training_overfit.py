@@ -15,7 +15,7 @@ from studio.engine.checkpoints import find_checkpoint
 from studio.engine.model.sampling import Sampling
 from studio.engine.voice_engine import VoiceEngine
 from studio.errors import StudioError
-from studio.store.tables import JobRow
+from studio.store.tables import JobRecord
 from studio.training.export import export_checkpoint
 from studio.training.job import job_of
 from tests import warm
@@ -127,7 +127,7 @@ def test_a_full_checkpoint_is_a_checkpoint_of_the_base_in_all_but_its_weights(fu
 
 def test_a_job_that_trained_all_weights_exports_a_checkpoint_complete_by_itself(full: Run, tmp_path: Path) -> None:
     settings = spec().model_copy(update={"full_parameter": True}).model_dump()
-    job = job_of(JobRow(owner="", name="full", device="cpu", spec=settings), tmp_path)
+    job = job_of(JobRecord(owner="", name="full", device="cpu", spec=settings), tmp_path)
     exported = export_checkpoint(job, full.checkpoint(120), tmp_path / "whole", merge=False, card=None)
     moved = exported.rename(tmp_path / "moved")
     assert find_checkpoint(str(moved)).codec_folder.resolve().parent == moved
@@ -171,10 +171,12 @@ def logits_of(model: Any, folder: Path) -> torch.Tensor:
         tokenizer=AutoTokenizer.from_pretrained(folder), stream_bos_id=config.audio_stream_bos_id,
         stream_eos_id=config.audio_stream_eos_id,
     )  # fmt: skip
-    assert prompt.audio_rows is not None
-    mask = torch.ones(prompt.audio_rows.shape[:2], dtype=torch.bool)
+    assert prompt.audio_input_ids is not None
+    mask = torch.ones(prompt.audio_input_ids.shape[:2], dtype=torch.bool)
     with torch.inference_mode():
-        return model(input_ids=prompt.input_ids, audio_input_ids=prompt.audio_rows, audio_input_ids_mask=mask).logits
+        return model(
+            input_ids=prompt.input_ids, audio_input_ids=prompt.audio_input_ids, audio_input_ids_mask=mask
+        ).logits
 
 
 def test_an_adapter_moves_the_engine_to_its_targets_and_off_it_the_base_speaks_as_before(

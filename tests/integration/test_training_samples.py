@@ -17,7 +17,7 @@ from studio.engine.voice_engine import VoiceEngine
 from studio.settings import Settings
 from studio.store import adapters as records
 from studio.store.store import Store
-from studio.store.tables import JobRow
+from studio.store.tables import JobRecord
 from studio.training.execution import registration
 from studio.training.folder import JobFolder
 from studio.training.monitoring.samples import StepSamples, read_samples
@@ -41,20 +41,20 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def job(home: Path, tiny_checkpoint: Path) -> JobRow:
+def job(home: Path, tiny_checkpoint: Path) -> JobRecord:
     """As the studio stores it."""
     spec = TrainingSpec(
         preset="quick", base=str(tiny_checkpoint), base_shown="tiny", base_folder=str(tiny_checkpoint), base_bytes=1,
         device="cpu", arguments={}, rows=RowsSummary(source="rows.jsonl", count=4, seconds=4.0, sha256="0"),
     )  # fmt: skip
-    row = JobRow(owner="", name="Kathleen", device="cpu", state="running", spec=spec.model_dump())
+    row = JobRecord(owner="", name="Kathleen", device="cpu", state="running", spec=spec.model_dump())
     with Store(Settings(home=home).store_file).writing() as session:
         session.add(row)
     return row
 
 
 @pytest.fixture(scope="module")
-def folder(home: Path, job: JobRow) -> JobFolder:
+def folder(home: Path, job: JobRecord) -> JobFolder:
     folder = JobFolder(home / "jobs" / job.id)
     folder.root.mkdir(parents=True)
     plan = {
@@ -106,7 +106,7 @@ def test_a_sample_is_what_the_engine_says_with_that_checkpoint(
 
 
 def test_its_checkpoints_are_registered_with_what_they_do_and_spoke(
-    home: Path, job: JobRow, spoken: Run, tiny_checkpoint: Path
+    home: Path, job: JobRecord, spoken: Run, tiny_checkpoint: Path
 ) -> None:
     settings = Settings(home=home, checkpoint=str(tiny_checkpoint), device="cpu")
     store = Store(settings.store_file)

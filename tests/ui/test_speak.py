@@ -16,7 +16,7 @@ from studio.listening.transcript import Transcript
 from studio.settings import Settings
 from studio.store.store import Store
 from studio.ui.visitors import owner_of
-from studio.voices.consent import ConsentRecord
+from studio.voices.consent import SpeakerConsent
 from studio.voices.library import VoiceLibrary
 from studio.voices.voice import NewClip
 from tests.jobs import until
@@ -456,7 +456,7 @@ def test_a_saved_voice_speaks_until_its_consent_is_withdrawn(strangers: Any, pag
     voices = VoiceLibrary(*visitor(strangers, page))
     clip = NewClip(references[0].clip, Transcript(references[0].transcript, "en"))
     voices.add(
-        "Nora", [clip], ConsentRecord.given("permission", who="Nora & sons", statement="by letter"), language="en"
+        "Nora", [clip], SpeakerConsent.given("permission", who="Nora & sons", statement="by letter"), language="en"
     )
     page.reload()
     page.wait_for_selector("#speak")

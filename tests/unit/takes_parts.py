@@ -11,7 +11,7 @@ from typing import Any
 from studio.audio import read_audio
 from studio.listening.transcript import Transcript
 from studio.takes.request import SpeakRequest, VoiceChoice
-from studio.voices.consent import ConsentRecord
+from studio.voices.consent import SpeakerConsent
 from studio.voices.voice import NewClip, Voice
 
 SHORT = "Good morning to you all."
@@ -25,7 +25,7 @@ def saved_voice(service: Any, owner: str, kathleen: dict[Path, str], name: str =
         NewClip(read_audio(path), Transcript(transcript, "en"))
         for path, transcript in sorted(kathleen.items(), key=lambda clip: len(clip[1]))[:clips]
     ]
-    return service.voices(owner).add(name, new, ConsentRecord.given("licence", statement="CC0 1.0"), language="en")
+    return service.voices(owner).add(name, new, SpeakerConsent.given("licence", statement="CC0 1.0"), language="en")
 
 
 def request(text: str = SHORT, *voices: str, **changes: Any) -> SpeakRequest:

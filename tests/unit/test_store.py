@@ -19,7 +19,7 @@ from studio.errors import StudioError
 from studio.store import adapters, jobs, takes, voices
 from studio.store import store as module
 from studio.store.store import Store
-from studio.store.tables import AdapterRow, ClipRow, JobRow, TakeRow, VoiceRow, now
+from studio.store.tables import AdapterRecord, ClipRecord, JobRecord, TakeRecord, VoiceRecord, now
 from tests.helpers import refusal
 
 
@@ -35,15 +35,15 @@ def store(file: Path) -> Iterator[Store]:
     opened.close()
 
 
-def voice(name: str, owner: str = "", **fields: Any) -> VoiceRow:
-    return VoiceRow(
+def voice(name: str, owner: str = "", **fields: Any) -> VoiceRecord:
+    return VoiceRecord(
         owner=owner, name=name, name_key=name.casefold(), who="Anna", consent_ground="own", consent_wording="I agree.",
         **fields,
     )  # fmt: skip
 
 
-def take(text: str, owner: str = "", **fields: Any) -> TakeRow:
-    return TakeRow(
+def take(text: str, owner: str = "", **fields: Any) -> TakeRecord:
+    return TakeRecord(
         owner=owner, text=text, checkpoint="tiny", seed=1, seconds=1.0, sample_rate=24_000, elapsed=2.0, **fields
     )
 
@@ -53,7 +53,7 @@ def names(store: Store, owner: str = "") -> list[str]:
         return [row.name for row in voices.every_voice(session, owner)]
 
 
-def keep(store: Store, *rows: VoiceRow) -> None:
+def keep(store: Store, *rows: VoiceRecord) -> None:
     with store.writing() as session:
         for row in rows:
             assert voices.save(session, row)
@@ -298,8 +298,8 @@ def test_a_name_is_there_once_for_each_owner(store: Store) -> None:
 
 
 def test_clips_come_in_order_and_go_with_their_voice(store: Store) -> None:
-    def clip(position: int) -> ClipRow:
-        return ClipRow(
+    def clip(position: int) -> ClipRecord:
+        return ClipRecord(
             voice_id="", position=position, file=f"{position}.flac", seconds=1.0, sample_rate=24_000, transcript="Hi.",
             words=[["Hi.", 0.1, 0.4]], report={"ok": True},
         )  # fmt: skip
@@ -332,10 +332,10 @@ def test_takes_of_a_voice_are_marked_in_its_library_only(store: Store) -> None:
 def test_takes_spoken_with_an_adapter_are_marked_when_a_voice_it_was_trained_on_is_withdrawn(store: Store) -> None:
     card = {"consent": [{"voice_id": "v1", "name": "Anna", "ground": "own"}]}
     with store.writing() as session:
-        jobs.save(session, JobRow(id="j", owner="", name="run", device="cpu"))
+        jobs.save(session, JobRecord(id="j", owner="", name="run", device="cpu"))
         for step, each in ((10, card), (20, {"consent": []})):
             adapters.save(
-                session, AdapterRow(id=f"a{step}", owner="", job_id="j", step=step, name="", folder="", card=each)
+                session, AdapterRecord(id=f"a{step}", owner="", job_id="j", step=step, name="", folder="", card=each)
             )
         for text, adapter in (("With.", "a10"), ("With another.", "a20"), ("Without.", "")):
             takes.save(session, take(text, settings={"adapter": adapter}))
@@ -345,9 +345,9 @@ def test_takes_spoken_with_an_adapter_are_marked_when_a_voice_it_was_trained_on_
 
 def test_an_adapter_goes_with_its_run_and_is_there_once_for_each_step(store: Store) -> None:
     with store.writing() as session:
-        jobs.save(session, JobRow(id="j", owner="", name="run", device="cpu"))
+        jobs.save(session, JobRecord(id="j", owner="", name="run", device="cpu"))
         for name in ("first", "again"):
-            adapters.save(session, AdapterRow(owner="", job_id="j", step=10, name=name, folder=""))
+            adapters.save(session, AdapterRecord(owner="", job_id="j", step=10, name=name, folder=""))
         assert [row.name for row in adapters.of_job(session, "j")] == ["again"]
         row = jobs.job_by_id(session, "j")
         assert row is not None

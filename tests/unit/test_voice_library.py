@@ -19,15 +19,15 @@ from studio.listening.transcript import Transcript, Word
 from studio.settings import Settings
 from studio.store import takes as take_records
 from studio.store.store import Store
-from studio.store.tables import TakeRow
+from studio.store.tables import TakeRecord
 from studio.voices import presets
-from studio.voices.consent import CONSENT_WORDING, ConsentRecord
+from studio.voices.consent import CONSENT_WORDING, SpeakerConsent
 from studio.voices.library import VoiceLibrary, clear_remains
 from studio.voices.naming import checked_name
 from studio.voices.voice import NewClip
 from tests.helpers import disk_that_holds, refusal
 
-OWN = ConsentRecord.given("own", who="Anna Smith")
+OWN = SpeakerConsent.given("own", who="Anna Smith")
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_a_voice_comes_back_as_it_was_saved(library: VoiceLibrary, settings: Set
     heard = replace(clips[0], transcript=replace(clips[0].transcript, words=words, model="small"), needs_check=True)
     before = datetime.now(UTC)
     saved = library.add(
-        "  Anna   Smith ", [heard], ConsentRecord.given("permission", who="Anna", statement="by letter"),
+        "  Anna   Smith ", [heard], SpeakerConsent.given("permission", who="Anna", statement="by letter"),
         language="EN-gb", notes=" warm ",
     )  # fmt: skip
     voice = VoiceLibrary(settings, Store(settings.store_file)).voice("anna smith")  # as another process would see it
@@ -174,7 +174,7 @@ def test_names_of_all_scripts_are_taken(name: str) -> None:
     ],
 )
 def test_a_consent_that_is_none_is_refused(ground: str | None, statement: str, says: str) -> None:
-    assert says in refusal(lambda: ConsentRecord.given(ground, statement=statement))
+    assert says in refusal(lambda: SpeakerConsent.given(ground, statement=statement))
 
 
 def test_without_a_consent_that_holds_nothing_is_saved(
@@ -188,7 +188,7 @@ def test_without_a_consent_that_holds_nothing_is_saved(
 def test_a_withdrawn_consent_ends_everything_but_looking(library: VoiceLibrary, clips: list[NewClip]) -> None:
     voice = library.add("Anna", [clips[0]], OWN)
     library.require_consent([(voice.id, voice.name)])
-    row = TakeRow(
+    row = TakeRecord(
         owner="", text="Hi.", voices=[{"id": voice.id, "name": "Anna", "speaker": None}], checkpoint="tiny", seed=1,
         seconds=1.0, sample_rate=24_000, elapsed=1.0,
     )  # fmt: skip
@@ -397,7 +397,7 @@ def test_a_full_disk_leaves_nothing_half_written(
     limit, says = 16_384, "The disk or quota is full, so the clip was not saved"
     if hit_by == "the store":  # which is then larger than the clip
         limit, says = 200_000, "library studio.db cannot be written, perhaps because the disk or quota is full"
-        row = TakeRow(owner="x", text="x" * 400_000, checkpoint="", seed=1, seconds=1, sample_rate=1, elapsed=1)
+        row = TakeRecord(owner="x", text="x" * 400_000, checkpoint="", seed=1, seconds=1, sample_rate=1, elapsed=1)
         with library._store.writing() as session:
             take_records.save(session, row)
     voice = library.add("Anna", [clips[1]], OWN)

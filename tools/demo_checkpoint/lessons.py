@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from studio.engine.prompt import IGNORED, Conversation, Turn, encode_training
-from studio.engine.prompt.delay_pattern import num_delayed_rows
+from studio.engine.prompt.delay_pattern import num_delayed_steps
 from tools.demo_checkpoint.sequences import Line, corrupted
 
 
@@ -80,11 +80,11 @@ def lesson(
         stream_bos_id=alphabet.stream_bos_id,
         stream_eos_id=alphabet.stream_eos_id,
     )
-    assert inputs.audio_rows is not None
+    assert inputs.audio_input_ids is not None
     headers = (inputs.input_ids == alphabet.end_of_header).nonzero()[:, 0].tolist()
     attend, heard, histories, row = [], [], [], 0
     for number, spoken in enumerate(turns):
-        line, num_rows = spoken.line, num_delayed_rows(spoken.line.num_frames, len(spoken.line.codes))
+        line, num_rows = spoken.line, num_delayed_steps(spoken.line.num_frames, len(spoken.line.codes))
         ids, offsets = alphabet.text_tokens(line.text)
         first = headers[1 + 2 * number] + 1
         if inputs.input_ids[first : first + len(ids)].tolist() != ids:
@@ -97,7 +97,7 @@ def lesson(
         known = torch.full((num_rows, 2), IGNORED)
         known[1 : line.num_frames + 1, 0] = torch.from_numpy(line.sounds)
         known[1 : line.num_frames + 1, 1] = inputs.input_ids[places[torch.from_numpy(line.owner)]]
-        history = inputs.audio_rows[row : row + num_rows]
+        history = inputs.audio_input_ids[row : row + num_rows]
         if rng is not None and corruption > 0:
             spoilt = corrupted(history.numpy(), rng, corruption, num_codes=alphabet.stream_bos_id)
             history = torch.from_numpy(spoilt)

@@ -1,8 +1,8 @@
-"""Sampling: one row of the audio stream at a time, with a random generator of its own for each request.
+"""Sampling: one step of the audio stream at a time, with a random generator of its own for each request.
 
 The rules are those of the native ``generate`` (delay pattern, warpers, repetition-aware sampling), so greedy decoding
 gives its codes and sampling draws what it draws from the same seed. What differs is what a studio needs: no global
-random state, a row at a time so that speech can be streamed and cancelled, and a stop after the last frame is complete.
+random state, a step at a time so that speech can be streamed and cancelled, and a stop after the last frame is complete.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Sampling:
         temperature: 0 is greedy (the same line every time, no repetition-aware sampling); higher is livelier.
         top_p: keep the most probable codes that together reach this probability; 1 keeps all.
         top_k: keep this many most probable codes; 0 keeps all.
-        ras_window: repetition-aware sampling (VALL-E 2, arXiv 2406.05370) looks back this many rows; 0 is off.
+        ras_window: repetition-aware sampling (VALL-E 2, arXiv 2406.05370) looks back this many steps; 0 is off.
         ras_max_repeats: a code seen this often in the window is drawn again from the plain distribution.
 
     Raises:
@@ -70,10 +70,10 @@ class FrameStream:
     Args:
         lend: gives the model (``HiggsAudioV2ForConditionalGeneration`` in eval mode) for one forward pass at a time.
         config: the model's config.
-        prompt: see :func:`studio.engine.prompt.encoding.encode_prompt`.
+        prompt: see :func:`studio.engine.prompt.encode_prompt`.
         max_frames: length budget; reaching it leaves ``ended`` False.
         generator: CPU random generator of this request alone.
-        cancelled: asked before each row; True stops at once.
+        cancelled: asked before each step; True stops at once.
 
     Yields:
         Frames: int64 tensors of shape (num_codebooks,) with codes below the codec's codebook size.
@@ -94,33 +94,33 @@ class FrameStream:
         self._max_frames, self._sampling, self._generator = max_frames, sampling, generator
         self.ended = False
         """True once the model itself has ended the utterance."""
-        self.num_rows = 0
-        """Rows drawn so far, the opening row of BOS not counted."""
+        self.num_steps = 0
+        """Steps made so far, the opening one of BOS not counted."""
 
     def __iter__(self) -> Iterator[torch.Tensor]:
         import torch
 
         config = self._config
         num_codebooks, eos = config.num_codebooks, config.audio_stream_eos_id
-        rows: list[torch.Tensor] = []
-        end_row: int | None = None  # the first row in which codebook 0 says EOS
-        for row in self._rows():
-            rows.append(row)
-            self.num_rows = len(rows)
-            if end_row is None and int(row[0]) == eos:
-                end_row = len(rows)
-                self.ended = end_row <= self._max_frames + 1
-            frame_index = len(rows) - num_codebooks  # complete with this row, counted from 0
-            last = self._max_frames if end_row is None else min(self._max_frames, end_row - 1)
+        steps: list[torch.Tensor] = []
+        end_step: int | None = None  # the first step in which codebook 0 says EOS
+        for codes in self._steps():
+            steps.append(codes)
+            self.num_steps = len(steps)
+            if end_step is None and int(codes[0]) == eos:
+                end_step = len(steps)
+                self.ended = end_step <= self._max_frames + 1
+            frame_index = len(steps) - num_codebooks  # complete with this step, counted from 0
+            last = self._max_frames if end_step is None else min(self._max_frames, end_step - 1)
             if 0 <= frame_index < last:
-                frame = torch.stack([rows[frame_index + k][k] for k in range(num_codebooks)])
+                frame = torch.stack([steps[frame_index + k][k] for k in range(num_codebooks)])
                 # A codebook that says BOS or EOS out of turn has no such code: clipped, as the native decoder does.
                 yield frame.clamp(max=config.audio_stream_bos_id - 1)
             if frame_index + 1 >= last:
                 return
 
-    def _rows(self) -> Iterator[torch.Tensor]:
-        """Rows after the opening one, shape (num_codebooks,), until the stream is closed in every codebook."""
+    def _steps(self) -> Iterator[torch.Tensor]:
+        """Codes of the steps after the opening one, shape (num_codebooks,), until the stream is closed in every codebook."""
         import torch
         from transformers import DynamicCache
 
@@ -129,32 +129,32 @@ class FrameStream:
         cache = DynamicCache(config=config)
         inputs: dict[str, Any] = {"input_ids": self._prompt.input_ids}
         history = torch.empty(0, config.num_codebooks, dtype=torch.long)
-        if self._prompt.audio_rows is not None:
-            history = self._prompt.audio_rows[0]
-            inputs["audio_input_ids"] = self._prompt.audio_rows
-            inputs["audio_input_ids_mask"] = torch.ones(self._prompt.audio_rows.shape[:2], dtype=torch.bool)
+        if self._prompt.audio_input_ids is not None:
+            history = self._prompt.audio_input_ids[0]
+            inputs["audio_input_ids"] = self._prompt.audio_input_ids
+            inputs["audio_input_ids_mask"] = torch.ones(self._prompt.audio_input_ids.shape[:2], dtype=torch.bool)
         draw = _Drawer(self._sampling, self._generator, config)
-        closing: int | None = None  # rows since some codebook said EOS
+        closing: int | None = None  # steps since some codebook said EOS
         step = 0
         while not self._cancelled():
             with self._lend() as model, torch.inference_mode():
                 inputs = {name: tensor.to(model.device) for name, tensor in inputs.items()}
                 logits = model(**inputs, past_key_values=cache, use_cache=True, logits_to_keep=1).logits
-                row = draw(logits[0, -1].float().cpu(), step, closing, history)
+                codes = draw(logits[0, -1].float().cpu(), step, closing, history)
             del model  # a stream that waits for its listener must not keep an unloaded model
-            history = torch.cat([history, row[None]])[-max(1, self._sampling.ras_window) :]
-            inputs = {"audio_input_ids": row[None, None]}
+            history = torch.cat([history, codes[None]])[-max(1, self._sampling.ras_window) :]
+            inputs = {"audio_input_ids": codes[None, None]}
             if step > 0:
-                yield row
-            if bool((row == eos).all()):
+                yield codes
+            if bool((codes == eos).all()):
                 return
-            if closing is not None or bool((row == eos).any()):
+            if closing is not None or bool((codes == eos).any()):
                 closing = 0 if closing is None else closing + 1
             step += 1
 
 
 class _Drawer:
-    """Draws one row from the logits of one step."""
+    """Draws the codes of one step from its logits."""
 
     def __init__(self, sampling: Sampling, generator: torch.Generator, config: Any) -> None:
         from transformers.generation.logits_process import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
@@ -171,7 +171,7 @@ class _Drawer:
                 self.warpers.append(TopPLogitsWarper(top_p=sampling.top_p))
 
     def __call__(self, logits: torch.Tensor, step: int, closing: int | None, history: torch.Tensor) -> torch.Tensor:
-        """Args: flat ``logits``; rows since the start; rows since an EOS; earlier rows. Returns (num_codebooks,)."""
+        """Args: flat ``logits``; steps since the start and since an EOS; earlier codes. Returns (num_codebooks,)."""
         import torch
 
         config = self.config
@@ -190,15 +190,15 @@ class _Drawer:
             return scores.argmax(dim=-1)
         for warper in self.warpers:
             scores = warper(None, scores)
-        row = torch.multinomial(scores.softmax(dim=-1), 1, generator=self.generator).squeeze(1)
+        codes = torch.multinomial(scores.softmax(dim=-1), 1, generator=self.generator).squeeze(1)
         if self.sampling.ras_window:
             window = history[-self.sampling.ras_window :]
             counted = (window != config.audio_stream_bos_id) & (window != config.audio_stream_eos_id)
-            repeats = ((window == row) & counted).sum(dim=0) >= self.sampling.ras_max_repeats
+            repeats = ((window == codes) & counted).sum(dim=0) >= self.sampling.ras_max_repeats
             if bool(repeats.any()):
                 again = torch.multinomial(plain[repeats].softmax(dim=-1), 1, replacement=True, generator=self.generator)
-                row[repeats] = again.squeeze(1)
-        return row
+                codes[repeats] = again.squeeze(1)
+        return codes
 
 
 def _allow_only(scores: torch.Tensor, code: int) -> None:

@@ -94,9 +94,9 @@ class SpeechModel:
 
         prompt = self._prompt(conversation, clips)
         inputs = {"input_ids": prompt.input_ids}
-        if prompt.audio_rows is not None:
-            inputs["audio_input_ids"] = prompt.audio_rows
-            inputs["audio_input_ids_mask"] = torch.ones(prompt.audio_rows.shape[:2], dtype=torch.bool)
+        if prompt.audio_input_ids is not None:
+            inputs["audio_input_ids"] = prompt.audio_input_ids
+            inputs["audio_input_ids_mask"] = torch.ones(prompt.audio_input_ids.shape[:2], dtype=torch.bool)
         with self._lend(adapter) as model, torch.inference_mode():
             inputs = {name: tensor.to(model.device) for name, tensor in inputs.items()}
             logits = model(**inputs, use_cache=False, logits_to_keep=1).logits[0, -1].float().cpu()

@@ -139,7 +139,7 @@ def pieces(conversation: Conversation) -> Iterator[tuple[str, bool]]:
         yield header(turn.role), False
         if turn.is_clip:
             yield AUDIO_BOS, turn.trained
-            yield AUDIO, False  # its rows are trained by the audio heads; to the text head they are no words
+            yield AUDIO, False  # its codes are trained by the audio heads; to the text head they are no words
             yield AUDIO_EOS + END_OF_TURN, turn.trained
         else:
             yield turn.text.strip() + END_OF_TURN, turn.trained

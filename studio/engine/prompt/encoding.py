@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from studio.engine.prompt.conversation import Conversation, header, pieces, render
-from studio.engine.prompt.delay_pattern import IGNORED, apply_delay, audio_labels, num_delayed_rows
+from studio.engine.prompt.delay_pattern import IGNORED, apply_delay, audio_labels, num_delayed_steps
 from studio.engine.prompt.special_tokens import AUDIO, AUDIO_BOS, AUDIO_DELAY
 
 if TYPE_CHECKING:
@@ -19,13 +19,13 @@ class PromptInputs:
     """What the language model is fed.
 
     Attributes:
-        input_ids: shape (1, num_tokens); clips expanded to one token for each row.
-        audio_rows: shape (1, num_rows, num_codebooks), the rows of all clips in order; None without clips.
+        input_ids: shape (1, num_tokens); clips expanded to one token for each step.
+        audio_input_ids: shape (1, num_steps, num_codebooks), the steps of all clips in order; None without clips.
         text: the rendered prompt before clips were expanded.
     """
 
     input_ids: torch.Tensor
-    audio_rows: torch.Tensor | None
+    audio_input_ids: torch.Tensor | None
     text: str
 
 
@@ -41,7 +41,7 @@ def encode_prompt(
     text = "".join(piece for piece, _ in expanded) + header("assistant") + AUDIO_BOS
     # The rendered text opens with <|begin_of_text|> itself; a second one from the tokenizer would change every position.
     ids = tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids
-    return PromptInputs(ids, _audio_rows(clips, stream_bos_id, stream_eos_id), render(conversation))
+    return PromptInputs(ids, _delayed(clips, stream_bos_id, stream_eos_id), render(conversation))
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,12 @@ class TrainingInputs:
 
     Attributes:
         input_ids, labels: shape (num_tokens,); ``labels`` are those of the text head, position for position.
-        audio_rows, audio_labels: shape (num_rows, num_codebooks), the rows of all clips in order; none without clips.
+        audio_input_ids, audio_labels: shape (num_steps, num_codebooks), the steps of all clips in order; none without clips.
     """
 
     input_ids: torch.Tensor
     labels: torch.Tensor
-    audio_rows: torch.Tensor | None
+    audio_input_ids: torch.Tensor | None
     audio_labels: torch.Tensor | None
 
 
@@ -87,16 +87,18 @@ def encode_training(
             labels[inside] = ids[inside]
         position += len(piece)
     trained_clips = [turn.trained for turn in conversation.turns if turn.is_clip]
-    rows = _audio_rows(clips, stream_bos_id, stream_eos_id)
+    delayed = _delayed(clips, stream_bos_id, stream_eos_id)
     wanted = [audio_labels(codes, eos_id=stream_eos_id) for codes in clips]
     for clip_labels, trained in zip(wanted, trained_clips, strict=True):
         if not trained:
             clip_labels.fill_(IGNORED)
-    return TrainingInputs(ids, labels, rows[0] if rows is not None else None, torch.cat(wanted) if wanted else None)
+    return TrainingInputs(
+        ids, labels, delayed[0] if delayed is not None else None, torch.cat(wanted) if wanted else None
+    )
 
 
 def _expand(conversation: Conversation, clips: Sequence[torch.Tensor]) -> list[tuple[str, bool]]:
-    """The pieces of a conversation, with one audio token for each row of its clips."""
+    """The pieces of a conversation, with one audio token for each step of its clips."""
     if len(clips) != conversation.num_clips:
         raise ValueError(f"{conversation.num_clips} clips are expected, {len(clips)} were given")
     remaining = iter(clips)
@@ -105,13 +107,13 @@ def _expand(conversation: Conversation, clips: Sequence[torch.Tensor]) -> list[t
         if piece == AUDIO:
             num_codebooks, num_frames = next(remaining).shape
             delayed = num_codebooks - 1
-            piece = AUDIO * (num_delayed_rows(num_frames, num_codebooks) - delayed) + AUDIO_DELAY * delayed
+            piece = AUDIO * (num_delayed_steps(num_frames, num_codebooks) - delayed) + AUDIO_DELAY * delayed
         expanded.append((piece, trained))
     return expanded
 
 
-def _audio_rows(clips: Sequence[torch.Tensor], bos_id: int, eos_id: int) -> torch.Tensor | None:
+def _delayed(clips: Sequence[torch.Tensor], bos_id: int, eos_id: int) -> torch.Tensor | None:
     import torch
 
-    rows = [apply_delay(codes, bos_id=bos_id, eos_id=eos_id) for codes in clips]
-    return torch.cat(rows)[None] if rows else None
+    delayed = [apply_delay(codes, bos_id=bos_id, eos_id=eos_id) for codes in clips]
+    return torch.cat(delayed)[None] if delayed else None

@@ -14,7 +14,7 @@ from studio.errors import StudioError
 from studio.files import atomic_write_bytes
 from studio.processes import Process, signal_all
 from studio.settings import PROJECT, Settings
-from studio.store.tables import JobRow
+from studio.store.tables import JobRecord
 from studio.training.folder import JobFolder
 
 JOB_VARIABLE = "STUDIO_JOB"
@@ -60,9 +60,9 @@ def spawn(settings: Settings, job_id: str, folder: JobFolder) -> subprocess.Pope
     return process
 
 
-def is_abandoned(row: JobRow) -> bool:
+def is_abandoned(record: JobRecord) -> bool:
     """Whether a job is said to run and its supervisor does not: a pid is compared together with when it began."""
-    return row.pid is None or row.pid_started is None or not Process(row.pid, row.pid_started).is_alive
+    return record.pid is None or record.pid_started is None or not Process(record.pid, record.pid_started).is_alive
 
 
 def _orphan_mark(folder: JobFolder) -> Path:

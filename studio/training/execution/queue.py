@@ -14,9 +14,9 @@ from sqlmodel import Session
 from studio.files import read_json
 from studio.processes import process_of, with_variable
 from studio.settings import Settings
-from studio.store import jobs as records
+from studio.store import jobs as queries
 from studio.store.store import Store
-from studio.store.tables import JobRow, now
+from studio.store.tables import JobRecord, now
 from studio.training.execution import local
 from studio.training.execution.local import JOB_VARIABLE, is_abandoned
 from studio.training.folder import JobFolder
@@ -45,72 +45,72 @@ def tidy(settings: Settings, store: Store) -> None:
         return
     local.reap()
     with store.reading() as session:
-        present = records.in_states(session, PRESENT)
-        waiting = records.in_states(session, WAITING)
-        busy = {row.device for row in present}
-    if not any(is_abandoned(row) for row in present) and not any(row.device not in busy for row in waiting):
+        present = queries.in_states(session, PRESENT)
+        waiting = queries.in_states(session, WAITING)
+        busy = {record.device for record in present}
+    if not any(is_abandoned(record) for record in present) and not any(record.device not in busy for record in waiting):
         return
     with store.writing() as session:
-        for row in records.in_states(session, PRESENT):
-            if is_abandoned(row):
-                _settle(session, row, folder_of(settings, row))
+        for record in queries.in_states(session, PRESENT):
+            if is_abandoned(record):
+                _settle(session, record, folder_of(settings, record))
         advance(settings, session)
 
 
 def advance(settings: Settings, session: Session) -> None:
     """Start the next job on every device that is free, within a transaction of the caller's."""
-    busy = {row.device for row in records.in_states(session, PRESENT)}
-    for row in records.in_states(session, WAITING):
-        if row.device not in busy:
-            busy.add(row.device)
-            _start(settings, session, row)
+    busy = {record.device for record in queries.in_states(session, PRESENT)}
+    for record in queries.in_states(session, WAITING):
+        if record.device not in busy:
+            busy.add(record.device)
+            _start(settings, session, record)
 
 
-def folder_of(settings: Settings, row: JobRow) -> JobFolder:
+def folder_of(settings: Settings, record: JobRecord) -> JobFolder:
     """Where a job lies."""
-    return JobFolder(settings.jobs_folder / row.id)
+    return JobFolder(settings.jobs_folder / record.id)
 
 
-def _settle(session: Session, row: JobRow, folder: JobFolder) -> None:
+def _settle(session: Session, record: JobRecord, folder: JobFolder) -> None:
     """Say what became of a job without a supervisor; until what is left of it has ended, nothing."""
-    left = with_variable(JOB_VARIABLE, row.id)
+    left = with_variable(JOB_VARIABLE, record.id)
     if left:
         local.end_orphans(left, folder)
-        if row.state != "stopping":
-            row.state = "stopping"
-            records.save(session, row)
+        if record.state != "stopping":
+            record.state = "stopping"
+            queries.save(session, record)
         return
     local.forget_orphans(folder)
     try:
         outcome = read_json(folder.outcome_file)
-        row.state, row.sentence = str(outcome["state"]), str(outcome["sentence"])
-        row.exit_code = outcome["exit_code"]
+        record.state, record.sentence = str(outcome["state"]), str(outcome["sentence"])
+        record.exit_code = outcome["exit_code"]
     except (OSError, ValueError, TypeError, KeyError):
-        row.state = "lost"
-        row.sentence = LOST if folder.checkpoints() else LOST_WITHOUT_CHECKPOINT
-    row.ended_at, row.pid, row.pid_started = now(), None, None
-    records.save(session, row)
+        record.state = "lost"
+        record.sentence = LOST if folder.checkpoints() else LOST_WITHOUT_CHECKPOINT
+    record.ended_at, record.pid, record.pid_started = now(), None, None
+    queries.save(session, record)
 
 
-def _start(settings: Settings, session: Session, row: JobRow) -> None:
-    folder = folder_of(settings, row)
+def _start(settings: Settings, session: Session, record: JobRecord) -> None:
+    folder = folder_of(settings, record)
     for file in (folder.outcome_file, folder.stop_file, folder.status_file):
         with suppress(OSError):
             file.unlink(missing_ok=True)
     try:
-        process = local.spawn(settings, row.id, folder)
+        process = local.spawn(settings, record.id, folder)
     except OSError as error:
-        row.state, row.ended_at = "failed", now()
-        row.sentence = f"It could not be started ({error.strerror}): free some space or memory, and retry it."
-        records.save(session, row)
+        record.state, record.ended_at = "failed", now()
+        record.sentence = f"It could not be started ({error.strerror}): free some space or memory, and retry it."
+        queries.save(session, record)
         return
     started = process_of(process.pid)
-    row.state, row.started_at, row.ended_at = "running", now(), None
-    row.pid, row.pid_started = process.pid, started.started if started else None
-    row.exit_code, row.sentence, row.runs = None, "", row.runs + 1
+    record.state, record.started_at, record.ended_at = "running", now(), None
+    record.pid, record.pid_started = process.pid, started.started if started else None
+    record.exit_code, record.sentence, record.runs = None, "", record.runs + 1
     try:
-        records.save(session, row)
+        queries.save(session, record)
     except BaseException:
-        process.kill()  # it waits for its row before it does anything
+        process.kill()  # it waits for its record before it does anything
         raise
-    log.info("job %s starts on %s", row.id, row.device)
+    log.info("job %s starts on %s", record.id, record.device)

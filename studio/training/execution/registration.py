@@ -20,10 +20,10 @@ from studio.engine.speech.sample_plan import SamplePlan
 from studio.errors import StudioError
 from studio.files import read_json
 from studio.settings import Settings, get_settings
-from studio.store import adapters as records
+from studio.store import adapters as queries
 from studio.store.jobs import job_by_id
 from studio.store.store import Store
-from studio.store.tables import AdapterRow, JobRow
+from studio.store.tables import AdapterRecord, JobRecord
 from studio.training.folder import JobFolder
 from studio.training.monitoring.run_log import read_log
 from studio.training.monitoring.samples import StepSamples, read_samples
@@ -63,7 +63,7 @@ def register(settings: Settings, store: Store, job_id: str, *, device: str) -> l
         for step, path in checkpoints.items():
             card = cards.card(step, path, comparison(path))
             with store.writing() as session:
-                records.save(session, cards.row(step, path, card))
+                queries.save(session, cards.row(step, path, card))
             _say(f"step {step}: {card['comparison'].get('sentence') or card['comparison'].get('error')}")
     finally:
         release()
@@ -119,15 +119,15 @@ def _plan(folder: JobFolder) -> tuple[TrainingRow, str, int]:
 class _Cards:
     """Writes the cards of a run's checkpoints."""
 
-    def __init__(self, settings: Settings, job: JobRow, spec: TrainingSpec, folder: JobFolder) -> None:
+    def __init__(self, settings: Settings, job: JobRecord, spec: TrainingSpec, folder: JobFolder) -> None:
         self._home = settings.home.resolve()
         self._job, self._spec, self._folder = job, spec, folder
         self._log = read_log(folder.metrics_file)
         self._samples = {each.step: each for each in read_samples(folder.samples)}
 
-    def row(self, step: int, path: Path, card: dict[str, Any]) -> AdapterRow:
+    def row(self, step: int, path: Path, card: dict[str, Any]) -> AdapterRecord:
         job = self._job
-        return AdapterRow(
+        return AdapterRecord(
             owner=job.owner,
             job_id=job.id,
             step=step,

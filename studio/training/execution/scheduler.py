@@ -11,7 +11,7 @@ from studio.engine.host import EngineHost
 from studio.engine.leases import numbered
 from studio.errors import StudioError
 from studio.settings import Settings
-from studio.store import jobs as records
+from studio.store import jobs as queries
 from studio.store.store import Store
 from studio.training.execution.queue import folder_of, tidy
 from studio.training.job import PRESENT
@@ -73,5 +73,7 @@ class Scheduler:
     def _is_wanted(self, device: str) -> bool:
         """Whether a job waits for the memory of this device."""
         with self._store.reading() as session:
-            rows = [row for row in records.in_states(session, PRESENT) if numbered(row.device) == numbered(device)]
-        return any(status_of(folder_of(self._settings, row)).get("stage") == "waiting" for row in rows)
+            records = [
+                record for record in queries.in_states(session, PRESENT) if numbered(record.device) == numbered(device)
+            ]
+        return any(status_of(folder_of(self._settings, record)).get("stage") == "waiting" for record in records)

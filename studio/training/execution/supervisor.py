@@ -24,9 +24,9 @@ from studio.errors import StudioError
 from studio.files import write_json
 from studio.processes import process_of, signal_all, tree_memory_bytes, with_variable
 from studio.settings import PROJECT, Settings, get_settings
-from studio.store import jobs as records
+from studio.store import jobs as queries
 from studio.store.store import Store
-from studio.store.tables import JobRow, now
+from studio.store.tables import JobRecord, now
 from studio.training.execution.local import JOB_VARIABLE
 from studio.training.execution.outcome import Outcome, outcome_of
 from studio.training.execution.queue import advance
@@ -84,18 +84,18 @@ class Supervisor:
 
     # The parts of a run, in order
 
-    def _claimed(self) -> JobRow | None:
+    def _claimed(self) -> JobRecord | None:
         """The job's row once it names this process; None where it never does."""
         deadline = time.monotonic() + CLAIM_SECONDS
         while time.monotonic() < deadline:
             with suppress(StudioError), self._store.reading() as session:
-                row = records.job_by_id(session, self._id)
+                row = queries.job_by_id(session, self._id)
                 if row is not None and row.pid == os.getpid() and row.state in ("running", "stopping"):
                     return row
             time.sleep(0.1)
         return None
 
-    def _run(self, row: JobRow) -> Outcome:
+    def _run(self, row: JobRecord) -> Outcome:
         spec = TrainingSpec.model_validate(row.spec)
         if not self._device_given_back(spec.device):
             return Outcome("stopped", None, "Stopped before it began.")
@@ -123,7 +123,7 @@ class Supervisor:
             self._say(f"the voice model gave back its memory on {device}")
         return not self._stop_wanted()
 
-    def _resume_from(self, row: JobRow) -> Path | None:
+    def _resume_from(self, row: JobRecord) -> Path | None:
         """The checkpoint to go on from, where this is not the first time."""
         if row.runs <= 1:
             return None
@@ -186,11 +186,11 @@ class Supervisor:
 
     def _record(self, outcome: Outcome, ended_at: datetime) -> None:
         with self._store.writing() as session:
-            row = records.job_by_id(session, self._id)
+            row = queries.job_by_id(session, self._id)
             if row is not None and row.pid == os.getpid():
                 row.state, row.exit_code, row.sentence = outcome.state, outcome.exit_code, outcome.sentence
                 row.ended_at, row.pid, row.pid_started = ended_at, None, None
-                records.save(session, row)
+                queries.save(session, row)
             advance(self._settings, session)
 
     def _insistently(self, do: Callable[[], None]) -> None:

@@ -8,7 +8,7 @@ from studio.engine.devices import devices, memory_of
 from studio.engine.leases import holders, numbered
 from studio.errors import StudioError
 from studio.settings import Settings
-from studio.store import jobs as records
+from studio.store import jobs as queries
 from studio.store.store import Store
 
 _ACTIVE = ("queued", "running", "stopping")
@@ -66,7 +66,7 @@ def target_for(wanted: str, settings: Settings, store: Store) -> Target:
     """
     there = devices()
     with store.reading() as session:
-        rows = records.in_states(session, _ACTIVE)
+        rows = queries.in_states(session, _ACTIVE)
     jobs = {device: sum(numbered(row.device) == device for row in rows) for device in there}
     if wanted == "auto" and settings.device != "auto":
         wanted = settings.device

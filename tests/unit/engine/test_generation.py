@@ -104,7 +104,7 @@ def test_a_stream_stops_at_its_budget_and_says_so(prompts: list[Any], native_mod
     short = stream(native_model, prompts[1][1], 0.9, 0, budget=length - 1)
     assert torch.equal(codes(short), codes(stream(native_model, prompts[1][1], 0.9, 0, budget=40))[:, : length - 1])
     assert short.ended is False
-    assert short.num_rows == length - 1 + 7
+    assert short.num_steps == length - 1 + 7
 
 
 def test_a_budget_that_just_suffices_is_not_reached(prompts: list[Any], native_model: Any) -> None:
@@ -197,9 +197,9 @@ def test_a_cancelled_stream_draws_no_further_row(prompts: list[Any], native_mode
         taken += 1
         if taken == 3:
             cancelled = True
-            rows = frames.num_rows
+            rows = frames.num_steps
     assert taken == 3
-    assert frames.num_rows == rows
+    assert frames.num_steps == rows
     assert frames.ended is False
 
 

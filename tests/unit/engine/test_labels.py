@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from studio.engine.prompt.delay_pattern import apply_delay, num_delayed_rows, revert_delay
+from studio.engine.prompt.delay_pattern import apply_delay, num_delayed_steps, revert_delay
 from tests.conftest import DATA
 
 BOS, EOS = 1024, 1025
@@ -24,7 +24,7 @@ def test_a_reference_and_a_target_are_laid_out_as_by_the_original(golden: dict) 
 
 def test_clips_begin_where_the_original_begins_them(golden: dict) -> None:
     reference = torch.tensor(golden["reference_codes"])
-    assert golden["audio_out_ids_start"] == [0, num_delayed_rows(reference.shape[1], reference.shape[0])]
+    assert golden["audio_out_ids_start"] == [0, num_delayed_steps(reference.shape[1], reference.shape[0])]
 
 
 def test_codes_and_one_end_for_each_codebook_stand_where_the_original_trains_them(golden: dict) -> None:
@@ -41,7 +41,7 @@ def test_codes_and_one_end_for_each_codebook_stand_where_the_original_trains_the
 def test_reverting_gives_the_codes_back(num_codebooks: int, num_frames: int) -> None:
     codes = torch.randint(0, 1024, (num_codebooks, num_frames), generator=torch.Generator().manual_seed(1))
     rows = apply_delay(codes, bos_id=BOS, eos_id=EOS)
-    assert rows.shape == (num_delayed_rows(num_frames, num_codebooks), num_codebooks)
+    assert rows.shape == (num_delayed_steps(num_frames, num_codebooks), num_codebooks)
     assert (rows[0] == BOS).all()
     assert (rows[-1] == EOS).all()
     assert torch.equal(revert_delay(rows[1:-1]), codes)

@@ -71,11 +71,11 @@ def test_ids_and_audio_rows_equal_the_processors(name: str, processor: Any, engi
     native, ours = both_prompts(processor, engine, conversation, clips)
     assert torch.equal(ours.input_ids, native["input_ids"])
     if clips:
-        assert ours.audio_rows is not None
-        assert torch.equal(ours.audio_rows, native["audio_input_ids"])
+        assert ours.audio_input_ids is not None
+        assert torch.equal(ours.audio_input_ids, native["audio_input_ids"])
         assert native["audio_input_ids_mask"].all()
     else:
-        assert ours.audio_rows is None
+        assert ours.audio_input_ids is None
         assert native.get("audio_input_ids") is None
     assert ours.text == GOLDEN[name]["prompt"]
 
@@ -88,8 +88,8 @@ def test_each_row_of_a_clip_has_its_place_in_the_ids(processor: Any) -> None:
     places = torch.isin(
         prompt.input_ids[0], torch.tensor([token_id("<|AUDIO_OUT|>"), token_id("<|reserved_special_token_6|>")])
     )
-    assert prompt.audio_rows is not None
-    assert int(places.sum()) == prompt.audio_rows.shape[1] == (4 + 9) + 2 * 9
+    assert prompt.audio_input_ids is not None
+    assert int(places.sum()) == prompt.audio_input_ids.shape[1] == (4 + 9) + 2 * 9
 
 
 def test_only_one_begin_of_text_opens_the_prompt(processor: Any) -> None:

@@ -121,11 +121,11 @@ def test_the_logits_are_those_of_the_stock_model(engine: Any, native_model: Any,
         stream_bos_id=1024,
         stream_eos_id=EOS,
     )
-    assert prompt.audio_rows is not None
-    mask = torch.ones(prompt.audio_rows.shape[:2], dtype=torch.bool)
+    assert prompt.audio_input_ids is not None
+    mask = torch.ones(prompt.audio_input_ids.shape[:2], dtype=torch.bool)
     with torch.no_grad():
         expected = native_model(
-            input_ids=prompt.input_ids, audio_input_ids=prompt.audio_rows, audio_input_ids_mask=mask
+            input_ids=prompt.input_ids, audio_input_ids=prompt.audio_input_ids, audio_input_ids_mask=mask
         ).logits[0, -1]
     logits = prompt_logits(engine, WITH_REFERENCE, TEXT)
     assert logits.shape == (8, 1026)

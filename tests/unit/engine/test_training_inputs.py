@@ -57,9 +57,9 @@ def collapsed(tokenizer: Any, inputs: TrainingInputs) -> list[tuple[str, bool]]:
 
 def test_audio_labels_are_those_of_the_original(golden: dict, clips: list[torch.Tensor], tokenizer: Any) -> None:
     inputs = encoded(tokenizer, clips)
-    assert inputs.audio_rows is not None
+    assert inputs.audio_input_ids is not None
     assert inputs.audio_labels is not None
-    assert inputs.audio_rows.T.tolist() == golden["audio_out_ids"]
+    assert inputs.audio_input_ids.T.tolist() == golden["audio_out_ids"]
     assert inputs.audio_labels.T.tolist() == golden["label_audio_ids"]
 
 
@@ -80,9 +80,9 @@ def test_training_begins_with_the_very_prompt_that_is_spoken_from(clips: list[to
     prompt = encode_prompt(spoken, clips[:1], tokenizer=tokenizer, stream_bos_id=BOS, stream_eos_id=EOS)
     length = prompt.input_ids.shape[1]
     assert whole.input_ids[:length].tolist() == prompt.input_ids[0].tolist()
-    assert prompt.audio_rows is not None
-    assert whole.audio_rows is not None
-    assert torch.equal(whole.audio_rows[: prompt.audio_rows.shape[1]], prompt.audio_rows[0])
+    assert prompt.audio_input_ids is not None
+    assert whole.audio_input_ids is not None
+    assert torch.equal(whole.audio_input_ids[: prompt.audio_input_ids.shape[1]], prompt.audio_input_ids[0])
     assert (whole.labels[: length - 1] == IGNORED).all()  # all but the <|audio_out_bos|> that opens the answer
     assert whole.labels[length - 1] == whole.input_ids[length - 1]
 
@@ -90,7 +90,7 @@ def test_training_begins_with_the_very_prompt_that_is_spoken_from(clips: list[to
 def test_another_reference_leaves_the_labels_as_they_are(clips: list[torch.Tensor], tokenizer: Any) -> None:
     one = encoded(tokenizer, clips)
     other = encoded(tokenizer, [(clips[0] + 5) % 1024, clips[1]])
-    assert not torch.equal(one.audio_rows, other.audio_rows)  # type: ignore[arg-type]
+    assert not torch.equal(one.audio_input_ids, other.audio_input_ids)  # type: ignore[arg-type]
     assert torch.equal(one.audio_labels, other.audio_labels)  # type: ignore[arg-type]
     assert torch.equal(one.labels, other.labels)
 
@@ -98,7 +98,7 @@ def test_another_reference_leaves_the_labels_as_they_are(clips: list[torch.Tenso
 def test_a_text_answer_is_trained_to_its_end(tokenizer: Any) -> None:
     turns = (Turn("user", "Who?"), Turn("assistant", "Me, \u0633\u0644\u0627\u0645.", trained=True))
     inputs = encoded(tokenizer, [], turns)
-    assert inputs.audio_rows is None
+    assert inputs.audio_input_ids is None
     assert inputs.audio_labels is None
     trained = [token for token in inputs.labels.tolist() if token != IGNORED]
     assert tokenizer.decode(trained) == "Me, \u0633\u0644\u0627\u0645.<|eot_id|>"

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from studio.engine.prompt import IGNORED, Conversation, encode_training
-from studio.engine.prompt.delay_pattern import num_delayed_rows
+from studio.engine.prompt.delay_pattern import num_delayed_steps
 from studio.engine.rows import parse_row
 from swift_plugins.template import template_in_use
 from tests.conftest import DATA
@@ -62,7 +62,7 @@ def test_a_row_is_encoded_exactly_as_the_engine_encodes_it(template: Any, exampl
     encoded = template.encode(example.row())
     assert encoded["input_ids"] == expected.input_ids.tolist()
     assert encoded["labels"] == expected.labels.tolist()
-    assert torch.equal(encoded["audio_input_ids"], expected.audio_rows)
+    assert torch.equal(encoded["audio_input_ids"], expected.audio_input_ids)
     assert torch.equal(encoded["audio_labels"], expected.audio_labels)
     assert set(encoded) == set(NAMES)
 
@@ -139,7 +139,7 @@ def test_a_row_longer_than_the_limit_is_refused_with_both_numbers(
     row = row_of(user("One."), clip())
     encoded = template.encode(row)
     length = len(encoded["input_ids"])
-    frames = len(encoded["audio_labels"]) - num_delayed_rows(0, 8)
+    frames = len(encoded["audio_labels"]) - num_delayed_steps(0, 8)
     assert same(new_template(max_length=length).encode(row), encoded)
     sentence = refusal(lambda: new_template(max_length=length - 1).encode(row))
     assert f"it is {length} tokens long ({frames / 25:.1f} s of audio)" in sentence

@@ -15,7 +15,7 @@ from studio.engine.speech.spoken_sentence import prompt_logits, speak_sentence
 from studio.settings import Settings, get_settings
 from studio.store import adapters as records
 from studio.store.store import Store
-from studio.store.tables import AdapterRow, JobRow
+from studio.store.tables import AdapterRecord, JobRecord
 from studio.training.execution import registration
 from studio.training.folder import JobFolder
 from studio.training.spec import TrainingSpec
@@ -110,7 +110,7 @@ def home(tmp_path: Path, tiny_checkpoint: Path) -> Settings:
     return Settings(home=tmp_path / "home", checkpoint=str(tiny_checkpoint), device="cpu")
 
 
-def job(home: Settings, base: Path, **changes: Any) -> JobRow:
+def job(home: Settings, base: Path, **changes: Any) -> JobRecord:
     """A run that has ended, without a checkpoint."""
     spec = TrainingSpec(
         preset="quick", base="owner/model", base_shown="owner/model", base_folder=str(base), base_bytes=123, device="cpu",
@@ -119,7 +119,7 @@ def job(home: Settings, base: Path, **changes: Any) -> JobRow:
         consent=[VoiceConsent(voice_id="v1", name="Anna", ground="own")], num_steps=8,
         **changes,
     )  # fmt: skip
-    row = JobRow(owner="me", name="Anna’s voice", device="cpu", state="running", spec=spec.model_dump())
+    row = JobRecord(owner="me", name="Anna’s voice", device="cpu", state="running", spec=spec.model_dump())
     with Store(home.store_file).writing() as session:
         session.add(row)
     folder = JobFolder(home.jobs_folder / row.id)
@@ -130,18 +130,18 @@ def job(home: Settings, base: Path, **changes: Any) -> JobRow:
     return row
 
 
-def checkpoint(home: Settings, row: JobRow, base: Path, step: int, **options: float) -> Path:
+def checkpoint(home: Settings, row: JobRecord, base: Path, step: int, **options: float) -> Path:
     path = write_adapter(JobFolder(home.jobs_folder / row.id).output / f"checkpoint-{step}", base, **options)
     (path / "trainer_state.json").write_text(json.dumps({"global_step": step, "max_steps": 8}))
     return path
 
 
-def saved(home: Settings, row: JobRow) -> list[AdapterRow]:
+def saved(home: Settings, row: JobRecord) -> list[AdapterRecord]:
     with Store(home.store_file).reading() as session:
         return records.of_job(session, row.id)
 
 
-def register(home: Settings, row: JobRow, device: str = "cpu") -> list[int]:
+def register(home: Settings, row: JobRecord, device: str = "cpu") -> list[int]:
     return registration.register(home, Store(home.store_file), row.id, device=device)
 
 

@@ -21,7 +21,7 @@ from studio.errors import StudioError
 from studio.settings import Settings
 from studio.store import jobs as records
 from studio.store.store import Store
-from studio.store.tables import JobRow
+from studio.store.tables import JobRecord
 from studio.training.config.request import TrainRequest, parse_overrides
 from studio.training.config.run_arguments import RunArguments
 from studio.training.folder import JobFolder
@@ -265,7 +265,7 @@ def test_of_several_gpus_the_one_with_the_fewest_jobs_is_taken(
     assert target_for("auto", anywhere, store).device == "cuda:0"
     with store.writing() as session:
         for device, state in (("cuda:0", "running"), ("cuda:1", "completed"), ("cpu", "queued"), ("cpu", "running")):
-            records.save(session, JobRow(owner="", name="x", device=device, state=state))
+            records.save(session, JobRecord(owner="", name="x", device=device, state=state))
     assert target_for("auto", anywhere, store).device == "cuda:1"
     assert target_for("cuda", anywhere, store).device == "cuda:1"
     assert (target_for("cuda:0", anywhere, store).jobs, target_for("cpu", anywhere, store).jobs) == (1, 2)

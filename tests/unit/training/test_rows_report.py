@@ -18,7 +18,7 @@ from studio.errors import StudioError
 from studio.listening.transcript import Transcript
 from studio.settings import Settings
 from studio.store.store import Store
-from studio.voices.consent import ConsentRecord
+from studio.voices.consent import SpeakerConsent
 from studio.voices.library import VoiceLibrary
 from studio.voices.presets import preset_voices
 from studio.voices.voice import NewClip
@@ -227,7 +227,7 @@ def voice_clip(settings: Settings, owner: str = "") -> tuple[VoiceLibrary, Path]
     library = VoiceLibrary(settings, Store(settings.store_file), owner)
     name = "kathleen_a0003.flac"
     clip = NewClip(read_audio(DATA / name), Transcript(TRANSCRIPTS[name], "en"))
-    consent = ConsentRecord.given("permission", who="Anna", statement="by letter")
+    consent = SpeakerConsent.given("permission", who="Anna", statement="by letter")
     return library, library.add("Anna", [clip], consent).clips[0].path
 
 

@@ -18,7 +18,7 @@ from studio.ui.tabs.voices.coach_report import coach_html
 from studio.ui.tabs.voices.form import VoiceForm
 from studio.ui.tabs.voices.voice_html import NO_CLIP, NOTE_LABELS, playable, reading_html, transcript_note, wording_html
 from studio.ui.visitors import owner_of, tab_of
-from studio.voices.consent import ConsentRecord
+from studio.voices.consent import SpeakerConsent
 from studio.voices.drafts import Draft
 from studio.voices.languages import LANGUAGES, passage
 from studio.voices.voice import Voice
@@ -245,7 +245,7 @@ class Recorder:
         form = self._form
         try:
             draft = self.shown_draft(kept, shown, text, spoken, request)
-            consent = ConsentRecord.given(ground, who=who or "", statement=note or "")
+            consent = SpeakerConsent.given(ground, who=who or "", statement=note or "")
             heard_language = draft.transcript()[0].language or ""
             language = spoken or (heard_language if heard_language in LANGUAGES else "")
             library = self._services.voices(owner_of(request, self._services.settings))
