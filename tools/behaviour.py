@@ -21,12 +21,12 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parents[1]
 _COMMANDS = ("speak", "voice", "take", "train", "checkpoint", "doctor")
 _MEASURED = re.compile(
-    r'"(\w*(?:seconds|rtf|bytes|_ms|free\w*|load\w*|pid|since|at|memory|speed\w*|threads|cores|uptime|took|rate_measured))": '
+    r'"(\w*(?:seconds|elapsed|rtf|bytes|_ms|free\w*|load\w*|pid|since|at|memory|speed\w*|threads|cores|uptime|took|rate_measured))": '
     r"(?:-?[\d.]+(?:e-?\d+)?)"
 )
 _PASSING = (
     (re.compile(r"\b[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\b"), "ID"),
-    (re.compile(r"\b[0-9a-f]{32}\b"), "ID"),
+    (re.compile(r"\b(?:[0-9a-f]{24}|[0-9a-f]{32})\b"), "ID"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?"), "TIME"),
     (re.compile(r"\d+(?:\.\d+)?\s?(?:GB|MB|KB|GiB|MiB|min|GHz)\b"), "AMOUNT"),
     (re.compile(r"\b\d+(?:\.\d+)? s\b(?= for| to|, real|\.)"), "SECONDS"),

@@ -12,14 +12,13 @@ from typing import Literal
 
 from studio.engine.checkpoints import (
     HUB_3B,
-    TINY_FOLDER,
     CheckpointFiles,
     Precision,
     default_checkpoint,
     find_checkpoint,
     load_checkpoint,
+    own_checkpoint,
     shown_name,
-    tiny_checkpoint,
 )
 from studio.engine.checkpoints.scope import Scope, read_scope
 from studio.engine.devices import Device, free_memory_bytes
@@ -124,13 +123,14 @@ class EngineHost:
             if self._engine is None or not self._engine.is_loaded:
                 self._status = HostStatus("loading", self._wanted or _DEFAULT_NAME)
                 with self._failure_shown():
-                    files, notices = (find_checkpoint(self._wanted), ()) if self._wanted else self._default()
+                    files, notices = (self._find(self._wanted)[0], ()) if self._wanted else self._default()
                     self._engine = self._load(files, notices)
             return self._engine
 
     def switch(self, checkpoint: str) -> VoiceEngine:
-        """Load another checkpoint (``TINY_FOLDER`` for the tiny one) in place of the present one, which stays if the other
-        cannot be found and comes back with the next request if it cannot be loaded.
+        """Load another checkpoint, or one of the studio's own by its name, in place of the present one.
+
+        The present one stays if the other cannot be found, and comes back with the next request if it cannot be loaded.
 
         Raises:
             StudioError: it cannot be found or loaded.
@@ -139,20 +139,15 @@ class EngineHost:
             before = self._status
             self._status = HostStatus("loading", checkpoint)  # finding may mean to fetch gigabytes
             try:
-                files = (
-                    tiny_checkpoint(self._checkpoints_folder, self._announce)
-                    if checkpoint == TINY_FOLDER
-                    else find_checkpoint(checkpoint)
-                )
+                files, is_own = self._find(checkpoint)
             except BaseException:
                 self._status = before
                 raise
             with self._failure_shown():
                 self._release()  # first: both together may not fit
                 self._engine = self._load(files, ())
-            self._wanted = (
-                str(files.folder) if checkpoint == TINY_FOLDER else checkpoint
-            )  # only now: after a failure the next request loads the earlier one again
+            # Only now: after a failure the next request loads the earlier one again.
+            self._wanted = str(files.folder) if is_own else checkpoint
             return self._engine
 
     def unload(self, because: str | None = None) -> None:
@@ -210,6 +205,11 @@ class EngineHost:
             scope=self._status.scope,
         )
         return engine
+
+    def _find(self, name: str) -> tuple[CheckpointFiles, bool]:
+        """A checkpoint, and whether it is one of the studio's own."""
+        own = own_checkpoint(name, self._checkpoints_folder, self._announce)
+        return own or find_checkpoint(name), own is not None
 
     def _default(self) -> tuple[CheckpointFiles, tuple[str, ...]]:
         import torch

@@ -352,7 +352,7 @@ FAILURES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "while the second clip is written": lambda patch: patch.setattr(
         "studio.voices.records.write_audio", _fails_the_second_time()
     ),
-    "while the rows are saved": lambda patch: patch.setattr("studio.voices.library.records.save", _fails),
+    "while the records are saved": lambda patch: patch.setattr("studio.voices.library.queries.save", _fails),
 }
 
 
@@ -383,7 +383,7 @@ def test_a_failure_leaves_nothing_half_written(
     assert (own(library), files(settings)) == ([], [])
     voice = library.add("Anna", clips[:1], OWN)
     before = files(settings)
-    monkeypatch.setattr("studio.voices.library.records.save", _fails)
+    monkeypatch.setattr("studio.voices.library.queries.save", _fails)
     with pytest.raises(RuntimeError, match="power cut"):
         library.add_clip("Anna", clips[1])
     monkeypatch.undo()

@@ -1,6 +1,13 @@
 """Folders of a checkpoint: found, fetched, built, loaded."""
 
-from studio.engine.checkpoints.default import TINY_FOLDER, default_checkpoint, tiny_checkpoint
+from studio.engine.checkpoints.default import (
+    DEMO_FOLDER,
+    DEMO_NAME,
+    TINY_FOLDER,
+    default_checkpoint,
+    own_checkpoint,
+    tiny_checkpoint,
+)
 from studio.engine.checkpoints.finding import (
     CODEC_TYPE,
     HUB_3B,
@@ -30,6 +37,8 @@ __all__ = [
     "NATIVE_TYPE",
     "ORIGINAL_TYPE",
     "Precision",
+    "DEMO_FOLDER",
+    "DEMO_NAME",
     "TINY_FOLDER",
     "build_tiny_checkpoint",
     "checkpoint_kind",
@@ -41,6 +50,7 @@ __all__ = [
     "load_codec",
     "processor_settings",
     "shown_name",
+    "own_checkpoint",
     "tiny_checkpoint",
     "weight_names",
 ]

@@ -1,4 +1,4 @@
-"""The checkpoint of whoever named none: the 3B where a GPU has room for it and the hub has it, else the tiny one."""
+"""The checkpoint of whoever named none: the 3B where a GPU has room for it and the hub has it, else the demo checkpoint."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from studio.engine.checkpoints.finding import HUB_3B, CheckpointFiles, checkpoin
 from studio.engine.checkpoints.tiny import build_tiny_checkpoint
 from studio.errors import StudioError
 from studio.files import write_advice
+from studio.settings import ASSETS
 
-TINY_FOLDER = "tiny-random"
+TINY_FOLDER, DEMO_NAME = "tiny-random", "demo"
+"""What the studio's own checkpoints are called: random weights for trials, and a few hundred words of real speech."""
+DEMO_FOLDER = ASSETS / "demo-checkpoint"
 MIN_CUDA_BYTES = 14 * 2**30
 """Free memory of a GPU on which the 3B (11.5 GB in bfloat16), its codec and the cache of a long prompt fit."""
 
@@ -29,7 +32,7 @@ def default_checkpoint(
         gpu_bytes: free memory of the GPU that it is for; None for another device.
 
     Raises:
-        StudioError: the tiny checkpoint cannot be built.
+        StudioError: the demo checkpoint is damaged.
     """
     notices: tuple[str, ...] = ()
     if gpu_bytes is not None and gpu_bytes < MIN_CUDA_BYTES:
@@ -40,7 +43,15 @@ def default_checkpoint(
             return find_checkpoint(HUB_3B), ()
         except StudioError as error:
             notices = (str(error),)
-    return tiny_checkpoint(folder, announce), notices
+    return find_checkpoint(str(DEMO_FOLDER)), notices
+
+
+def own_checkpoint(name: str, folder: Path, announce: Callable[[str], None]) -> CheckpointFiles | None:
+    """One of the studio's own checkpoints by its name; None where the name is none of theirs. Raises StudioError if it is
+    damaged, or cannot be built."""
+    if name == DEMO_NAME:
+        return find_checkpoint(str(DEMO_FOLDER))
+    return tiny_checkpoint(folder, announce) if name == TINY_FOLDER else None
 
 
 def tiny_checkpoint(folder: Path, announce: Callable[[str], None]) -> CheckpointFiles:

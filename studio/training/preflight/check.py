@@ -10,12 +10,11 @@ from pathlib import Path
 
 from studio.datasets.report import MeasuredRow, RowsReport, RowsSummary, report_rows
 from studio.engine.checkpoints import (
-    TINY_FOLDER,
     CheckpointFiles,
     default_checkpoint,
     find_checkpoint,
+    own_checkpoint,
     shown_name,
-    tiny_checkpoint,
     weight_names,
 )
 from studio.engine.devices import return_memory
@@ -218,10 +217,8 @@ def _base(
 ) -> CheckpointFiles:
     """What is asked for; else what the studio speaks with; else its default on this target."""
     name, folder = wanted or settings.checkpoint, settings.checkpoints_folder
-    if name == TINY_FOLDER:
-        return tiny_checkpoint(folder, announce)
     if name:
-        return find_checkpoint(name)
+        return own_checkpoint(name, folder, announce) or find_checkpoint(name)
     gpu = target if target is not None and target.device.startswith("cuda") else None
     # What the studio's own model takes there now is given back before a run.
     gpu_bytes = gpu and (gpu.total_bytes if gpu.held else gpu.free_bytes)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from studio.engine.checkpoints import MARKER_FILE
-from studio.engine.host import TINY_NOTICE, EngineHost
+from studio.engine.checkpoints import MARKER_FILE, TINY_FOLDER
+from studio.engine.host import DEMO_NOTICE, TINY_NOTICE, EngineHost
 from studio.errors import StudioError
 
 
@@ -153,7 +153,6 @@ def test_giving_back_memory_does_not_hide_why_loading_failed(tmp_path: Path) -> 
     assert str(tmp_path) not in (host.status.error or ""), "the page shows this to visitors"
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU the default is another")
 @pytest.mark.parametrize("whose", ["the studio's", "somebody's"])
 def test_remains_of_the_tiny_checkpoint_make_room_for_a_new_one(
     tiny_checkpoint: Path, tmp_path: Path, whose: str
@@ -163,7 +162,7 @@ def test_remains_of_the_tiny_checkpoint_make_room_for_a_new_one(
     (remains / "config.json").unlink()
     if whose == "somebody's":
         (remains / "studio_checkpoint.json").unlink()
-    host = EngineHost(None, checkpoints_folder=home, code_cache=tmp_path / "codes")
+    host = EngineHost(TINY_FOLDER, checkpoints_folder=home, code_cache=tmp_path / "codes")
     assert host.engine().clone("Hello.", seed=1).num_frames > 0
     left = sorted(path.name for path in home.iterdir())
     assert left[-1] == "tiny-random"
@@ -204,24 +203,33 @@ def test_a_damaged_checkpoint_leaves_the_studio_able_to_switch_back(
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU the default is another")
-def test_without_a_choice_and_a_gpu_the_tiny_checkpoint_is_built_once_and_said(tmp_path: Path) -> None:
+def test_without_a_choice_and_a_gpu_the_demo_checkpoint_speaks_and_says_how_limited_it_is(tmp_path: Path) -> None:
+    said: list[str] = []
+    host = EngineHost(
+        None, announce=said.append, checkpoints_folder=tmp_path / "checkpoints", code_cache=tmp_path / "codes"
+    )
+    assert host.engine().precision == "float32", "stored in half precision, which a CPU is slow in"
+    assert host.status.speaks and host.status.scope is not None
+    assert host.status.notices == (DEMO_NOTICE,)
+    assert not said and not (tmp_path / "checkpoints").exists(), "it comes with the studio: nothing is built or fetched"
+
+
+def test_the_tiny_checkpoint_is_built_once_and_said(tmp_path: Path) -> None:
     said: list[str] = []
     options: dict[str, Any] = {"checkpoints_folder": tmp_path / "checkpoints", "code_cache": tmp_path / "codes"}
-    first = EngineHost(None, announce=said.append, **options)
+    first = EngineHost(TINY_FOLDER, announce=said.append, **options)
     assert first.engine().clone("Hello.", seed=1).num_frames > 0
     assert said == ["Building the tiny test checkpoint …"]
     assert TINY_NOTICE in first.status.notices
     assert first.status.name == str(tmp_path / "checkpoints" / "tiny-random")
-    second = EngineHost(None, announce=said.append, **options)
+    second = EngineHost(TINY_FOLDER, announce=said.append, **options)
     second.engine()
     assert len(said) == 1
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU the default is another")
 def test_two_studios_that_start_together_on_a_new_home_both_speak(tmp_path: Path) -> None:
-    hosts = [
-        EngineHost(None, checkpoints_folder=tmp_path / "checkpoints", code_cache=tmp_path / "codes") for _ in range(2)
-    ]
+    options: dict[str, Any] = {"checkpoints_folder": tmp_path / "checkpoints", "code_cache": tmp_path / "codes"}
+    hosts = [EngineHost(TINY_FOLDER, **options) for _ in range(2)]
     with ThreadPoolExecutor(2) as pool:
         engines = list(pool.map(lambda host: host.engine(), hosts))
     assert all(engine.is_loaded for engine in engines)

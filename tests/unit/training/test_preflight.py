@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from studio.datasets.report import report_rows
-from studio.engine.checkpoints import find_checkpoint
+from studio.engine.checkpoints import DEMO_FOLDER, TINY_FOLDER, find_checkpoint
 from studio.errors import StudioError
 from studio.settings import Settings
 from studio.store import jobs as records
@@ -126,14 +126,21 @@ def test_noise_is_not_promised_to_be_speech(check: Callable[..., Preflight]) -> 
     assert any("noise" in warning for warning in check().warnings)
 
 
-def test_without_a_base_the_tiny_one_is_made(check: Callable[..., Preflight], settings: Settings) -> None:
+def test_without_a_base_it_is_the_one_that_the_studio_speaks_with(
+    check: Callable[..., Preflight], settings: Settings
+) -> None:
+    found = check(settings=settings.with_changes(checkpoint=None))
+    assert Path(found.spec.base_folder) == DEMO_FOLDER and found.ok
+
+
+def test_the_tiny_base_is_made_where_it_is_asked_for(check: Callable[..., Preflight], settings: Settings) -> None:
     said: list[str] = []
-    found = check(settings=settings.with_changes(checkpoint=None), announce=said.append)
+    found = check(settings=settings.with_changes(checkpoint=TINY_FOLDER), announce=said.append)
     assert Path(found.spec.base_folder) == settings.checkpoints_folder / "tiny-random"
     assert any("tiny" in sentence for sentence in said)
     assert found.ok
     (settings.checkpoints_folder / "tiny-random" / "config.json").unlink()
-    assert check(settings=settings.with_changes(checkpoint=None)).ok, "a damaged one is made again"
+    assert check(settings=settings.with_changes(checkpoint=TINY_FOLDER)).ok, "a damaged one is made again"
 
 
 # --- what cannot work -----------------------------------------------------------------------------------------------

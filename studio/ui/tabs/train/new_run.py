@@ -10,7 +10,6 @@ from typing import Any
 import gradio as gr
 
 from studio.datasets.uploads import take_uploads, uploads_folder
-from studio.engine.checkpoints import TINY_FOLDER
 from studio.errors import StudioError
 from studio.services import Services
 from studio.training.config.presets import PRESETS
@@ -243,8 +242,7 @@ class NewRun:
             return status.name if status.state == "ready" else self._settings.checkpoint
         if base not in {value for _, value in self._bases()}:
             raise StudioError("This base is not in the list any more: choose another.")
-        name = chosen_checkpoint(str(base), self._settings)
-        return str(self._settings.checkpoints_folder / TINY_FOLDER) if name == TINY_FOLDER else name
+        return chosen_checkpoint(str(base), self._settings)
 
 
 def _meaning(preset: Any) -> str:
