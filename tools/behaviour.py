@@ -21,7 +21,7 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parents[1]
 _COMMANDS = ("speak", "voice", "take", "train", "checkpoint", "doctor")
 _MEASURED = re.compile(
-    r'"(\w*(?:seconds|elapsed|rtf|bytes|_ms|free\w*|load\w*|pid|since|at|memory|speed\w*|threads|cores|uptime|took|rate_measured))": '
+    r'"(\w*(?:seconds|elapsed|rtf|bytes|_ms|free\w*|load\w*|pid|since|at|memory|speed\w*|threads|cores|uptime|took))": '
     r"(?:-?[\d.]+(?:e-?\d+)?)"
 )
 _PASSING = (
