@@ -38,7 +38,7 @@ TINY_NOTICE = (
 )
 """What the page and the command line say while the tiny checkpoint is loaded."""
 DEMO_NOTICE = (
-    "This is the small demo checkpoint: it says the words that it was taught, in English, and clones voices roughly. "
+    "This is the small demo checkpoint: it knows a few hundred English words and says them roughly, short lines best. "
     "For any text, start with --checkpoint, or load the 3B model on the System tab."
 )
 """The same for the demo checkpoint."""

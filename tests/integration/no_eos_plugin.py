@@ -1,6 +1,6 @@
 """An ms-swift plugin that takes the stream-EOS labels away: what so many trainers of this model do without knowing."""
 
-import studio.engine.prompt.conversation
+import studio.engine.prompt.encoding
 from studio.engine.prompt import IGNORED
 from studio.engine.prompt.delay_pattern import audio_labels
 
@@ -11,4 +11,4 @@ def _without_eos(codes, *, eos_id):
     return labels
 
 
-studio.engine.prompt.conversation.audio_labels = _without_eos
+studio.engine.prompt.encoding.audio_labels = _without_eos

@@ -18,8 +18,8 @@ from studio.ui.tabs.speak.voice_picker import SAMPLE_TEXT
 from studio.voices.presets import preset_voices
 from tests.spoken_words import understood
 
-LEAST_UNDERSTOOD = 0.5
-"""Of the words; noise gives none."""
+LEAST_UNDERSTOOD = 0.3
+"""Of the words, 54 % where it was measured; noise gives none."""
 LINES = (
     SAMPLE_TEXT,
     "Your room number is fifty five.",

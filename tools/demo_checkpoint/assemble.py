@@ -154,6 +154,8 @@ def assemble(
         (building / "scope.json").write_text(json.dumps(description(figures or {}), indent=2) + "\n")
         (building / "LICENSE").write_text(LICENCE)
         building.chmod(0o755)
+        for path in building.rglob("*.safetensors"):
+            path.chmod(0o644)  # safetensors writes for its user alone
         building.replace(folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)

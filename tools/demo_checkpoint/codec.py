@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from tools.demo_checkpoint import corpus, state
 from tools.demo_checkpoint.adversary import Adversary
-from tools.demo_checkpoint.codec_model import HOP, RATE, Codec, load_start
+from tools.demo_checkpoint.codec_model import HOP, RATE, Codec, load_exported, load_start
 from tools.demo_checkpoint.phonemes import NUM_SOUNDS, UNKNOWN, sounds_of
 from tools.demo_checkpoint.sound import Pool
 
@@ -106,12 +106,14 @@ class Trainer:
         if self._save_file.is_file():
             self._load()
         else:
-            if start is not None and start.suffix == ".pt":
-                self.codec.load_state_dict(torch.load(start, weights_only=True)["average"])
+            if start is not None:
                 self._quantise_from = 0
-            elif start is not None:
-                load_start(self.codec, start)
-                self._quantise_from = 0
+                if start.is_dir():
+                    load_exported(self.codec, start)
+                elif start.suffix == ".pt":
+                    self.codec.load_state_dict(torch.load(start, weights_only=True)["average"])
+                else:
+                    load_start(self.codec, start)
             self.average = copy.deepcopy(self.codec)
         self._rng = np.random.default_rng(self.step)
         torch.manual_seed(self.step)
@@ -251,7 +253,11 @@ def main() -> None:
     """Train until ``--steps``."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=8000)
-    parser.add_argument("--start", type=Path, help="weights of an earlier codec (safetensors)")
+    parser.add_argument(
+        "--start",
+        type=Path,
+        help="an earlier codec: a save (.pt), weights (.safetensors), or the audio_tokenizer folder of a checkpoint",
+    )
     parser.add_argument("--rate", type=float, default=1.5e-4)
     parser.add_argument("--batch", type=int, default=12)
     parser.add_argument("--kathleen", type=Path, help="folder of the Kathleen recordings (CC0): wavs/ID.flac")

@@ -218,6 +218,16 @@ def load_start(codec: Codec, path: Path) -> None:
         raise ValueError(f"{path.name} does not fit: {[*lacking, *result.unexpected_keys][:3]}")
 
 
+def load_exported(codec: Codec, folder: Path) -> None:
+    """Weights of the codec of an assembled checkpoint: what :func:`export` made, taken apart again."""
+    from safetensors.torch import load_file
+
+    weights = {name: tensor.float() for name, tensor in load_file(folder / "model.safetensors").items()}
+    codec.analysis.data.copy_(weights["acoustic_encoder.block.0.conv1.weight"][:, :1])
+    codec.synthesis.data.copy_(weights["acoustic_decoder.block.2.conv_t1.weight"][:, :1])
+    codec.native.load_state_dict(weights, strict=False)
+
+
 def _units(block: Any) -> Iterator[Any]:
     yield from (block.res_unit1, block.res_unit2, block.res_unit3)
 
