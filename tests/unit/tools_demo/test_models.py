@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from tools.demo_checkpoint import assemble
-from tools.demo_checkpoint.codec_model import HOP, Codec, export
+from tools.demo_checkpoint.codec_model import HOP, Codec, export, load_exported
 from tools.demo_checkpoint.sound import Pool
 from tools.demo_checkpoint.tokens import build_tokenizer
 
@@ -179,3 +180,14 @@ def test_teaching_adds_to_the_plugins_loss_and_heads_learn_where_to_look() -> No
     assert output.found > 0.8
     weights = {name for name in model.state_dict() if not name.startswith(assemble.TEACHING_PREFIX)}
     assert weights == set(_weights())
+
+
+def test_a_codec_goes_on_from_what_was_shipped(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    kept, again = Codec().eval(), Codec().eval()
+    sound = torch.randn(6400) * 0.1
+    codes = kept.codes(sound)
+    export(kept).save_pretrained(tmp_path / "codec")
+    load_exported(again, tmp_path / "codec")
+    assert torch.equal(again.codes(sound), codes)
+    assert torch.allclose(again.audio(codes), kept.audio(codes), atol=1e-5)
