@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tools.demo_checkpoint import corpus, hearing, state
+from tools.demo_checkpoint import corpus, hearing, scope, state
 from tools.demo_checkpoint.codec import SpectralLoss, load_codec
 from tools.demo_checkpoint.codec_model import HOP, RATE, Codec, load_start
 
@@ -130,6 +131,36 @@ def speech_figures(folder: Path, count: int, *, seen: bool, out: Path | None = N
     }
 
 
+def understood_lines(folder: Path, count: int, *, seed: int = 2) -> list[tuple[float, str]]:
+    """Lines of the scope by how well they are understood, best first: 1 − WER, at least 0, mean over all preset voices.
+
+    What the page offers as examples should be what comes out best.
+    """
+    from studio.audio import read_audio
+    from studio.engine.checkpoints import find_checkpoint, load_checkpoint
+    from studio.engine.speech.reference import Consent, Reference
+    from studio.engine.voice_engine import VoiceEngine
+    from studio.voices.presets import preset_voices
+
+    engine = VoiceEngine(load_checkpoint(find_checkpoint(str(folder)), device="cpu"))
+    consent = Consent("licence", "comes with the studio")
+    references = [
+        Reference(read_audio(voice.clips[0].path), voice.clips[0].transcript.text, consent)
+        for voice in preset_voices()
+        if voice.language == "en"
+    ]
+    rng = random.Random(seed)
+    found = []
+    for line in dict.fromkeys(scope.sentence(rng) for _ in range(count)):
+        errors = []
+        for number, reference in enumerate(references):
+            samples = engine.clone(line, [reference], seed=number).waveform.resampled(RATE).samples
+            errors.append(hearing.word_error_rate([line], [hearing.transcribed(samples)]))
+        found.append((float(np.mean([max(0.0, 1 - error) for error in errors])), line))
+        print(f"{found[-1][0]:.2f} {line}", flush=True)
+    return sorted(found, reverse=True)
+
+
 def _mean_voices(utterances: Sequence[corpus.Utterance], each: int = 3) -> dict[str, np.ndarray]:
     """A vector for each of the teacher's voices, of a few utterances."""
     found = {}
@@ -143,7 +174,7 @@ def _mean_voices(utterances: Sequence[corpus.Utterance], each: int = 3) -> dict[
 def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["codec", "speech"])
+    parser.add_argument("what", choices=["codec", "speech", "lines"])
     parser.add_argument("--codec", type=Path, help="a save, or a safetensors file to start from")
     parser.add_argument("--count", type=int, default=48)
     parser.add_argument("--unquantised", action="store_true")
@@ -157,6 +188,11 @@ def main() -> None:
             parser.error("speech needs --checkpoint")
         figures = speech_figures(options.checkpoint, options.count, seen=not options.unseen, out=options.out)
         print(json.dumps(figures, indent=1))
+        return
+    if options.what == "lines":
+        if options.checkpoint is None:
+            parser.error("lines needs --checkpoint")
+        print(json.dumps([line for _, line in understood_lines(options.checkpoint, options.count)[:11]], indent=1))
         return
     path = options.codec or state.state_folder() / "codec" / "codec.pt"
     if path.suffix == ".safetensors":

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from studio import formatting
+from studio import __version__, formatting
 from studio.engine.host import HOW_TO_GET_3B
 from studio.errors import StudioError
 from studio.services import Services
@@ -65,7 +65,7 @@ def create_system_tab(tab: gr.Tab, services: Services, made: gr.State) -> None:
             programs = [(each.name, f"{each.state} · {each.use}") for each in outside_programs()]
             gr.HTML(table(programs, "Outside programs (none is needed)"), padding=False, elem_id="programs")
         with gr.Column(min_width=320):
-            gr.HTML(table(list(package_versions().items()), "Versions"), padding=False)
+            gr.HTML(table([("studio", __version__), *package_versions().items()], "Versions"), padding=False)
 
     def machine() -> str:
         return _machine(service, settings)
