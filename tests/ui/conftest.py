@@ -167,11 +167,15 @@ def plays(page: Any, player: str) -> None:
         """(player) => {
             const box = document.querySelector(player);
             if ((box?.querySelector("time#time")?.textContent ?? "0:00") !== "0:00") return true;
-            box?.querySelector("button[aria-label='Play']")?.click();
+            // Looked at often, since a short take shows a second for a moment only; pressed seldom, so that it can play.
+            if (Date.now() - (window.pressedPlayAt ?? 0) > 1500) {
+                box?.querySelector("button[aria-label='Play']")?.click();
+                window.pressedPlayAt = Date.now();
+            }
             return false;
         }""",
         arg=player,
-        polling=1500,
+        polling=150,
     )
 
 

@@ -131,14 +131,14 @@ def test_a_first_visitor_presses_speak_and_hears_a_voice(page: Any) -> None:
 
 
 def test_a_take_plays_and_a_player_that_cannot_offers_the_file(page: Any) -> None:
-    for seed in (1, 2):
+    for seed in (3, 4):  # takes of some seconds
         set_seed(page, seed)
         speak_and_wait(page, f"Number {seed}, and a sentence that takes some seconds to say.")
     wait_for_list(page, 2)
     plays(page, "#result")
     # A file that does not arrive as it is, whatever the reason.
     page.route(re.compile(r"\.wav$"), lambda route: route.fulfill(body=b"no sound" * 100, content_type="audio/wav"))
-    page.locator("#takes label.take", has_text="Number 1").click()
+    page.locator("#takes label.take", has_text="Number 3").click()
     said = page.locator("#result .unplayable")
     said.wait_for()
     assert "could not load or play" in said.inner_text()
@@ -146,7 +146,7 @@ def test_a_take_plays_and_a_player_that_cannot_offers_the_file(page: Any) -> Non
     with page.expect_download() as downloading:
         said.get_by_text("Download it").click()
     assert soundfile.info(downloading.value.path()).duration > 0.2
-    page.locator("#takes label.take", has_text="Number 2").click()
+    page.locator("#takes label.take", has_text="Number 4").click()
     said.wait_for(state="detached")
 
 
