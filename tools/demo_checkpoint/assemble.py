@@ -19,6 +19,7 @@ import torch
 import studio.engine  # noqa: F401  installs the import guard
 from studio.engine.checkpoints import CHAT_TEMPLATE, MARKER_FILE
 from studio.engine.checkpoints.processor_files import feature_extractor_settings
+from studio.engine.checkpoints.tiny import generation_config, special_token_ids
 from studio.engine.compat import CODEC_FOLDER
 from tools.demo_checkpoint import corpus, scope, state
 from tools.demo_checkpoint.codec import load_codec
@@ -37,7 +38,6 @@ def model_config(tokenizer: Any, *, hidden: int = 256, layers: int = 6) -> Any:
     """The configuration of the small language model; everything but sizes, rotary base and token ids is as released."""
     from transformers import HiggsAudioV2Config
 
-    token_id = tokenizer.convert_tokens_to_ids
     return HiggsAudioV2Config(
         vocab_size=len(tokenizer) + (-len(tokenizer)) % 32,
         hidden_size=hidden,
@@ -49,14 +49,9 @@ def model_config(tokenizer: Any, *, hidden: int = 256, layers: int = 6) -> Any:
         max_position_embeddings=8192,
         # Sequences are a few hundred positions: with the released base most of a head would not turn at all.
         rope_parameters={"rope_type": "default", "rope_theta": 10_000.0},
-        bos_token_id=token_id("<|begin_of_text|>"),
-        eos_token_id=token_id("<|eot_id|>"),
-        pad_token_id=token_id("<|end_of_text|>"),
+        **special_token_ids(tokenizer),
         num_codebooks=NUM_CODEBOOKS,
         codebook_size=CODES + 2,
-        audio_token_id=token_id("<|AUDIO_OUT|>"),
-        audio_bos_token_id=token_id("<|audio_out_bos|>"),
-        audio_delay_token_id=token_id("<|reserved_special_token_6|>"),
         audio_stream_bos_id=CODES,
         audio_stream_eos_id=CODES + 1,
         dtype="float32",
@@ -116,7 +111,6 @@ def assemble(
     """
     from transformers import (
         DacFeatureExtractor,
-        GenerationConfig,
         HiggsAudioV2ForConditionalGeneration,
         HiggsAudioV2Processor,
     )
@@ -128,13 +122,7 @@ def assemble(
     model = HiggsAudioV2ForConditionalGeneration(config, use_text_head=True)
     if weights is not None:
         _load(model, weights)
-    model.generation_config = GenerationConfig(
-        bos_token_id=config.bos_token_id,
-        eos_token_id=config.eos_token_id,
-        pad_token_id=config.pad_token_id,
-        ras_win_len=7,
-        ras_win_max_num_repeat=2,
-    )
+    model.generation_config = generation_config(config)
     native = export(codec)
     if not all(tensor.isfinite().all() for tensor in native.state_dict().values() if tensor.is_floating_point()):
         raise ValueError("the codec has weights that are no numbers: train it again from its last good save")

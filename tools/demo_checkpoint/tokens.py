@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from studio.engine.checkpoints.tiny import SPECIAL_TOKENS
+from studio.engine.checkpoints.tiny import SPECIAL_TOKENS, opening_with_bos
 from studio.engine.prompt import DEFAULT_SCENE
 from studio.engine.prompt.conversation import SYSTEM_TEXT
 from tools.demo_checkpoint import scope
@@ -17,7 +17,7 @@ _SPACE = "▁"
 
 def build_tokenizer() -> Any:
     """A ``PreTrainedTokenizerFast``: words without regard to case; other words letter by letter; other signs byte by byte."""
-    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
     prompt = scope.words_of(f"{SYSTEM_TEXT} {DEFAULT_SCENE} user assistant system")
@@ -32,13 +32,10 @@ def build_tokenizer() -> Any:
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement=_SPACE, prepend_scheme="always", split=True)
     tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace(_SPACE, "always")])
     tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS])
-    bos = SPECIAL_TOKENS[0]
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{bos} $A", pair=f"{bos} $A {bos}:1 $B:1", special_tokens=[(bos, tokenizer.token_to_id(bos))]
-    )
+    tokenizer.post_processor = opening_with_bos(tokenizer)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
-        bos_token=bos,
+        bos_token=SPECIAL_TOKENS[0],
         eos_token="<|eot_id|>",
         pad_token="<|end_of_text|>",
         unk_token="<unk>",

@@ -1,7 +1,7 @@
 """A complete Higgs Audio v2 checkpoint with random weights: a few megabytes, built in seconds, produces noise.
 
 It has every file of the released checkpoint in the same format, so whatever loads and speaks it does the same with the
-3B; only sizes, weights and token ids differ. Tests use it, and the studio runs on it where nothing better is at hand.
+3B; only sizes, weights and token ids differ. Tests and trials use it.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _write(folder: Path, seed: int) -> None:
 
 def _tokenizer() -> Any:
     """Byte-level BPE without merges: any text in any script is encodable, one token a byte; special tokens as released."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -107,13 +107,10 @@ def _tokenizer() -> Any:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS])
-    bos = SPECIAL_TOKENS[0]
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{bos} $A", pair=f"{bos} $A {bos}:1 $B:1", special_tokens=[(bos, tokenizer.token_to_id(bos))]
-    )
+    tokenizer.post_processor = opening_with_bos(tokenizer)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
-        bos_token=bos,
+        bos_token=SPECIAL_TOKENS[0],
         eos_token="<|eot_id|>",  # noqa: S106  a token of text
         pad_token="<|end_of_text|>",  # noqa: S106
         clean_up_tokenization_spaces=False,
@@ -121,10 +118,45 @@ def _tokenizer() -> Any:
     )
 
 
-def _language_model(tokenizer: Any) -> Any:
-    from transformers import GenerationConfig, HiggsAudioV2Config, HiggsAudioV2ForConditionalGeneration
+def opening_with_bos(tokenizer: Any) -> Any:
+    """The post-processor that opens every text with the first special token, which ``tokenizer`` has already."""
+    from tokenizers import processors
 
-    token_id = tokenizer.convert_tokens_to_ids
+    bos = SPECIAL_TOKENS[0]
+    return processors.TemplateProcessing(
+        single=f"{bos} $A", pair=f"{bos} $A {bos}:1 $B:1", special_tokens=[(bos, tokenizer.token_to_id(bos))]
+    )
+
+
+def special_token_ids(tokenizer: Any) -> dict[str, int]:
+    """The fields of a model's config that are ids of special tokens."""
+    names = {
+        "bos_token_id": "<|begin_of_text|>",
+        "eos_token_id": "<|eot_id|>",
+        "pad_token_id": "<|end_of_text|>",
+        "audio_token_id": "<|AUDIO_OUT|>",
+        "audio_bos_token_id": "<|audio_out_bos|>",
+        "audio_delay_token_id": "<|reserved_special_token_6|>",
+    }
+    return {field: tokenizer.convert_tokens_to_ids(token) for field, token in names.items()}
+
+
+def generation_config(config: Any) -> Any:
+    """How such a model generates, as released."""
+    from transformers import GenerationConfig
+
+    return GenerationConfig(
+        bos_token_id=config.bos_token_id,
+        eos_token_id=config.eos_token_id,
+        pad_token_id=config.pad_token_id,
+        ras_win_len=7,
+        ras_win_max_num_repeat=2,
+    )
+
+
+def _language_model(tokenizer: Any) -> Any:
+    from transformers import HiggsAudioV2Config, HiggsAudioV2ForConditionalGeneration
+
     config = HiggsAudioV2Config(
         vocab_size=len(tokenizer) + (-len(tokenizer)) % 32,
         hidden_size=64,
@@ -134,14 +166,9 @@ def _language_model(tokenizer: Any) -> Any:
         num_key_value_heads=2,
         head_dim=16,
         max_position_embeddings=8192,
-        bos_token_id=token_id("<|begin_of_text|>"),
-        eos_token_id=token_id("<|eot_id|>"),
-        pad_token_id=token_id("<|end_of_text|>"),
+        **special_token_ids(tokenizer),
         num_codebooks=NUM_CODEBOOKS,
         codebook_size=CODEC_CODEBOOK_SIZE + 2,
-        audio_token_id=token_id("<|AUDIO_OUT|>"),
-        audio_bos_token_id=token_id("<|audio_out_bos|>"),
-        audio_delay_token_id=token_id("<|reserved_special_token_6|>"),
         audio_stream_bos_id=CODEC_CODEBOOK_SIZE,
         audio_stream_eos_id=CODEC_CODEBOOK_SIZE + 1,
         # Ten times the usual spread: with it, prompts and references change what the random weights say.
@@ -149,13 +176,7 @@ def _language_model(tokenizer: Any) -> Any:
         dtype="float32",
     )
     model = HiggsAudioV2ForConditionalGeneration(config, use_text_head=True)
-    model.generation_config = GenerationConfig(
-        bos_token_id=config.bos_token_id,
-        eos_token_id=config.eos_token_id,
-        pad_token_id=config.pad_token_id,
-        ras_win_len=7,
-        ras_win_max_num_repeat=2,
-    )
+    model.generation_config = generation_config(config)
     return model
 
 
