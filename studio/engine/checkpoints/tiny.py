@@ -128,7 +128,7 @@ def opening_with_bos(tokenizer: Any) -> Any:
     )
 
 
-def special_token_ids(tokenizer: Any) -> dict[str, int]:
+def special_token_ids(tokenizer: Any) -> dict[str, Any]:
     """The fields of a model's config that are ids of special tokens."""
     names = {
         "bos_token_id": "<|begin_of_text|>",
