@@ -14,3 +14,11 @@ RAW: dict[str, Any] = {**UNLIMITED, "preprocess": False}
 """The same, with the values as the browser sent them."""
 AT_ONCE: dict[str, Any] = {**QUIET, "queue": False, "preprocess": False}
 """Beside the queue, for what a page asks every second."""
+
+
+def unless_sent(value: Any, sent: Any) -> dict[str, Any]:
+    """``value`` as a property of an update, left out where the browser sent the same.
+
+    An answer that comes late must not undo what was chosen while it was on its way.
+    """
+    return {} if value == sent else {"value": value}

@@ -198,3 +198,29 @@ def test_what_cannot_work_is_said_before_it_starts(studio: Studio, open_page: Ca
     page.locator("#train-outcome").get_by_text("Row 2").first.wait_for()
     assert not list(studio.home.glob("jobs/*"))
     assert str(DATA) not in page.locator("#train-outcome").inner_text(), "no path of the server"
+
+
+def test_rows_chosen_while_the_server_is_slow_stay_chosen(studio: Studio, open_page: Callable[..., Any]) -> None:
+    folder = studio.home / "datasets" / "slow"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "rows.jsonl").write_text(json.dumps(EXAMPLES[0].row()) + "\n")
+    page = open_page(studio.url)
+    open_train(page)  # the page knows the rows from now on
+    page.get_by_role("tab", name="Speak").click()
+    held: list[Any] = []
+
+    def keep(route: Any) -> None:
+        held.append(route) if not held and [""] * 2 == json.loads(route.request.post_data).get("data") else (
+            route.continue_()
+        )
+
+    page.route("**/queue/join*", keep)
+    page.get_by_role("tab", name="Train").click()
+    until(lambda: page.wait_for_timeout(50) or held)
+    page.locator("#train-server-rows input").click()
+    page.locator("#train-server-rows [role=option]").get_by_text("slow/rows.jsonl").click()
+    with page.expect_response("**/queue/join*"):
+        held[0].continue_()
+    page.unroute_all()
+    page.wait_for_timeout(1500)  # for the answer, which changes nothing that could be waited for
+    assert page.locator("#train-server-rows input").input_value() == "slow/rows.jsonl"

@@ -80,13 +80,13 @@ def create_system_tab(tab: gr.Tab, services: Services, made: gr.State) -> None:
     codes.click(_code_cleaner(settings), None, cleaned, **QUIET).then(machine, None, facts, **QUIET)
     gr.on([refresh.click, tab.select], machine, None, facts, **QUIET)
 
-    def offer() -> Any:
+    def offer(typed: str | None) -> Any:
         choices, present = checkpoint_choices(settings), service.host.status.shown_name
-        # Without a value where none is to be shown: what somebody is typing meanwhile stays.
-        shown: dict[str, Any] = {"value": present} if present in dict(choices).values() else {}
+        # Only where nothing is chosen yet: what somebody chooses or types meanwhile stays.
+        shown: dict[str, Any] = {"value": present} if not typed and present in dict(choices).values() else {}
         return gr.Dropdown(choices=choices, **shown)
 
-    tab.select(offer, None, choice, **QUIET)
+    tab.select(offer, choice, choice, **QUIET)
 
 
 def _loader(service: TakeService, settings: Settings) -> Any:

@@ -17,7 +17,7 @@ from studio.training.config.request import PRESET_NAMES, TrainRequest
 from studio.training.preflight.report import Preflight, preflight
 from studio.ui.background_task import Done, at_work, told
 from studio.ui.checkpoints import checkpoint_choices, chosen_checkpoint
-from studio.ui.events import QUIET, RAW
+from studio.ui.events import QUIET, RAW, unless_sent
 from studio.ui.html import card, error_sentence
 from studio.ui.tabs.train.advanced import Advanced, other_arguments, refuse_paths
 from studio.ui.tabs.train.preflight_report import preflight_html
@@ -26,6 +26,8 @@ from studio.ui.visitors import owner_of
 
 _PRESENT = ""
 """The base that the studio speaks with."""
+_AS_BORN = ("", _PRESENT)
+"""Rows and base of a page that just came."""
 _ROWS = "A file of training rows (.jsonl or .json) with the recordings that it names, or one .zip with both."
 
 
@@ -105,29 +107,31 @@ class NewRun:
     # Filling
 
     def offer(self, rows: Any, base: Any) -> dict[Any, Any]:
-        """The files and bases of this moment."""
+        """The files and bases of this moment; what is chosen stays, unless it is gone."""
+        return self._offered(rows, base, sent=(rows, base))
+
+    def _offered(self, rows: Any, base: Any, sent: tuple[Any, Any]) -> dict[Any, Any]:
         try:
             files, bases = self._server_rows(), self._bases()
         except OSError:
             return {self._rows: gr.skip()}
+        rows = rows if rows in files else ""
+        base = base if base in {value for _, value in bases} else _PRESENT
+        choices = [("None", ""), *((name, name) for name in files)]
         return {
-            self._rows: gr.Dropdown(
-                choices=[("None", ""), *((name, name) for name in files)],
-                value=rows if rows in files else "",
-                visible=bool(files),
-            ),
-            self._base: gr.Dropdown(choices=bases, value=base if base in {value for _, value in bases} else _PRESENT),
+            self._rows: gr.Dropdown(choices=choices, visible=bool(files), **unless_sent(rows, sent[0])),
+            self._base: gr.Dropdown(choices=bases, **unless_sent(base, sent[1])),
         }
 
     def restore(self, kept: Any) -> dict[Any, Any]:
         """What was typed before a reload."""
         values = kept.get("train") if isinstance(kept, dict) else None
         if not isinstance(values, list) or len(values) != len(self._typed):
-            return self.offer("", _PRESENT)
+            return self.offer(*_AS_BORN)
         rows, base, preset, name, other, *advanced = [value if isinstance(value, str) else "" for value in values]
         preset = preset if preset in PRESET_NAMES else PRESET_NAMES[0]
         return {
-            **self.offer(rows, base),
+            **self._offered(rows, base, sent=_AS_BORN),
             self._preset: preset,
             self._meaning: _meaning(preset),
             self._name: name,

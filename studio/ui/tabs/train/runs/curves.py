@@ -11,6 +11,7 @@ import gradio as gr
 from studio.settings import ASSETS
 from studio.training.job import Job
 from studio.training.monitoring.run_log import RunLog
+from studio.ui.events import unless_sent
 from studio.ui.tabs.train.runs import plots
 
 _JS = (ASSETS / "curves.js").read_text(encoding="utf-8")
@@ -70,7 +71,9 @@ class Curves:
         """The other runs, to compare with."""
         others = [(f"{each.name} · {each.created_at:%d %b %H:%M}", each.id) for each in jobs if each.id != chosen.id]
         value = present if present in {job_id for _, job_id in others} else NO_OTHER
-        return {self._compare: gr.Dropdown(choices=[("No other run", NO_OTHER), *others], value=value)}
+        return {
+            self._compare: gr.Dropdown(choices=[("No other run", NO_OTHER), *others], **unless_sent(value, present))
+        }
 
     def drawn(
         self, job: Job, log: RunLog, other: tuple[str, RunLog] | None, smoothing: float, log_scale: bool

@@ -11,7 +11,7 @@ from studio.services import Services
 from studio.training.job import Job
 from studio.training.library import JobLibrary
 from studio.training.monitoring.progress import Progress
-from studio.ui.events import AT_ONCE, QUIET, RAW
+from studio.ui.events import AT_ONCE, QUIET, RAW, unless_sent
 from studio.ui.html import card, error_sentence
 from studio.ui.staging import Staging
 from studio.ui.tabs.train.runs.actions import Actions
@@ -114,7 +114,7 @@ class Runs:
         step: Any, picked: Any, reads_log: Any, kept: Any, request: gr.Request,
     ) -> Updates:  # fmt: skip
         """What is news since the page was drawn last. Cheap where nothing is."""
-        seen = Seen(shown)
+        seen, sent_step = Seen(shown), step
         before = seen.value
         try:
             library = self._services.jobs(owner_of(request, self._services.settings))
@@ -133,7 +133,7 @@ class Runs:
                     updates |= self._actions.cleared(of_others=chosen == job.id)
                 updates |= self._about(library, job, seen, reads_log is True)
                 updates |= self._drawn(library, jobs, job, seen, smoothing, log_scale is True, compare)
-                updates |= self._heard(library, job, seen, step if picked else None)
+                updates |= self._heard(library, job, seen, step if picked else None, sent_step)
             if seen.is_news("trouble", ""):
                 updates |= {self._empty: "" if jobs else _NONE}
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
@@ -149,7 +149,7 @@ class Runs:
         if not seen.is_news("list", choices) and value == chosen:
             return {}
         return {
-            self._jobs: gr.Radio(choices=choices, value=value, visible=bool(choices)),
+            self._jobs: gr.Radio(choices=choices, visible=bool(choices), **unless_sent(value, chosen)),
             self._empty: "" if choices else _NONE,
         }
 
@@ -194,7 +194,9 @@ class Runs:
             updates |= self._curves.drawn(job, log, beside, smoothing, log_scale)
         return updates
 
-    def _heard(self, library: JobLibrary, job: Job, seen: Seen, step: int | None) -> Updates:
+    def _heard(
+        self, library: JobLibrary, job: Job, seen: Seen, step: int | None, sent_step: Any
+    ) -> Updates:  # fmt: skip
         """Samples, and what they and the curves say."""
         news, comparisons = stamp(job.folder.samples / "samples.jsonl"), library.comparisons(job)
         updates: Updates = {}
@@ -206,7 +208,7 @@ class Runs:
         samples, registered = library.samples(job), sorted(comparisons)
         step = chosen_step(samples, registered, step)
         if seen.is_news("steps", (step_choices(samples, registered), registered, step)):
-            updates |= self._listening.offered(samples, registered, step)
+            updates |= self._listening.offered(samples, registered, step, sent_step)
         heard = next((each for each in samples if each.step == step), None)
         # Not the time of the list of samples: what is being heard must not begin anew because something else is there.
         if seen.is_news("heard", (step, heard, [stamp(each.path) for each in heard.samples] if heard else [])):

@@ -12,6 +12,7 @@ import gradio as gr
 from studio.errors import StudioError
 from studio.training.job import Job
 from studio.training.monitoring.samples import Sample, StepSamples
+from studio.ui.events import unless_sent
 from studio.ui.html import card
 from studio.ui.players import sound_player
 from studio.ui.staging import Staging
@@ -52,15 +53,18 @@ class Listening:
         )
         self.outputs: list[Any] = [self.step, self._said, *self._texts, *self.players, self.speak]
 
-    def offered(self, samples: Sequence[StepSamples], registered: Sequence[int], step: int | None) -> dict[Any, Any]:
+    def offered(
+        self, samples: Sequence[StepSamples], registered: Sequence[int], step: int | None, sent: Any
+    ) -> dict[Any, Any]:
         """The steps to choose from.
 
         Args:
             registered: steps that can be spoken with.
+            sent: the step that was chosen in the browser when it asked.
         """
         choices = step_choices(samples, registered)
         return {
-            self.step: gr.Radio(choices=choices, value=step, visible=bool(choices)),
+            self.step: gr.Radio(choices=choices, visible=bool(choices), **unless_sent(step, sent)),
             self.speak: gr.Button(f"Speak with step {step:,}" if step else "Speak with it", visible=step in registered),
         }
 
