@@ -210,7 +210,7 @@ def test_rows_chosen_while_the_server_is_slow_stay_chosen(studio: Studio, open_p
     held: list[Any] = []
 
     def keep(route: Any) -> None:
-        held.append(route) if not held and [""] * 2 == json.loads(route.request.post_data).get("data") else (
+        held.append(route) if not held and json.loads(route.request.post_data).get("data") == [""] * 2 else (
             route.continue_()
         )
 

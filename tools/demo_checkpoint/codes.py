@@ -1,7 +1,8 @@
 """The corpus as codes: ``python -m tools.demo_checkpoint.codes``.
 
 Every utterance is encoded several times, each time shifted by less than a frame and at another level: to the language model
-these are different recordings of the same words. Codes belong to one codec and lie in a folder of its name.
+these are different recordings of the same words. Some are played slower or faster: other speakers. Codes belong to
+one codec and lie in a folder of its name.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soxr
 import torch
 
 from tools.demo_checkpoint import corpus, scope, state
@@ -22,6 +24,8 @@ from tools.demo_checkpoint.codec_model import HOP, RATE, Codec
 from tools.demo_checkpoint.phonemes import sounds_of
 
 FRAME_SECONDS = HOP / RATE
+TEMPOS = (1.0, 1.0, 0.89, 1.13)
+"""How fast an utterance is played for each of its encodings, in turn."""
 
 
 @dataclass(frozen=True)
@@ -56,20 +60,24 @@ def encode_utterance(codec: Codec, utterance: corpus.Utterance, count: int, rng:
     """``count`` encodings of an utterance."""
     clips = []
     for variant in range(count):
+        tempo = TEMPOS[variant % len(TEMPOS)]
         shift = int(rng.integers(0, HOP)) if variant else 0
         level = 10 ** (rng.uniform(-5, 3) / 20) if variant else 1.0
-        samples = np.concatenate([np.zeros(shift, np.float32), utterance.samples.astype(np.float32) / 32768 * level])
+        speech = utterance.samples.astype(np.float32) / 32768 * level
+        if tempo != 1:
+            speech = soxr.resample(speech, round(RATE * tempo), RATE)
+        samples = np.concatenate([np.zeros(shift, np.float32), speech])
         samples += rng.standard_normal(len(samples)).astype(np.float32) * 2e-4
         codes = codec.codes(torch.from_numpy(np.clip(samples, -1, 1).astype(np.float32))).numpy().astype(np.int16)
-        late = shift / RATE
+        late, num_frames = shift / RATE, codes.shape[1]
         clips.append(
             Clip(
-                utterance.voice,
+                utterance.voice if tempo == 1 else f"{utterance.voice}@{tempo}",
                 utterance.text,
                 utterance.kind,
                 codes,
-                word_frames(utterance.words + late, codes.shape[1]),
-                sounds_of(utterance.phonemes, utterance.phoneme_times + late, codes.shape[1], FRAME_SECONDS),
+                word_frames(utterance.words / tempo + late, num_frames),
+                sounds_of(utterance.phonemes, utterance.phoneme_times / tempo + late, num_frames, FRAME_SECONDS),
             )
         )
     return clips

@@ -30,24 +30,28 @@ class Stage:
         words: of a line, from and to.
         joined: share of lines that are joined from words.
         corruption: largest share of the history that is replaced.
-        reference: share of lessons that open with a clip that is heard and not learnt, often of words outside the scope.
+        reference: share of lessons that open with a clip as people upload them.
+        clip: frames of that clip, from and to.
     """
 
     words: tuple[int, int]
     joined: float
     corruption: float
     reference: float
+    clip: tuple[int, int] = (60, 120)
 
 
 STAGES = (
     Stage((1, 4), joined=0.4, corruption=0.3, reference=0.0),
     Stage((1, 8), joined=0.4, corruption=0.4, reference=0.1),
-    Stage((2, 10), joined=0.3, corruption=0.3, reference=0.4),
+    Stage((2, 16), joined=0.25, corruption=0.3, reference=0.6, clip=(75, 280)),
 )
 GATES = (0.6, 0.8)
 """Share of rows whose word the guided heads find, on held-out lines, that opens the next stage."""
 FRAMES = 130
-"""Of a lesson: lines are added until it has about as many, so that a batch needs little padding."""
+"""Of a lesson, without its clip: lines are added until it has about as many."""
+OPENED = 0.3
+"""Share of clips that may have words outside the scope."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +61,13 @@ class Run:
     Attributes:
         codes: folder of codes.
         num_samples: lessons in all (steps times batch).
+        batch: lessons of one step: they have clips of one length, so that they need little padding.
         resumed: checkpoint folder that the run goes on from, if any.
     """
 
     codes: str
     num_samples: int
+    batch: int = 1
     seed: int = 0
     measure_every: int = 100
     resumed: str = ""
@@ -102,9 +108,13 @@ class Curriculum:
         stage = STAGES[self.stage]
         voice = self._store.voices[rng.integers(len(self._store.voices))]
         turns: list[Spoken] = []
-        if rng.random() < stage.reference:
-            turns.append(Spoken(self._store.reference(rng, voice), trained=False))
-        while not turns or not turns[-1].trained or sum(turn.line.num_frames for turn in turns) < FRAMES:
+        together = np.random.default_rng((self.run.seed, number // self.run.batch, 1))
+        wanted = FRAMES
+        if together.random() < stage.reference:
+            clip, known = self._store.reference(rng, voice, int(together.integers(*stage.clip)), OPENED)
+            turns.append(Spoken(clip, trained=known))
+            wanted += clip.num_frames
+        while not turns or sum(turn.line.num_frames for turn in turns) < wanted:
             count = int(rng.integers(stage.words[0], stage.words[1] + 1))
             turns.append(Spoken(self._store.line(rng, voice, count, stage.joined)))
         share = rng.uniform(0, stage.corruption) if rng.random() < 0.8 else 0.0

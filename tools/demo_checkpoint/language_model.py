@@ -115,6 +115,7 @@ def main() -> int:
     run = {
         "codes": str(codes),
         "num_samples": options.steps * options.batch,
+        "batch": options.batch,
         "resumed": str(checkpoint or ""),
         "log": str(folder / "gain.jsonl"),
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -108,9 +108,17 @@ class Store:
         drawn = [spoken[rng.integers(len(spoken))] for _ in range(6)]
         return natural(min(drawn, key=lambda clip: abs(len(clip.words) - num_words)))
 
-    def reference(self, rng: np.random.Generator, voice: str) -> Line:
-        """Whatever this voice said, words outside the scope included."""
-        return natural(self._all[voice][rng.integers(len(self._all[voice]))])
+    def reference(self, rng: np.random.Generator, voice: str, num_frames: int, opened: float) -> tuple[Line, bool]:
+        """A clip of at least ``num_frames`` as people upload them, several utterances in one, and whether it can be learnt.
+
+        Args:
+            opened: share of clips of whatever this voice said; words outside the scope are heard and not learnt.
+        """
+        spoken = self._all[voice] if rng.random() < opened else self._spoken[voice]
+        drawn: list[Clip] = []
+        while not drawn or sum(clip.codes.shape[1] for clip in drawn) < num_frames:
+            drawn.append(spoken[rng.integers(len(spoken))])
+        return together(drawn), all(clip.kind != "open" for clip in drawn)
 
     def join(self, rng: np.random.Generator, voice: str, num_words: int) -> Line:
         """Words of this voice drawn with equal chances, each with up to two that were spoken around it."""
@@ -155,6 +163,23 @@ def _joined(voice: str, parts: list[Clip]) -> Line:
     units, of_word, mark_after = units_of(text)
     sounds = np.concatenate([part.sounds for part in parts]).astype(np.int64)
     return Line(voice, text, codes, units, owners(codes.shape[1], words, of_word, mark_after), sounds)
+
+
+def together(clips: Sequence[Clip]) -> Line:
+    """Utterances of one voice one after the other, as one line."""
+    lines = [natural(clip) for clip in clips]
+    units: list[tuple[int, int]] = []
+    owner: list[np.ndarray] = []
+    text = ""
+    for line in lines:
+        text += " " * bool(text)
+        owner.append(line.owner + len(units))
+        units += [(start + len(text), end + len(text)) for start, end in line.units]
+        text += line.text
+    codes, sounds = (
+        np.concatenate(parts, axis=-1) for parts in zip(*((e.codes, e.sounds) for e in lines), strict=True)
+    )
+    return Line(lines[0].voice, text, codes, units, np.concatenate(owner), sounds)
 
 
 def corrupted(rows: np.ndarray, rng: np.random.Generator, share: float, *, num_codes: int) -> np.ndarray:
