@@ -142,6 +142,7 @@ def _described(take: Take) -> str:
         f"voices: {', '.join(voices) or 'picked by the model'}",
         f"checkpoint: {take.checkpoint}",
         *([f"adapter: {adapter}"] if take.adapter else []),
+        *([f"studio: {take.report['studio']}"] if take.report.get("studio") else []),
         f"seed: {take.seed}",
         f"settings: {', '.join(settings)}",
         f"length: {take.seconds:.2f} s, RTF {take.rtf:.2f}",

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from studio import __version__
 from studio.engine.speech.result import Speech
 from studio.store.tables import now
 from studio.takes.casting import Cast, TakeVoice
@@ -42,7 +43,7 @@ class Take:
         seconds: duration.
         sample_rate: in Hz.
         elapsed: seconds of computing.
-        report: frames, ended, shortcomings and chunks.
+        report: frames, ended, shortcomings and chunks, and the version of the studio.
         consent_withdrawn_at: when the consent of one of its voices was withdrawn; None while all hold.
         path: the sound, 16-bit FLAC; for the server only, never for a browser.
     """
@@ -96,6 +97,7 @@ class Take:
                 "frames": speech.num_frames,
                 "ended": speech.ended,
                 "shortcomings": speech.shortcomings(),
+                "studio": __version__,
                 "chunks": [
                     {
                         "text": chunk.text,
@@ -178,6 +180,7 @@ class Take:
             "language": settings.get("language"),
             "descriptions": settings.get("descriptions"),
             "chunks": report.get("chunks", []),
+            "studio": report.get("studio"),
             "created_at": self.created_at.isoformat(timespec="seconds"),
             "starred": self.starred,
             "consent_withdrawn_at": self.consent_withdrawn_at

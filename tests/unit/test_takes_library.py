@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from studio import __version__
 from studio.adapters.adapter import TrainedAdapter
 from studio.audio.waveform import Waveform
 from studio.store import store as store_module
@@ -69,6 +70,7 @@ def test_a_take_is_found_again_with_everything_that_decides_how_it_sounds(librar
     assert found.seconds == pytest.approx(soundfile.info(found.path).duration)
     assert (found.title, found.starred, found.is_there) == (SHORT, False, True)
     assert found.as_json()["chunks"][0]["text"] == SHORT
+    assert found.as_json()["studio"] == __version__
 
 
 def test_wav_and_flac_have_the_samples_that_were_spoken(library: TakeLibrary, take: Take, tmp_path: Path) -> None:

@@ -271,6 +271,7 @@ def _facts(take: Take) -> str:
         ("Language", LANGUAGES.get(settings.get("language") or "", "found from the script")),
         ("Duration", f"{take.seconds:.2f} s at {take.sample_rate / 1000:g} kHz"),
         ("Computing", f"{take.elapsed:.1f} s (RTF {take.rtf:.2f})"),
+        ("Studio", take.report.get("studio") or "before versions were kept"),
         *([("Shortcomings", " ".join(take.shortcomings))] if take.shortcomings else []),
     ]
     body = "".join(
