@@ -11,6 +11,7 @@ from studio.settings import Settings
 
 if TYPE_CHECKING:
     from studio.adapters.library import AdapterLibrary
+    from studio.datasets.library import DatasetLibrary
     from studio.engine.host import EngineHost
     from studio.listening.transcriber import Transcriber
     from studio.store.store import Store
@@ -86,6 +87,12 @@ class Services:
 
         return JobLibrary(self.settings, self.store, owner)
 
+    def datasets(self, owner: str = "") -> DatasetLibrary:
+        """The named sets of an owner."""
+        from studio.datasets.library import DatasetLibrary
+
+        return DatasetLibrary(self.settings, self.store, owner)
+
     def takes(self, owner: str = "") -> TakeLibrary:
         """The takes of an owner."""
         from studio.takes.library import TakeLibrary
@@ -94,6 +101,7 @@ class Services:
 
     def clear_remains(self) -> None:
         """What is in transit or was never saved goes after a day, and what killed processes left behind."""
+        from studio.datasets.library import clear_remains as clear_sets
         from studio.datasets.uploads import clear_remains as clear_uploads
         from studio.takes.library import clear_remains as clear_takes
         from studio.training.folder import rows_files
@@ -107,3 +115,4 @@ class Services:
             clear_voices(self.settings, self.store)
             clear_takes(self.settings, self.store)
             clear_jobs(self.settings, self.store)
+            clear_sets(self.settings, self.store)

@@ -134,6 +134,16 @@ class Settings(BaseSettings):
         return self.home / "datasets"
 
     @property
+    def sets_folder(self) -> Path:
+        """The recordings of named sets, a folder each."""
+        return self.home / "sets"
+
+    @property
+    def measures_folder(self) -> Path:
+        """Figures of utterances, by content and model."""
+        return self.home / "cache" / "measures"
+
+    @property
     def drafts_folder(self) -> Path:
         """Clips that were recorded or uploaded and not saved yet; removed after a day."""
         return self.home / "cache" / "drafts"

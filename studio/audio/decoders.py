@@ -53,9 +53,13 @@ class Collector:
         mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float64)
         if not np.isfinite(mono).all():
             raise problems.invalid_samples(self.name)
-        self._blocks.append(mono.astype(np.float32, copy=False))
+        self.take(mono.astype(np.float32, copy=False))
         self.num_samples += len(mono)
         self._check_length(self.num_samples, known=False)
+
+    def take(self, mono: np.ndarray) -> None:
+        """Keep a checked block of shape ``(num_samples,)``."""
+        self._blocks.append(mono)
 
     def samples(self) -> np.ndarray:
         """Return all blocks as one array of shape ``(num_samples,)``."""

@@ -2,8 +2,10 @@
 
 import os
 import stat
+from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
+from typing import TypeVar
 
 from studio.audio import problems
 from studio.audio.containers import Shortfall, find_shortfall, looks_like_media, looks_like_text
@@ -13,6 +15,7 @@ from studio.errors import StudioError
 from studio.files import shown_name
 
 _HEAD_BYTES = 4096
+Sink = TypeVar("Sink", bound=Collector)
 
 
 def read_audio(path: str | Path, *, max_seconds: float | None = None) -> Waveform:
@@ -35,6 +38,24 @@ def read_audio(path: str | Path, *, max_seconds: float | None = None) -> Wavefor
             or cut short, without a sound track, of zero length, too long, or holds NaN or infinite samples.
     """
     name = shown_name(path)
+    sound = decode_into(path, lambda: Collector(name, max_seconds))
+    return Waveform(sound.samples(), sound.rate)
+
+
+def decode_into(path: str | Path, collector: Callable[[], Sink]) -> Sink:
+    """Decode a file block by block, as :func:`read_audio` does it.
+
+    Args:
+        collector: makes what takes the blocks. It is asked anew for each decoder: one that gives up half-way must leave
+            nothing to the next.
+
+    Returns:
+        The collector that took the whole file.
+
+    Raises:
+        StudioError: as for :func:`read_audio`.
+    """
+    name = shown_name(path)
     with _opened(path, name) as file:
         size = os.fstat(file.fileno()).st_size
         if size == 0:
@@ -43,19 +64,18 @@ def read_audio(path: str | Path, *, max_seconds: float | None = None) -> Wavefor
         shortfall = find_shortfall(file, size)
         if shortfall is not None:
             raise _cut_short(name, shortfall)
-        # One collector each: a reader that gives up half-way must leave nothing to the next.
-        sound = Collector(name, max_seconds)
+        sound = collector()
         try:
             decode_with_soundfile(file, sound)
         except NotRecognised:
             if looks_like_text(head):
                 raise problems.is_text(name) from None
-            sound = Collector(name, max_seconds)
+            sound = collector()
             try:
                 decode_with_ffmpeg(file, sound)
             except NotRecognised as error:
                 raise (problems.damaged(name) if looks_like_media(head) else problems.not_audio(name)) from error
-    return Waveform(sound.samples(), sound.rate)
+        return sound
 
 
 def _opened(path: str | Path, name: str) -> FileIO:

@@ -13,6 +13,7 @@ import typer
 
 from studio import __version__
 from studio.cli.checkpoint import checkpoint_app
+from studio.cli.dataset import dataset_app
 from studio.cli.output import Json, print_result
 from studio.cli.speak import speak
 from studio.cli.take import take_app
@@ -49,6 +50,7 @@ def doctor(as_json: Json = False) -> None:
 app.command()(speak)
 app.add_typer(voice_app, name="voice")
 app.add_typer(take_app, name="take")
+app.add_typer(dataset_app, name="dataset")
 app.add_typer(train_app, name="train")
 app.add_typer(checkpoint_app, name="checkpoint")
 

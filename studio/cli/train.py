@@ -28,8 +28,9 @@ train_app = typer.Typer(
 
 JobId = Annotated[str, typer.Argument(metavar="ID", help="Id of the job, or how it begins (6 characters or more).")]
 Rows = Annotated[
-    Path, typer.Argument(metavar="ROWS.jsonl", help="Training rows; see docs/training.md for the formats.")
+    Path | None, typer.Argument(metavar="[ROWS.jsonl]", help="Training rows; see docs/training.md for the formats.")
 ]
+Named = Annotated[str, typer.Option("--dataset", help="A named dataset instead of a file of rows.")]
 Preset = Annotated[str, typer.Option(help="quick, standard or thorough.")]
 Base = Annotated[str | None, typer.Option("--checkpoint", help="Base to train: local folder or hub id.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, mps, cuda, or cuda:N for one of several.")]
@@ -54,23 +55,34 @@ def _found(library: JobLibrary, wanted: str) -> Job:
 
 
 def _request(
-    rows: Path, preset: str, checkpoint: str | None, device: str, settings: list[str] | None, name: str
-) -> TrainRequest:
+    rows: Path | None, dataset: str, preset: str, checkpoint: str | None, device: str, settings: list[str] | None, name: str
+) -> TrainRequest:  # fmt: skip
     from studio.training.config.request import TrainRequest, parse_overrides
 
+    overrides = parse_overrides(settings or ())
+    if (rows is None) == (not dataset):
+        raise StudioError("Give either a file of rows or --dataset NAME.")
+    if rows is None:
+        from studio.datasets.training_files import training_files
+
+        library = Services(get_settings()).datasets()
+        found = library.dataset(dataset)
+        files = training_files(library, found)
+        rows, overrides, name = files.rows, {**files.overrides, **overrides}, name or f"{found.name}, {preset}"
     return TrainRequest(
         rows=rows.expanduser(),
         preset=preset,  # type: ignore[arg-type]  TrainRequest refuses what is no preset
         checkpoint=checkpoint,
         device=device,
-        overrides=parse_overrides(settings or ()),
+        overrides=overrides,
         name=name,
     )
 
 
 @train_app.command()
 def check(
-    rows: Rows,
+    rows: Rows = None,
+    dataset: Named = "",
     preset: Preset = "quick",
     checkpoint: Base = None,
     device: Device = "auto",
@@ -81,7 +93,7 @@ def check(
     """Say what a training would be: rows, steps, memory, disk, time, the exact command; exit code 1 if it cannot work."""
     from studio.training.preflight.report import preflight
 
-    request = _request(rows, preset, checkpoint, device, settings, "")
+    request = _request(rows, dataset, preset, checkpoint, device, settings, "")
     found = get_settings()
     checked = preflight(request, found, Services(found).store, measure=measure, announce=say)
     width = max((len(label) for label, _ in checked.facts), default=0)
@@ -94,7 +106,8 @@ def check(
 
 @train_app.command()
 def start(
-    rows: Rows,
+    rows: Rows = None,
+    dataset: Named = "",
     preset: Preset = "quick",
     checkpoint: Base = None,
     settings: Set = None,
@@ -106,7 +119,9 @@ def start(
 ) -> None:
     """Start a fine-tune, or queue it behind those that run on its device. It goes on when this terminal closes."""
     library = _library()
-    job = library.start(_request(rows, preset, checkpoint, device, settings, name), measure=measure, announce=say)
+    job = library.start(
+        _request(rows, dataset, preset, checkpoint, device, settings, name), measure=measure, announce=say
+    )
     if not wait:
         _tell(library, job, as_json)
         return

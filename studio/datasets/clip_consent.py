@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from studio.datasets.library import DatasetLibrary
+from studio.errors import StudioError
 from studio.settings import Settings
 from studio.store import voices as voice_queries
 from studio.store.store import Store
@@ -20,13 +22,14 @@ def consent_of(
     Args:
         numbered: clips, each with the number of its row.
     """
-    voices = settings.voices_folder.resolve()
+    voices, sets = settings.voices_folder.resolve(), settings.sets_folder.resolve()
     presets = {clip.path.resolve(): voice for voice in preset_voices() for clip in voice.clips}
     clips: dict[Path, int] = {}
     for number, clip in numbered:
         clips.setdefault(clip.resolve(), number)
     found: dict[str, VoiceConsent] = {}
     refusals: dict[str, str] = {}
+    by_set: dict[str, int] = {}
     unrecorded = 0
     for clip, number in clips.items():
         if (preset := presets.get(clip)) is not None:
@@ -43,8 +46,14 @@ def consent_of(
                 refusals[voice_id] = told
             else:
                 found[voice_id] = told
+        elif clip.is_relative_to(sets):
+            by_set.setdefault(clip.relative_to(sets).parts[0], number)
         else:
             unrecorded += 1
+    for dataset_id, number in by_set.items():
+        theirs, told = _set_consent(settings, store, owner, dataset_id, number)
+        found |= {consent.voice_id: consent for consent in theirs}
+        refusals |= {dataset_id: told} if told else {}
     return list(found.values()), unrecorded, list(refusals.values())
 
 
@@ -64,3 +73,24 @@ def _library_consent(store: Store, owner: str, voice_id: str, number: int) -> Vo
         voice_id=row.id, name=row.name, ground=row.consent_ground, statement=row.consent_statement,
         recorded_at=row.consent_recorded_at.isoformat(),
     )  # fmt: skip
+
+
+def _set_consent(
+    settings: Settings, store: Store, owner: str, dataset_id: str, number: int
+) -> tuple[list[VoiceConsent], str]:  # fmt: skip
+    """The consent of all who speak in a named set, and why it may not be trained on."""
+    try:
+        dataset = DatasetLibrary(settings, store, owner).dataset(dataset_id)
+    except StudioError:
+        return [], f"Row {number} uses a clip of a dataset that was deleted: import it again, or take out its rows."
+    if dataset.troubles:
+        return [], f"Row {number} uses a clip of {dataset.name}. {dataset.troubles[0]}"
+    speaking = [speaker for speaker in dataset.speakers if speaker.num_utterances and speaker.consent]
+    return [
+        VoiceConsent(
+            voice_id=f"{dataset.id}/{speaker.name}", name=speaker.name or dataset.name, ground=speaker.consent.ground,
+            statement=speaker.consent.statement, recorded_at=speaker.consent.recorded_at.isoformat(),
+        )
+        for speaker in speaking
+        if speaker.consent
+    ], ""  # fmt: skip

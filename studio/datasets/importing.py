@@ -15,16 +15,19 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from studio.audio import read_audio
-from studio.datasets.tables import COLUMNS, Utterance, find_utterance, read_csv, read_ljspeech
+from studio.datasets.sources import Found, SourceOptions, read_source
+from studio.datasets.sources.tables import COLUMNS
 from studio.engine.prompt import DEFAULT_SCENE, Conversation, refuse_control_tokens
 from studio.engine.rows import RowTurn, TrainingRow, parse_row
 from studio.errors import StudioError
 from studio.files import atomic_write_bytes, refuse_unwritable, shown_name
 
 RANDOM = "random"
+_COLUMNS = ("text", "audio", "speaker")
 _NAMED_ROWS = 20
 """Bad rows that are named one by one."""
 
@@ -59,14 +62,17 @@ def prepare(args: argparse.Namespace) -> None:
     for path in outputs:
         refuse_unwritable(path)  # before everything that takes long
 
-    columns = {kind: getattr(args, f"{kind}_column") for kind in COLUMNS}
-    read = read_ljspeech(table, folder) if args.dataset_type == "ljspeech" else read_csv(table, folder, columns)
-    utterances, reference = list(read), None
+    columns = {f"{kind}_column": getattr(args, f"{kind}_column") or "" for kind in _COLUMNS}
+    options = replace(SourceOptions(table=str(table), inside_only=False), **columns)
+    utterances, reference = (
+        list(read_source("ljspeech" if args.dataset_type == "ljspeech" else "csv", folder, options)),
+        None,
+    )
     if args.reference and args.reference != RANDOM:
-        reference = find_utterance(args.reference, utterances, folder)
+        reference = _named(args.reference, utterances, folder)
         checked_seconds(reference, decode=args.validate)
         utterances = [entry for entry in utterances if entry.path != reference.path]
-    seconds = _checked(args, table.name, utterances)
+    seconds = _checked(args, table, utterances)
     if reference and (strangers := [entry for entry in seconds if entry.speaker != reference.speaker]):
         others = _count(len(strangers), "row")
         _say(f"{others} of other speakers than the reference teach not to copy it: rather give --reference {RANDOM}")
@@ -82,7 +88,7 @@ def prepare(args: argparse.Namespace) -> None:
         _say(f"{path.name}: {_count(len(part), 'row')}, {minutes:.1f} minutes, {_count(speakers, 'speaker')}")
 
 
-def training_row(target: Utterance, reference: Utterance | None, scene: str) -> TrainingRow:
+def training_row(target: Found, reference: Found | None, scene: str) -> TrainingRow:
     """The row that teaches to speak ``target``, in the voice of ``reference`` where there is one."""
     turns: list[RowTurn] = []
     for utterance, trained in ((reference, False), (target, True)):
@@ -91,7 +97,7 @@ def training_row(target: Utterance, reference: Utterance | None, scene: str) -> 
     return TrainingRow(tuple(turns), Conversation((), scene=scene).system_content, target.speaker)
 
 
-def checked_seconds(utterance: Utterance, *, decode: bool) -> float:
+def checked_seconds(utterance: Found, *, decode: bool) -> float:
     """The length of an utterance, in seconds.
 
     Args:
@@ -119,13 +125,13 @@ def checked_seconds(utterance: Utterance, *, decode: bool) -> float:
     return read_audio(utterance.path).duration
 
 
-def _checked(args: argparse.Namespace, table: str, utterances: Sequence[Utterance]) -> Mapping[Utterance, float]:
+def _checked(args: argparse.Namespace, table: Path, utterances: Sequence[Found]) -> Mapping[Found, float]:
     """The utterances that are good, each with its length in seconds; the bad ones are named, or end it."""
-    good: dict[Utterance, float] = {}
+    good: dict[Found, float] = {}
     bad: list[str] = []
 
-    def refuse(utterance: Utterance, sentence: str) -> None:
-        bad.append(f"{table} line {utterance.line}: {sentence}")
+    def refuse(utterance: Found, sentence: str) -> None:
+        bad.append(f"{utterance.place}: {sentence}")
         if not (args.skip_bad_rows or args.validate):
             raise StudioError(bad[-1])
 
@@ -149,11 +155,25 @@ def _checked(args: argparse.Namespace, table: str, utterances: Sequence[Utteranc
     if bad:
         _say(f"{_count(len(bad), 'bad row')} left out")
     if not good:
-        raise StudioError(f"There is no row to write: {table} names no recording that can be trained on.")
+        raise StudioError(f"There is no row to write: {table.name} names no recording that can be trained on.")
     return good
 
 
-def _split(targets: list[Utterance], ratio: float, seed: int) -> list[list[Utterance]]:
+def _named(wanted: str, utterances: Sequence[Found], folder: Path) -> Found:
+    """The utterance that an id, a file name or a path inside ``folder`` means. Raises StudioError for none or several."""
+    paths = {(folder / wanted).absolute(), Path(wanted).absolute()}
+    found = [entry for entry in utterances if entry.name == wanted or entry.path in paths]
+    found = found or [entry for entry in utterances if entry.path and wanted in (entry.path.name, entry.path.stem)]
+    if not found:
+        raise StudioError(
+            f"{shown_name(wanted)} is not in the table, so what is said in it is not known: add it there."
+        )
+    if len({entry.path for entry in found}) > 1:
+        raise StudioError(f"{shown_name(wanted)} could be one of {len(found)} recordings: give its path.")
+    return found[0]
+
+
+def _split(targets: list[Found], ratio: float, seed: int) -> list[list[Found]]:
     """Training and validation, each in the order of the table."""
     num_held_out = max(1, round(len(targets) * ratio))
     if num_held_out >= len(targets):
@@ -162,14 +182,14 @@ def _split(targets: list[Utterance], ratio: float, seed: int) -> list[list[Utter
     return [[target for target in targets if (target in held_out) is wanted] for wanted in (False, True)]
 
 
-def _by_speaker(utterances: list[Utterance]) -> dict[str | None, list[Utterance]]:
-    grouped: dict[str | None, list[Utterance]] = defaultdict(list)
+def _by_speaker(utterances: list[Found]) -> dict[str | None, list[Found]]:
+    grouped: dict[str | None, list[Found]] = defaultdict(list)
     for utterance in utterances:
         grouped[utterance.speaker].append(utterance)
     return grouped
 
 
-def _other(target: Utterance, pools: Sequence[dict[str | None, list[Utterance]]], seed: int) -> Utterance:
+def _other(target: Found, pools: Sequence[dict[str | None, list[Found]]], seed: int) -> Found:
     """Another recording of the same speaker, from the first pool that has one; one of them has."""
     for pool in pools:
         spoken = pool.get(target.speaker, [])
@@ -200,7 +220,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--input_dir", required=True, help="folder of the recordings")
     add("--output_file", required=True, help="file of rows to write, e.g. rows.jsonl")
     add("--csv_file", help="the table, if it is not metadata.csv in the input folder")
-    for kind in COLUMNS:
+    for kind in _COLUMNS:
         add(f"--{kind}_column", help=f"column of the {kind}; without it: {', '.join(COLUMNS[kind])}")
     add("--reference", help='an id or path, the reference of every row; or "random", another of the same speaker')
     add("--scene", default=DEFAULT_SCENE, help="where it is spoken; default: %(default)s")

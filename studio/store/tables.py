@@ -191,3 +191,127 @@ class AdapterRecord(SQLModel, table=True):
     folder: str
     card: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
     created_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
+
+
+class DatasetRecord(SQLModel, table=True):
+    """A named set of utterances.
+
+    Attributes:
+        owner: whose library; "" is that of whoever runs the studio.
+        name_key: the name as it is compared: unique within a library.
+        language: ISO 639-1 code of what does not say its own; "" where nobody said.
+        source: what it was imported from: ``type``, ``name`` and options.
+        report: what the import used and left out.
+        state: importing or ready.
+    """
+
+    __tablename__ = "dataset"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (UniqueConstraint("owner", "name_key", name="uq_dataset_owner_name"),)
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    owner: str = Field(index=True)
+    name: str
+    name_key: str
+    language: str = ""
+    created_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
+    source: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    report: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    state: str = "importing"
+
+
+class SpeakerRecord(SQLModel, table=True):
+    """Somebody who speaks in a set, and by what right it is used; without a ground nobody said."""
+
+    __tablename__ = "speaker"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (UniqueConstraint("dataset_id", "name", name="uq_speaker_dataset_name"),)
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    dataset_id: str = Field(foreign_key="dataset.id", index=True, ondelete="CASCADE")
+    name: str
+    who: str = ""
+    consent_ground: str = ""
+    consent_wording: str = ""
+    consent_statement: str = ""
+    consent_recorded_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    consent_withdrawn_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class RecordingRecord(SQLModel, table=True):
+    """A sound file of a set, mono FLAC of 16 bits: utterances are stretches of it, and it never changes.
+
+    Attributes:
+        name: as its source named it.
+        sha256: of the samples and their rate.
+        synthetic: a model spoke it.
+    """
+
+    __tablename__ = "recording"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (UniqueConstraint("dataset_id", "sha256", name="uq_recording_dataset_sha256"),)
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    dataset_id: str = Field(foreign_key="dataset.id", index=True, ondelete="CASCADE")
+    name: str
+    seconds: float
+    sample_rate: int
+    sha256: str
+    synthetic: bool = False
+
+
+class UtteranceRecord(SQLModel, table=True):
+    """A stretch of a recording with what is said in it.
+
+    Attributes:
+        position: its place in the set.
+        place: where its source says so: file and line.
+        name: its id in the source.
+        start, end: seconds of the recording.
+        imported_text: as the source had it.
+        state: kept, dropped, or gone (merged into another, or its making was undone).
+        split: "train", "validation", or "" where nobody said.
+        sha256: of the samples of the stretch and their rate.
+        measures: figures, see ``studio.datasets.measures``; empty until they were measured.
+        suspicions: kind, evidence and weight of each.
+        suspicion: the largest weight.
+        revision: counts its changes, so that two people do not undo each other's unseen.
+    """
+
+    __tablename__ = "utterance"  # pyright: ignore[reportAssignmentType]
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    dataset_id: str = Field(foreign_key="dataset.id", index=True, ondelete="CASCADE")
+    recording_id: str = Field(foreign_key="recording.id", index=True, ondelete="CASCADE")
+    position: float
+    place: str = ""
+    name: str = ""
+    start: float
+    end: float
+    text: str = ""
+    imported_text: str = ""
+    speaker: str = ""
+    language: str = ""
+    scene: str = ""
+    state: str = Field(default="kept", index=True)
+    split: str = ""
+    sha256: str
+    measures: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    suspicions: list[Any] = Field(default_factory=list, sa_type=JSON)
+    suspicion: float = Field(default=0.0, index=True)
+    revision: int = 0
+
+
+class EditRecord(SQLModel, table=True):
+    """One change that a person made, to one utterance or to many at once.
+
+    Attributes:
+        what: in words, as the page tells it.
+        changes: for each utterance its id, the fields before and after, and its revision after.
+    """
+
+    __tablename__ = "edit"  # pyright: ignore[reportAssignmentType]
+
+    id: int | None = Field(default=None, primary_key=True)
+    dataset_id: str = Field(foreign_key="dataset.id", index=True, ondelete="CASCADE")
+    made_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
+    what: str
+    changes: list[Any] = Field(default_factory=list, sa_type=JSON)
+    undone_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

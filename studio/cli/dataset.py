@@ -1,0 +1,255 @@
+"""``python -m studio dataset …``: named sets of utterances, from import to export."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from studio.cli.output import Json, agreed, columns, notice, print_result, say, short_id, shortened
+from studio.errors import StudioError
+from studio.formatting import duration
+from studio.services import Services
+from studio.settings import get_settings
+
+if TYPE_CHECKING:
+    from studio.datasets.dataset import Dataset, Utterance
+    from studio.datasets.library import DatasetLibrary
+
+dataset_app = typer.Typer(
+    name="python -m studio",
+    help="Datasets: import recordings, look at them, review, split, check, export and delete a set.",
+    no_args_is_help=True,
+)
+
+Name = Annotated[str, typer.Argument(help="Name of the dataset, or its id.")]
+Source = Annotated[Path, typer.Argument(help="File or folder; for huggingface also a name on the hub.")]
+Language = Annotated[str, typer.Option(help="Language that is spoken, a code such as en or ar.")]
+Ratio = Annotated[float, typer.Option(help="Share that is held out.")]
+Seed = Annotated[int, typer.Option(help="Decides what is held out and which references are chosen.")]
+
+_NAMED = 20
+"""Lines that were left out and are named one by one."""
+
+
+def _library() -> DatasetLibrary:
+    return Services(get_settings()).datasets()
+
+
+@dataset_app.command("import")
+def import_(
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="TYPE", help="recordings, folder, ljspeech, csv, vctk, jsonl, nemo, higgs or huggingface."
+        ),
+    ],
+    source: Source,
+    name: Annotated[str, typer.Argument(help="What to call it.")],
+    speaker: Annotated[str, typer.Option(help="Who speaks, where the source does not say.")] = "",
+    language: Language = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="Read no more utterances than that.")] = None,
+    audio_column: Annotated[str, typer.Option(help="Column of the recordings.")] = "",
+    text_column: Annotated[str, typer.Option(help="Column of the texts.")] = "",
+    speaker_column: Annotated[str, typer.Option(help="Column of the speakers.")] = "",
+    delimiter: Annotated[str, typer.Option(help="Between the fields of a table; \\t for a tab.")] = "",
+    encoding: Annotated[str, typer.Option(help="Of a table, if it is not UTF-8: utf-16, gbk, latin-1 …")] = "",
+    microphone: Annotated[str, typer.Option(help="Of VCTK: mic1 or mic2.")] = "mic1",
+    split: Annotated[bool, typer.Option("--split", help="Hold 5 % out for validation at once.")] = False,
+    validate: Annotated[bool, typer.Option("--validate", help="Only say what would be used; keep nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Import a source as a named set. An import that was interrupted goes on when it is asked for again."""
+    from studio.datasets.importer import import_source
+    from studio.datasets.sources import SourceOptions
+
+    library = _library()
+    options = SourceOptions(
+        speaker=speaker, audio_column=audio_column, text_column=text_column, speaker_column=speaker_column,
+        delimiter=delimiter, encoding=encoding, microphone=microphone, limit=limit,
+    )  # fmt: skip
+    source = source.expanduser()
+    if validate:
+        name = f"check {time.time_ns()}"
+    dataset = import_source(library, name, kind, source, options, language=language, announce=_progress())
+    try:
+        for entry in dataset.report["listed"][:_NAMED]:
+            notice(f"{entry['place']}: {entry['sentence']}")
+        if split and not validate:
+            dataset = _split(library, dataset, 0.05, 42, "utterance")
+        print_result(dataset.as_json(), as_json, "\n".join(_lines(dataset)))
+    finally:
+        if validate:
+            library.delete(dataset.id)
+
+
+@dataset_app.command("list")
+def list_datasets(as_json: Json = False) -> None:
+    """List the datasets, the newest first."""
+    datasets = _library().datasets()
+    text = columns(_line(dataset) for dataset in datasets) if datasets else "No datasets yet."
+    print_result({"datasets": [dataset.as_json() for dataset in datasets]}, as_json, text)
+
+
+@dataset_app.command()
+def show(name: Name, as_json: Json = False) -> None:
+    """Show a dataset: how much, who speaks and by what right, and with --json every utterance."""
+    library = _library()
+    dataset = library.dataset(name)
+    document = dataset.as_json() | {"version": library.version(dataset.id)}
+    if as_json:
+        found = library.utterances(dataset.id, states=("kept", "dropped"))
+        document["utterances"] = [utterance.as_json() for utterance in found]
+    print_result(document, as_json, "\n".join([*_lines(dataset), f"version: {document['version'][:16]}"]))
+
+
+@dataset_app.command()
+def validate(name: Name, as_json: Json = False) -> None:
+    """Name every problem of a dataset; exit code 1 where it cannot be trained on."""
+    from studio.datasets.validation import problems_of
+
+    library = _library()
+    problems = problems_of(library, library.dataset(name))
+    document = {"ok": not any(each.serious for each in problems), "problems": [each.as_json() for each in problems]}
+    text = "\n".join(f"{each.place}: {each.sentence}" for each in problems) or "No problems."
+    print_result(document, as_json, text)
+    if not document["ok"]:
+        raise StudioError(next(f"{each.place}: {each.sentence}" for each in problems if each.serious))
+
+
+@dataset_app.command()
+def split(
+    name: Name,
+    ratio: Ratio = 0.05,
+    by: Annotated[str, typer.Option(help="utterance or speaker.")] = "utterance",
+    seed: Seed = 42,
+    as_json: Json = False,
+) -> None:
+    """Hold utterances out for validation; never the same text or sound on both sides."""
+    library = _library()
+    dataset = _split(library, library.dataset(name), ratio, seed, by)
+    held = library.utterances(dataset.id, split="validation")
+    document = {"dataset": dataset.name, "held_out": [utterance.as_json() for utterance in held]}
+    seconds = sum(utterance.seconds for utterance in held)
+    text = f"{dataset.name}: {len(held)} of {dataset.num_utterances} utterances are held out ({duration(seconds)})."
+    print_result(document, as_json, text)
+
+
+@dataset_app.command()
+def export(
+    name: Name,
+    kind: Annotated[str, typer.Argument(metavar="FORMAT", help="rows, ljspeech, csv, nemo or huggingface.")],
+    out: Annotated[Path, typer.Argument(help="Folder to make; with --archive a .zip.")],
+    archive: Annotated[bool, typer.Option("--archive", help="Write one .zip.")] = False,
+    without_reference: Annotated[float, typer.Option(help="Of rows: share without a reference turn.")] = 0.1,
+    seed: Seed = 42,
+    as_json: Json = False,
+) -> None:
+    """Write a dataset in a layout that others read; every speaker's consent goes with it."""
+    from studio.datasets.exporting import export as write
+
+    library = _library()
+    dataset = library.dataset(name)
+    path = write(
+        library, dataset, kind, out.expanduser(), archive=archive, references_seed=seed, without_reference=without_reference
+    )  # fmt: skip
+    text = f"{path}: {dataset.num_utterances} utterances, {duration(dataset.seconds)}"
+    print_result({"path": str(path), "version": library.version(dataset.id)}, as_json, text)
+
+
+@dataset_app.command()
+def consent(
+    name: Name,
+    speaker: Annotated[str, typer.Argument(help="Who speaks, as `dataset show` names them; '' where nobody is named.")],
+    ground: Annotated[str | None, typer.Option("--speaker-consent", help="own, permission or licence.")] = None,
+    note: Annotated[str, typer.Option("--consent-note", help="Who gave permission and when, or which licence.")] = "",
+    who: Annotated[str, typer.Option(help="The speaker's real name, where it is another.")] = "",
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take the consent back.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Record by what right a speaker's voice is used, or withdraw it. Without consent a dataset is not trained on."""
+    from studio.voices.consent import SpeakerConsent
+
+    library = _library()
+    if withdraw:
+        dataset = library.withdraw_consent(name, speaker)
+    else:
+        if ground is None:
+            raise StudioError("Say by what right the voice is used: --speaker-consent own, permission or licence.")
+        given = SpeakerConsent.given(ground, who=who or speaker, statement=note)
+        dataset = library.record_consent(name, speaker, given)
+    print_result(dataset.as_json(), as_json, "\n".join(_lines(dataset)))
+
+
+@dataset_app.command()
+def delete(
+    name: Name, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False, as_json: Json = False
+) -> None:
+    """Delete a dataset with its recordings."""
+    library = _library()
+    dataset = library.dataset(name)
+    if not yes and not (sys.stdin.isatty() and agreed(f"Delete {dataset.name} with its recordings?")):
+        raise StudioError(f"{dataset.name} was not deleted: say so with --yes.")
+    library.delete(dataset.id)
+    print_result({"deleted": dataset.id}, as_json, f"{dataset.name} is deleted.")
+
+
+def _split(library: DatasetLibrary, dataset: Dataset, ratio: float, seed: int, by: str) -> Dataset:
+    from studio.datasets.editing import Editor
+    from studio.datasets.splitting import splits
+
+    if by not in ("utterance", "speaker"):
+        raise StudioError(f"A dataset is split by utterance or by speaker, not by '{by}'.")
+    chosen = splits(library.utterances(dataset.id), ratio=ratio, seed=seed, by=by)  # type: ignore[arg-type]
+    wishes: dict[str, dict[str, str | None]] = {each: {"split": part} for each, part in chosen.items()}
+    Editor(library, dataset.id).change_each(wishes, "split into train and validation")
+    return library.dataset(dataset.id)
+
+
+def _progress() -> Any:
+    """Says now and then how far an import is."""
+    told = [time.monotonic()]
+
+    def announce(done: int, what: str) -> None:
+        if time.monotonic() - told[0] > 2:
+            told[0] = time.monotonic()
+            say(f"{done:,} utterances, {what} …")
+
+    return announce
+
+
+def _line(dataset: Dataset) -> list[str]:
+    speakers = [speaker.name or "one speaker" for speaker in dataset.speakers if speaker.num_utterances]
+    state = "" if dataset.state == "ready" else "importing"
+    return [
+        short_id(dataset.id), dataset.name, f"{dataset.num_utterances:,} utterances", duration(dataset.seconds),
+        shortened(", ".join(speakers), 30), state,
+    ]  # fmt: skip
+
+
+def _lines(dataset: Dataset) -> list[str]:
+    left_out = dataset.report.get("left_out", {})
+    lines = [
+        f"dataset: {dataset.name} ({dataset.id})" + ("" if dataset.state == "ready" else ", importing"),
+        f"utterances: {dataset.num_utterances:,}, {duration(dataset.seconds)}"
+        + (f"; {dataset.num_dropped:,} dropped" if dataset.num_dropped else ""),
+        f"source: {dataset.source.get('type')} {dataset.source.get('name')}",
+    ]
+    if left_out:
+        lines.append("left out: " + ", ".join(f"{count:,} {reason}" for reason, count in left_out.items()))
+    for speaker in dataset.speakers:
+        right = speaker.consent.shown_ground if speaker.consent else "consent not recorded"
+        if speaker.consent and speaker.consent.withdrawn_at:
+            right = "consent withdrawn"
+        name = speaker.name or "(no name)"
+        lines.append(f"speaker: {name}, {speaker.num_utterances:,} utterances, {duration(speaker.seconds)}, {right}")
+    return lines
+
+
+def utterance_line(utterance: Utterance) -> list[str]:
+    """An utterance in one line of a table."""
+    kinds = ", ".join(each["kind"] for each in utterance.suspicions)
+    return [short_id(utterance.id), f"{utterance.seconds:.1f} s", kinds, shortened(utterance.text, 60)]

@@ -1,0 +1,239 @@
+"""A source becomes a named set: every recording is decoded once and kept, every utterance is listed or named with its reason.
+
+An import that was interrupted goes on where it stopped when it is asked for again; one that was cancelled leaves nothing.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from studio.audio.storing import store_as_flac
+from studio.datasets.dataset import Dataset
+from studio.datasets.library import DatasetLibrary
+from studio.datasets.sources import Found, SourceOptions, read_source
+from studio.datasets.stored_sound import sound_sha256
+from studio.engine.prompt import refuse_control_tokens
+from studio.errors import StudioError
+from studio.files import is_disk_full, shown_name
+from studio.store import datasets as queries
+from studio.store.tables import RecordingRecord, UtteranceRecord, new_id
+from studio.voices.naming import checked_name, name_key
+
+MIN_SECONDS, MAX_SECONDS = 0.3, 30.0
+"""An utterance that is shorter teaches nothing, and the model hears none that is longer at once."""
+_AT_ONCE = 50
+"""Utterances that are written together: so many are read again after a kill."""
+MAX_LISTED = 1_000
+"""Lines that were left out and are kept with the set, by place and reason."""
+_REASONS = ("short", "long", "unreadable", "flawed")
+
+Announce = Callable[[int, str], None]
+"""Utterances that were looked at so far, and what is being read."""
+
+
+class ImportCancelled(StudioError):
+    """Somebody stopped the import."""
+
+
+@dataclass
+class ImportReport:
+    """What an import did.
+
+    Attributes:
+        used: utterances in the set.
+        seconds: of these.
+        left_out: by reason, how many.
+        listed: place and sentence of each that was left out, the first thousand.
+    """
+
+    used: int = 0
+    seconds: float = 0.0
+    left_out: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_REASONS, 0))
+    listed: list[dict[str, str]] = field(default_factory=list)
+
+    def leave_out(self, reason: str, place: str, sentence: str) -> None:
+        """Count and name one that cannot be used."""
+        self.left_out[reason] += 1
+        if len(self.listed) < MAX_LISTED:
+            self.listed.append({"place": place, "reason": reason, "sentence": sentence})
+
+    def as_json(self) -> dict[str, Any]:
+        """For the store and ``--json``."""
+        return {
+            "used": self.used,
+            "seconds": round(self.seconds, 3),
+            "left_out": {reason: count for reason, count in self.left_out.items() if count},
+            "listed": self.listed,
+        }
+
+    def table(self) -> str:
+        """Used, short, long, unreadable and flawed on one line."""
+        return " · ".join([f"{self.used} used", *(f"{self.left_out[reason]} {reason}" for reason in _REASONS)])
+
+
+def import_source(
+    library: DatasetLibrary,
+    name: str,
+    kind: str,
+    source: Path,
+    options: SourceOptions,
+    *,
+    language: str = "",
+    announce: Announce = lambda done, what: None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Dataset:
+    """Import a source as a set of this name, or go on with an import of the same that was interrupted.
+
+    Raises:
+        StudioError: the source cannot be read, the name is taken, nothing in it can be used, or the disk is full. Nothing is
+            left behind then, but after a kill or a full disk: asking again goes on.
+        ImportCancelled: ``stopped`` said so; nothing is left behind.
+    """
+    about = {"type": kind, "name": shown_name(source), "path": str(source.absolute()), "options": options.as_json()}
+    dataset = _begun(library, name, about) or library.create(name, language=language, source=about)
+    work = _Import(library, dataset.id, language)
+    try:
+        for found in read_source(kind, source, options):
+            if stopped():
+                raise ImportCancelled(f"The import of {name} was stopped: nothing of it was kept.")
+            if found.place not in work.known:
+                work.take(found)
+            announce(work.report.used + sum(work.report.left_out.values()), found.name)
+        work.write()
+        if not work.report.used:
+            raise StudioError(
+                f"Nothing in {shown_name(source)} can be used ({work.report.table()}): {work.first_reason()}"
+            )
+    except (StudioError, ValueError) as error:
+        if not _disk_is_full(error):  # where the disk was full, asking again goes on
+            library.delete(dataset.id)
+        raise
+    return library.finish(dataset.id, work.report.as_json())
+
+
+class _Import:
+    """What is read, on its way into the store."""
+
+    def __init__(self, library: DatasetLibrary, dataset_id: str, language: str) -> None:
+        self._library, self._id, self._language = library, dataset_id, language
+        self.report = ImportReport()
+        self._waiting: list[UtteranceRecord] = []
+        self._speakers: set[str] = set()
+        self._stored: dict[Path, RecordingRecord | StudioError] = {}
+        with library.store.reading() as session:
+            self.known = queries.places(session, dataset_id)
+            self._position = queries.last_position(session, dataset_id)
+            totals = queries.totals(session, dataset_id)
+        self.report.used = sum(count for _, _, count, _ in totals)
+        self.report.seconds = sum(seconds for *_, seconds in totals)
+
+    def first_reason(self) -> str:
+        """What was wrong with the first that was left out."""
+        first = next(iter(self.report.listed), None)
+        return f"{first['place']}: {first['sentence']}" if first else "there is no utterance in it."
+
+    def take(self, found: Found) -> None:
+        """Keep one utterance, or say why not."""
+        if found.flaw:
+            self.report.leave_out("flawed", found.place, found.flaw)
+            return
+        try:
+            text = refuse_control_tokens(found.text.strip(), "text")
+            speaker = checked_name(found.speaker) if found.speaker else ""
+            recording = self._recording(found)
+        except StudioError as error:
+            if _disk_is_full(error):
+                raise
+            reason = "flawed" if found.path is None and found.content is None else "unreadable"
+            self.report.leave_out(reason, found.place, str(error))
+            return
+        start, end = found.start or 0.0, recording.seconds if found.end is None else min(found.end, recording.seconds)
+        if end - start < MIN_SECONDS:
+            self.report.leave_out(
+                "short", found.place, f"It lasts {max(0.0, end - start):.2f} s, and {MIN_SECONDS} are needed."
+            )
+        elif end - start > MAX_SECONDS:
+            self.report.leave_out(
+                "long",
+                found.place,
+                f"It lasts {end - start:.1f} s, more than {MAX_SECONDS:g}: import it as recordings, to be sliced.",
+            )
+        else:
+            self._list(found, recording, start, end, text, speaker)
+
+    def _list(
+        self, found: Found, recording: RecordingRecord, start: float, end: float, text: str, speaker: str
+    ) -> None:  # fmt: skip
+        self._position += 1
+        path = self._library.recording_path(self._id, recording.id)
+        self._waiting.append(
+            UtteranceRecord(
+                dataset_id=self._id, recording_id=recording.id, position=self._position, place=found.place,
+                name=Path(found.name).stem if found.path else found.name, start=start, end=end, text=text, imported_text=text,
+                speaker=speaker, language=found.language or self._language, scene=found.scene, split=found.split,
+                sha256=sound_sha256(path, start, end),
+            )
+        )  # fmt: skip
+        self.report.used += 1
+        self.report.seconds += end - start
+        if len(self._waiting) >= _AT_ONCE:
+            self.write()
+
+    def write(self) -> None:
+        """Write what waits."""
+        with self._library.store.writing() as session:
+            queries.save(session, *self._waiting)
+        self._waiting = []
+
+    def _recording(self, found: Found) -> RecordingRecord:
+        """The recording of an utterance, decoded and kept once. Raises StudioError where it cannot be read."""
+        if found.content is not None:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / (Path(found.name).name or "clip")
+                path.write_bytes(found.content)
+                return self._kept(path, found.name)
+        if found.path is None:
+            raise StudioError(f"The recording {shown_name(found.name)} does not exist: correct its name.")
+        if found.path not in self._stored:
+            try:
+                self._stored[found.path] = self._kept(found.path, found.path.name)
+            except StudioError as error:
+                self._stored[found.path] = error
+        kept = self._stored[found.path]
+        if isinstance(kept, StudioError):
+            raise kept
+        return kept
+
+    def _kept(self, path: Path, name: str) -> RecordingRecord:
+        recording_id = new_id()
+        target = self._library.recording_path(self._id, recording_id)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        sound = store_as_flac(path, target)
+        with self._library.store.writing() as session:
+            # The same recording under two names is kept once.
+            if (present := queries.recording_by_hash(session, self._id, sound.sha256)) is not None:
+                target.unlink()
+                return present
+            record = RecordingRecord(
+                id=recording_id, dataset_id=self._id, name=shown_name(name), seconds=sound.seconds,
+                sample_rate=sound.sample_rate, sha256=sound.sha256,
+            )  # fmt: skip
+            queries.save(session, record)
+        return record
+
+
+def _begun(library: DatasetLibrary, name: str, about: dict[str, Any]) -> Dataset | None:
+    """The set of this name, if it is an import of the same source that did not end."""
+    with library.store.reading() as session:
+        record = queries.dataset_by_key(session, library.owner, name_key(name))
+        if record is None or record.state == "ready" or record.source != about:
+            return None
+        return library.dataset(record.id)
+
+
+def _disk_is_full(error: BaseException) -> bool:
+    return is_disk_full(error) or (error.__cause__ is not None and is_disk_full(error.__cause__))

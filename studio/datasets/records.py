@@ -1,0 +1,84 @@
+"""Between sets as the store has them and sets as the library gives them out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from studio.datasets.dataset import Dataset, Speaker, Utterance
+from studio.store.tables import DatasetRecord, RecordingRecord, SpeakerRecord, UtteranceRecord
+from studio.voices.consent import SpeakerConsent
+
+SUFFIX = ".flac"
+
+
+def recording_path(folder: Path, recording_id: str) -> Path:
+    """Where a recording lies in the folder of its set."""
+    return folder / "recordings" / f"{recording_id}{SUFFIX}"
+
+
+def consent_of(record: SpeakerRecord) -> SpeakerConsent | None:
+    """The consent of a speaker, if anybody recorded one."""
+    if not record.consent_ground or record.consent_recorded_at is None:
+        return None
+    return SpeakerConsent(
+        record.who,
+        record.consent_ground,
+        record.consent_statement,
+        record.consent_wording,
+        record.consent_recorded_at,
+        record.consent_withdrawn_at,
+    )
+
+
+def dataset_of(
+    record: DatasetRecord,
+    totals: Iterable[tuple[str, str, int, float]],
+    speakers: Sequence[SpeakerRecord],
+    languages: Sequence[str],
+) -> Dataset:
+    """A stored set, with what is counted in it: speaker, state, utterances, seconds."""
+    kept: dict[str, tuple[int, float]] = {}
+    dropped = 0
+    for speaker, state, count, seconds in totals:
+        if state == "kept":
+            kept[speaker] = (count, seconds)
+        elif state == "dropped":
+            dropped += count
+    consents = {each.name: consent_of(each) for each in speakers}
+    names = sorted({*kept, *consents})
+    return Dataset(
+        id=record.id,
+        owner=record.owner,
+        name=record.name,
+        language=record.language,
+        languages=tuple(languages or ([record.language] if record.language else [])),
+        created_at=record.created_at,
+        state=record.state,
+        num_utterances=sum(count for count, _ in kept.values()),
+        num_dropped=dropped,
+        seconds=sum(seconds for _, seconds in kept.values()),
+        speakers=tuple(Speaker(name, *kept.get(name, (0, 0.0)), consents.get(name)) for name in names),
+        source=record.source,
+        report=record.report,
+    )
+
+
+def utterance_of(record: UtteranceRecord, folder: Path, recordings: Mapping[str, RecordingRecord]) -> Utterance:
+    """A stored utterance of the set whose files lie in ``folder``."""
+    recording = recordings[record.recording_id]
+    shared = {
+        name: getattr(record, name)
+        for name in (
+            "id", "dataset_id", "place", "name", "start", "end", "text", "imported_text", "speaker", "language", "scene",
+            "state", "split", "sha256", "revision", "position", "measures",
+        )
+    }  # fmt: skip
+    return Utterance(
+        **shared,
+        recording=recording_path(folder, recording.id),
+        recording_name=recording.name,
+        recording_seconds=recording.seconds,
+        synthetic=recording.synthetic,
+        suspicions=tuple(record.suspicions),
+    )

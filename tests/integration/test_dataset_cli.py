@@ -1,0 +1,99 @@
+"""Named sets on the command line, from import to a training that reads them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import DATA
+from tests.integration.in_turn import assert_refused, by_name, document
+
+SAID = {
+    **json.loads((DATA / "kathleen.json").read_text(encoding="utf-8")),
+    **json.loads((DATA / "kathleen_short.json").read_text(encoding="utf-8")),
+}
+
+
+@pytest.fixture(scope="module")
+def commanded(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Any:
+    folder = tmp_path_factory.mktemp("datasets")
+    source = folder / "Anna reads"
+    (source / "wavs").mkdir(parents=True)
+    for name in SAID:
+        shutil.copy(DATA / name, source / "wavs")
+    lines = [f"{Path(name).stem}|{text}" for name, text in SAID.items()]
+    (source / "metadata.csv").write_text("\n".join([*lines, "gone|Nothing."]), encoding="utf-8")
+    take = ["dataset", "import", "ljspeech", source]
+    train = ["train", "check", "--dataset", "Kathleen", "--no-measure", "--checkpoint", tiny_checkpoint]
+    commands = {
+        "look": [*take, "Kathleen", "--validate", "--json"],
+        "import": [*take, "Kathleen", "--language", "en", "--speaker", "Kathleen", "--json"],
+        "twice": [*take, "kathleen"],
+        "no consent": train,
+        "not exported": ["dataset", "export", "Kathleen", "rows", folder / "never"],
+        "consent": [
+            "dataset", "consent", "Kathleen", "Kathleen", "--speaker-consent", "licence", "--consent-note", "CC0", "--json",
+        ],
+        "split": ["dataset", "split", "Kathleen", "--ratio", "0.3", "--json"],
+        "validate": ["dataset", "validate", "Kathleen", "--json"],
+        "show": ["dataset", "show", "Kathleen", "--json"],
+        "list": ["dataset", "list"],
+        "train": [*train, "--json"],
+        "both": ["train", "check", source / "metadata.csv", "--dataset", "Kathleen"],
+        "export": ["dataset", "export", "Kathleen", "nemo", folder / "nemo", "--json"],
+        "unknown": ["dataset", "show", "Nobody"],
+        "not deleted": ["dataset", "delete", "Kathleen"],
+        "delete": ["dataset", "delete", "Kathleen", "--yes", "--json"],
+        "none": ["dataset", "list", "--json"],
+    }  # fmt: skip
+    return folder, by_name(folder / "home", commands)
+
+
+def test_a_set_is_imported_shown_split_checked_exported_and_deleted(commanded: Any) -> None:
+    folder, results = commanded
+    looked, imported = (document(results[name], said="metadata.csv line 8: .*\n") for name in ("look", "import"))
+    assert (looked["count"], imported["count"]) == (7, 7)
+    assert imported["report"]["left_out"] == {"flawed": 1}
+    assert [entry["place"] for entry in imported["report"]["listed"]] == ["metadata.csv line 8"]
+    assert imported["speakers"][0]["consent"] is None
+    assert document(results["consent"])["speakers"][0]["consent"]["statement"] == "CC0"
+    held = {utterance["id"] for utterance in document(results["split"])["held_out"]}
+    shown = document(results["show"])
+    assert len(held) == 2
+    assert {each["id"] for each in shown["utterances"] if each["split"] == "validation"} == held
+    assert sorted(each["text"] for each in shown["utterances"]) == sorted(SAID.values())
+    assert set(shown["utterances"][0]) >= {"id", "text", "start", "end", "seconds", "speaker", "suspicions"}
+    assert document(results["validate"]) == {"ok": True, "problems": []}
+    assert "Kathleen  7 utterances" in results["list"].stdout
+    manifest = (folder / "nemo" / "manifest.json").read_text(encoding="utf-8").splitlines()
+    assert sorted(json.loads(line)["text"] for line in manifest) == sorted(SAID.values())
+    assert document(results["export"])["version"] == shown["version"]
+    assert document(results["delete"])["deleted"] == shown["id"]
+    assert document(results["none"]) == {"datasets": []}
+
+
+def test_a_training_reads_a_set_by_its_name_with_what_is_held_out_and_by_what_right(commanded: Any) -> None:
+    _, results = commanded
+    checked = document(results["train"])
+    assert checked["ok"], checked
+    version = document(results["show"])["version"]
+    assert checked["facts"]["Rows"].startswith(f"5 rows of Kathleen@{version[:12]}.jsonl")
+    assert "rows of their own" in checked["facts"]["Steps"]
+    assert checked["facts"]["Voices"] == "Kathleen: licence (CC0)"
+
+
+def test_what_cannot_be_is_said_in_one_line(commanded: Any) -> None:
+    _, results = commanded
+    for name, sentence in {
+        "twice": "There is a dataset 'kathleen' already",
+        "no consent": "The consent of Kathleen is not recorded",
+        "not exported": "The consent of Kathleen is not recorded",
+        "both": "Give either a file of rows or --dataset NAME",
+        "unknown": "There is no such dataset",
+        "not deleted": "say so with --yes",
+    }.items():
+        assert_refused(results[name], sentence)

@@ -1,0 +1,1 @@
+"""Data sets: read, kept, changed, judged, given away."""

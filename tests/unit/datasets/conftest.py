@@ -1,0 +1,70 @@
+"""A library of sets, and a small set in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from studio.datasets.dataset import Dataset
+from studio.datasets.importer import import_source
+from studio.datasets.library import DatasetLibrary
+from studio.datasets.sources import SourceOptions
+from studio.settings import Settings
+from studio.store.store import Store
+from studio.voices.consent import SpeakerConsent
+from tests.conftest import DATA
+
+
+def transcripts(file: str) -> dict[str, str]:
+    return json.loads((DATA / f"{file}.json").read_text(encoding="utf-8"))
+
+
+AGREED = SpeakerConsent.given("licence", who="Kathleen", statement="CC0")
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[DatasetLibrary]:
+    settings = Settings(home=tmp_path / "home")
+    store = Store(settings.store_file)
+    yield DatasetLibrary(settings, store)
+    store.close()
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Every recording of the test data in a folder with a table; two speakers, the last one Ben's."""
+    folder = tmp_path / "source"
+    folder.mkdir()
+    said = {name: text for file in ("kathleen", "kathleen_short") for name, text in transcripts(file).items()}
+    lines = []
+    for number, (name, text) in enumerate(said.items()):
+        clip = DATA / name
+        samples, rate = soundfile.read(clip, dtype="int16")
+        soundfile.write(folder / f"{clip.stem}.wav", samples, rate)
+        speaker = "Ben" if number == len(said) - 1 else "Kathleen"
+        lines.append(f"{clip.stem}.wav,{json.dumps(text, ensure_ascii=False)},{speaker}\n")
+    (folder / "metadata.csv").write_text("audio,text,speaker\n" + "".join(lines), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def dataset(library: DatasetLibrary, source: Path) -> Dataset:
+    """The source as a set, with the consent of both speakers."""
+    made = import_source(library, "Kathleen", "csv", source, SourceOptions(), language="en")
+    for speaker in ("Kathleen", "Ben"):
+        made = library.record_consent(made.id, speaker, AGREED)
+    return made
+
+
+@pytest.fixture
+def again(library: DatasetLibrary) -> Callable[[str, str, Path], Dataset]:
+    """Import something else."""
+
+    def run(name: str, kind: str, source: Path, **options: str) -> Dataset:
+        return import_source(library, name, kind, source, SourceOptions(**options))  # type: ignore[arg-type]
+
+    return run

@@ -1,0 +1,174 @@
+"""Sets are imported whole or not at all, kept, given away and read again as they were."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from studio.datasets.dataset import Dataset
+from studio.datasets.exporting import FORMATS, export
+from studio.datasets.importer import ImportCancelled, import_source
+from studio.datasets.library import DatasetLibrary, clear_remains
+from studio.datasets.sources import SourceOptions
+from studio.engine.rows import parse_row, read_rows
+from studio.errors import StudioError
+from studio.voices.consent import SpeakerConsent
+
+Again = Callable[..., Dataset]
+
+
+def test_an_import_counts_what_it_took(dataset: Dataset, library: DatasetLibrary, source: Path) -> None:
+    seconds = sum(soundfile.info(path).duration for path in source.glob("*.wav"))
+    count = len(list(source.glob("*.wav")))
+    assert (dataset.state, dataset.num_utterances, dataset.num_dropped) == ("ready", count, 0)
+    assert dataset.seconds == pytest.approx(seconds)
+    assert [(each.name, each.num_utterances) for each in dataset.speakers] == [("Ben", 1), ("Kathleen", count - 1)]
+    assert dataset.report["used"] == count and not dataset.report["left_out"]
+    first = library.utterances(dataset.id)[0]
+    samples, rate = soundfile.read(source / f"{first.name}.wav", dtype="float32")
+    sound = library.waveform(first)
+    assert sound.sample_rate == rate
+    np.testing.assert_array_equal(sound.samples, samples)
+
+
+def test_what_cannot_be_used_is_listed_with_its_place(source: Path, again: Again) -> None:
+    (source / "noise.wav").write_bytes(b"RIFF....WAVE no sound")
+    soundfile.write(source / "short.wav", np.zeros(800, np.int16), 16_000)
+    soundfile.write(source / "long.wav", np.zeros(16_000 * 31, np.int16), 16_000)
+    with (source / "metadata.csv").open("a") as table:
+        table.write("noise.wav,One.,A\nshort.wav,Two.,A\nlong.wav,Three.,A\ngone.wav,Four.,A\nlong.wav,<|eot_id|>,A\n")
+    report = again("Kathleen", "csv", source).report
+    assert report["left_out"] == {"short": 1, "long": 1, "unreadable": 1, "flawed": 2}
+    assert [entry["place"] for entry in report["listed"]] == [f"metadata.csv line {9 + number}" for number in range(5)]
+
+
+def test_an_import_of_which_nothing_can_be_used_leaves_nothing(
+    source: Path, again: Again, library: DatasetLibrary
+) -> None:
+    (source / "metadata.csv").write_text("audio,text\ngone.wav,One.\n")
+    with pytest.raises(
+        StudioError, match=r"0 used · 0 short · 0 long · 0 unreadable · 1 flawed.*'gone.wav' does not exist"
+    ):
+        again("Kathleen", "csv", source)
+    assert library.datasets() == []
+    assert not list(library.settings.sets_folder.glob("*"))
+
+
+def test_an_import_that_was_killed_goes_on_and_one_that_was_stopped_leaves_nothing(
+    source: Path, library: DatasetLibrary
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(done: int, what: str) -> None:
+        if done == 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        import_source(library, "Kathleen", "csv", source, SourceOptions(), announce=kill)
+    (begun,) = library.datasets()
+    assert begun.state == "importing"
+    done = import_source(library, "Kathleen", "csv", source, SourceOptions())
+    assert (done.id, done.state) == (begun.id, "ready")
+    assert len({each.place for each in library.utterances(done.id)}) == done.num_utterances == 7
+    library.delete(done.id)
+    with pytest.raises(ImportCancelled):
+        import_source(library, "Kathleen", "csv", source, SourceOptions(), stopped=lambda: True)
+    assert library.datasets() == []
+
+
+def test_names_are_taken_once_and_belong_to_their_owner(source: Path, again: Again, library: DatasetLibrary) -> None:
+    made = again("Kathleen", "csv", source)
+    with pytest.raises(StudioError, match="There is a dataset 'KATHLEEN' already"):
+        library.create("KATHLEEN")
+    with pytest.raises(StudioError, match="The dataset has no name"):
+        library.create(" ")
+    other = DatasetLibrary(library.settings, library.store, "somebody")
+    assert other.datasets() == []
+    for ask in (other.dataset, other.delete, other.version):
+        with pytest.raises(StudioError, match="no such dataset"):
+            ask(made.id)
+
+
+def test_a_deleted_set_takes_its_recordings_along(dataset: Dataset, library: DatasetLibrary) -> None:
+    folder = library.folder(dataset.id)
+    assert list(folder.rglob("*.flac"))
+    (library.settings.sets_folder / "left by a kill").mkdir()
+    assert clear_remains(library.settings, library.store) == 1
+    library.delete("kathleen")
+    assert not folder.exists() and library.datasets() == []
+
+
+# Giving away
+
+
+@pytest.mark.parametrize("archive", [False, True])
+@pytest.mark.parametrize("kind", FORMATS)
+def test_what_was_exported_and_imported_again_has_the_same_content(
+    kind: str, archive: bool, dataset: Dataset, library: DatasetLibrary, again: Again, tmp_path: Path
+) -> None:
+    if kind == "ljspeech":  # of one speaker
+        from studio.datasets.editing import Editor
+
+        ben = library.utterances(dataset.id, speaker="Ben")
+        Editor(library, dataset.id).change_all([each.id for each in ben], "dropped Ben", state="dropped")
+        dataset = library.dataset(dataset.id)
+    written = export(library, dataset, kind, tmp_path / "out", archive=archive, without_reference=0.3)
+    if archive:
+        shutil.unpack_archive(written, tmp_path / "unpacked")
+        written = tmp_path / "unpacked"
+    copy = again("Copy", kind if kind != "rows" else "jsonl", written)
+    assert library.version(copy.id) == library.version(dataset.id)
+    assert (copy.num_utterances, copy.seconds) == (dataset.num_utterances, pytest.approx(dataset.seconds))
+    texts = [sorted(each.text for each in library.utterances(which.id)) for which in (dataset, copy)]
+    assert texts[0] == texts[1]
+    about = json.loads((written / "dataset.json").read_text())
+    assert about["version"] == library.version(dataset.id)
+    assert about["speakers"][0]["consent"]["statement"] == "CC0"
+
+
+def test_rows_have_another_utterance_of_the_speaker_as_reference(
+    dataset: Dataset, library: DatasetLibrary, tmp_path: Path
+) -> None:
+    folder = export(library, dataset, "rows", tmp_path / "rows", without_reference=0.0)
+    rows = [
+        parse_row(row, folder=folder) for _, row in read_rows(folder / "rows.jsonl") if not isinstance(row, StudioError)
+    ]
+    assert len(rows) == 7
+    for row in rows:
+        assert row.warnings == ()
+        assert len(row.clips) == (1 if row.speaker == "Ben" else 2)
+        assert len(set(row.clips)) == len(row.clips)
+        assert [turn.trained for turn in row.turns if turn.clip] == [False, True][-len(row.clips) :]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_nobody_is_given_away_without_consent(
+    kind: str, dataset: Dataset, library: DatasetLibrary, tmp_path: Path
+) -> None:
+    changed = library.withdraw_consent(dataset.id, "Ben")
+    with pytest.raises(StudioError, match="The consent of Ben was withdrawn"):
+        export(library, changed, kind, tmp_path / "out")
+    assert not list(tmp_path.glob("*out*"))
+    with pytest.raises(StudioError, match="Nobody called 'Anna' speaks"):
+        library.record_consent(dataset.id, "Anna", SpeakerConsent.given("own"))
+
+
+def test_what_a_layout_cannot_hold_is_said_and_nothing_is_left(
+    dataset: Dataset, library: DatasetLibrary, tmp_path: Path
+) -> None:
+    with pytest.raises(StudioError, match="LJSpeech has one speaker"):
+        export(library, dataset, "ljspeech", tmp_path / "out")
+    with pytest.raises(StudioError, match="There is no layout 'mp3'"):
+        export(library, dataset, "mp3", tmp_path / "out")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("mine")
+    with pytest.raises(StudioError, match="'full' exists already"):
+        export(library, dataset, "csv", tmp_path / "full")
+    assert {path.name for path in tmp_path.iterdir()} == {"home", "source", "full"}
