@@ -18,6 +18,7 @@ from studio.settings import get_settings
 if TYPE_CHECKING:
     from studio.datasets.dataset import Dataset, Utterance
     from studio.datasets.library import DatasetLibrary
+    from studio.listening.transcriber import Transcriber
 
 dataset_app = typer.Typer(
     name="python -m studio",
@@ -58,6 +59,9 @@ def import_(
     delimiter: Annotated[str, typer.Option(help="Between the fields of a table; \\t for a tab.")] = "",
     encoding: Annotated[str, typer.Option(help="Of a table, if it is not UTF-8: utf-16, gbk, latin-1 …")] = "",
     microphone: Annotated[str, typer.Option(help="Of VCTK: mic1 or mic2.")] = "mic1",
+    transcribe: Annotated[
+        bool | None, typer.Option(help="Of recordings: write down what is said. Without it, where the model is here.")
+    ] = None,
     split: Annotated[bool, typer.Option("--split", help="Hold 5 % out for validation at once.")] = False,
     validate: Annotated[bool, typer.Option("--validate", help="Only say what would be used; keep nothing.")] = False,
     as_json: Json = False,
@@ -74,10 +78,15 @@ def import_(
     source = source.expanduser()
     if validate:
         name = f"check {time.time_ns()}"
-    dataset = import_source(library, name, kind, source, options, language=language, announce=_progress())
+    dataset = import_source(
+        library, name, kind, source, options, language=language, announce=_progress(),
+        transcriber=_transcriber(transcribe) if kind == "recordings" else None,
+    )  # fmt: skip
     try:
         for entry in dataset.report["listed"][:_NAMED]:
             notice(f"{entry['place']}: {entry['sentence']}")
+        for note in dataset.report.get("notes", ()):
+            notice(note)
         if split and not validate:
             dataset = _split(library, dataset, 0.05, 42, "utterance")
         print_result(dataset.as_json(), as_json, "\n".join(_lines(dataset)))
@@ -209,6 +218,18 @@ def _split(library: DatasetLibrary, dataset: Dataset, ratio: float, seed: int, b
     return library.dataset(dataset.id)
 
 
+def _transcriber(wanted: bool | None) -> Transcriber | None:
+    """The recogniser: where it is wanted, or where nobody said and it is on this machine."""
+    if wanted is False:
+        return None
+    transcriber = Services(get_settings()).transcriber
+    missing = transcriber.missing()
+    if missing and wanted is None:
+        notice(f"Nothing is written down: {missing}")
+        return None
+    return transcriber
+
+
 def _progress() -> Any:
     """Says now and then how far an import is."""
     told = [time.monotonic()]
@@ -238,6 +259,10 @@ def _lines(dataset: Dataset) -> list[str]:
         + (f"; {dataset.num_dropped:,} dropped" if dataset.num_dropped else ""),
         f"source: {dataset.source.get('type')} {dataset.source.get('name')}",
     ]
+    if unsliced := dataset.report.get("unsliced"):
+        lines.append(
+            "in no utterance: " + ", ".join(f"{duration(each)} of {reason}" for reason, each in unsliced.items())
+        )
     if left_out:
         lines.append("left out: " + ", ".join(f"{count:,} {reason}" for reason, count in left_out.items()))
     for speaker in dataset.speakers:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from studio.audio.storing import store_as_flac
 from studio.datasets.dataset import Dataset
 from studio.datasets.library import DatasetLibrary
 from studio.datasets.sources import Found, SourceOptions, read_source
+from studio.datasets.sources.locating import printable
 from studio.datasets.stored_sound import sound_sha256
 from studio.engine.prompt import refuse_control_tokens
 from studio.errors import StudioError
@@ -22,6 +23,10 @@ from studio.files import is_disk_full, shown_name
 from studio.store import datasets as queries
 from studio.store.tables import RecordingRecord, UtteranceRecord, new_id
 from studio.voices.naming import checked_name, name_key
+
+if TYPE_CHECKING:
+    from studio.datasets.slicing import Slice
+    from studio.listening.transcriber import Transcriber
 
 MIN_SECONDS, MAX_SECONDS = 0.3, 30.0
 """An utterance that is shorter teaches nothing, and the model hears none that is longer at once."""
@@ -48,12 +53,16 @@ class ImportReport:
         seconds: of these.
         left_out: by reason, how many.
         listed: place and sentence of each that was left out, the first thousand.
+        unsliced: of sliced recordings, seconds that are in no utterance, by reason.
+        notes: sentences about sliced recordings.
     """
 
     used: int = 0
     seconds: float = 0.0
     left_out: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_REASONS, 0))
     listed: list[dict[str, str]] = field(default_factory=list)
+    unsliced: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def leave_out(self, reason: str, place: str, sentence: str) -> None:
         """Count and name one that cannot be used."""
@@ -63,11 +72,14 @@ class ImportReport:
 
     def as_json(self) -> dict[str, Any]:
         """For the store and ``--json``."""
+        unsliced = {reason: round(seconds, 2) for reason, seconds in self.unsliced.items()}
         return {
             "used": self.used,
             "seconds": round(self.seconds, 3),
             "left_out": {reason: count for reason, count in self.left_out.items() if count},
             "listed": self.listed,
+            **({"unsliced": unsliced} if unsliced else {}),
+            **({"notes": self.notes} if self.notes else {}),
         }
 
     def table(self) -> str:
@@ -83,10 +95,15 @@ def import_source(
     options: SourceOptions,
     *,
     language: str = "",
+    transcriber: Transcriber | None = None,
     announce: Announce = lambda done, what: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Dataset:
     """Import a source as a set of this name, or go on with an import of the same that was interrupted.
+
+    Args:
+        language: of what does not say its own.
+        transcriber: writes what is said in recordings that are sliced; None leaves their texts empty, or to the script.
 
     Raises:
         StudioError: the source cannot be read, the name is taken, nothing in it can be used, or the disk is full. Nothing is
@@ -95,12 +112,14 @@ def import_source(
     """
     about = {"type": kind, "name": shown_name(source), "path": str(source.absolute()), "options": options.as_json()}
     dataset = _begun(library, name, about) or library.create(name, language=language, source=about)
-    work = _Import(library, dataset.id, language)
+    work = _Import(library, dataset.id, language, transcriber, stopped)
     try:
         for found in read_source(kind, source, options):
             if stopped():
                 raise ImportCancelled(f"The import of {name} was stopped: nothing of it was kept.")
-            if found.place not in work.known:
+            if kind == "recordings":
+                work.slice(found, announce)
+            elif found.place not in work.known:
                 work.take(found)
             announce(work.report.used + sum(work.report.left_out.values()), found.name)
         work.write()
@@ -118,8 +137,12 @@ def import_source(
 class _Import:
     """What is read, on its way into the store."""
 
-    def __init__(self, library: DatasetLibrary, dataset_id: str, language: str) -> None:
+    def __init__(
+        self, library: DatasetLibrary, dataset_id: str, language: str, transcriber: Transcriber | None,
+        stopped: Callable[[], bool],
+    ) -> None:  # fmt: skip
         self._library, self._id, self._language = library, dataset_id, language
+        self._transcriber, self._stopped = transcriber, stopped
         self.report = ImportReport()
         self._waiting: list[UtteranceRecord] = []
         self._speakers: set[str] = set()
@@ -138,19 +161,10 @@ class _Import:
 
     def take(self, found: Found) -> None:
         """Keep one utterance, or say why not."""
-        if found.flaw:
-            self.report.leave_out("flawed", found.place, found.flaw)
+        checked = self._checked(found)
+        if checked is None:
             return
-        try:
-            text = refuse_control_tokens(found.text.strip(), "text")
-            speaker = checked_name(found.speaker) if found.speaker else ""
-            recording = self._recording(found)
-        except StudioError as error:
-            if _disk_is_full(error):
-                raise
-            reason = "flawed" if found.path is None and found.content is None else "unreadable"
-            self.report.leave_out(reason, found.place, str(error))
-            return
+        recording, text, speaker = checked
         start, end = found.start or 0.0, recording.seconds if found.end is None else min(found.end, recording.seconds)
         if end - start < MIN_SECONDS:
             self.report.leave_out(
@@ -165,17 +179,72 @@ class _Import:
         else:
             self._list(found, recording, start, end, text, speaker)
 
+    def slice(self, found: Found, announce: Announce) -> None:
+        """Keep the utterances of a long recording, all of them in one write."""
+        from studio.datasets.slicing import read_script, slice_recording
+
+        if any(place.startswith(f"{found.place} at ") for place in self.known):
+            return
+        checked = self._checked(found)
+        if checked is None:
+            return
+        recording, _, speaker = checked
+        try:
+            script = read_script(found.script) if found.script else None
+        except StudioError as error:
+            self.report.leave_out("flawed", found.place, str(error))
+            return
+
+        def tell(seconds: float, total: float) -> None:
+            announce(self.report.used, f"{found.name}, {100 * seconds / max(total, 1e-9):.0f} % sliced")
+
+        path = self._library.recording_path(self._id, recording.id)
+        language = found.language or self._language or None
+        sliced = slice_recording(
+            path, recording.seconds, transcriber=self._transcriber, script=script, language=language, announce=tell,
+            stopped=self._stopped,
+        )  # fmt: skip
+        for reason, seconds in sliced.left_out.items():
+            self.report.unsliced[reason] = self.report.unsliced.get(reason, 0.0) + seconds
+        self.report.notes += [f"{found.name}: {note}" for note in sliced.notes]
+        if not sliced.slices:
+            self.report.leave_out("flawed", found.place, "Nobody was heard to speak in it.")
+        for each in sliced.slices:
+            name = f"{Path(found.name).stem} {each.start:.2f}"
+            named = replace(found, place=f"{found.place} at {each.start:.2f} s", name=name)
+            text = each.text.strip()
+            self._list(named, recording, each.start, each.end, text, speaker, _measured_while_slicing(each))
+        self.write()
+
+    def _checked(self, found: Found) -> tuple[RecordingRecord, str, str] | None:
+        """Recording, text and speaker of what can be used; None where it was left out."""
+        if found.flaw:
+            self.report.leave_out("flawed", found.place, found.flaw)
+            return None
+        try:
+            text = refuse_control_tokens(found.text.strip(), "text")
+            speaker = checked_name(found.speaker) if found.speaker else ""
+            return self._recording(found), text, speaker
+        except StudioError as error:
+            if _disk_is_full(error):
+                raise
+            reason = "flawed" if found.path is None and found.content is None else "unreadable"
+            self.report.leave_out(reason, found.place, str(error))
+            return None
+
     def _list(
-        self, found: Found, recording: RecordingRecord, start: float, end: float, text: str, speaker: str
+        self, found: Found, recording: RecordingRecord, start: float, end: float, text: str, speaker: str,
+        measures: dict[str, Any] | None = None,
     ) -> None:  # fmt: skip
         self._position += 1
         path = self._library.recording_path(self._id, recording.id)
         self._waiting.append(
             UtteranceRecord(
                 dataset_id=self._id, recording_id=recording.id, position=self._position, place=found.place,
-                name=Path(found.name).stem if found.path else found.name, start=start, end=end, text=text, imported_text=text,
-                speaker=speaker, language=found.language or self._language, scene=found.scene, split=found.split,
-                sha256=sound_sha256(path, start, end),
+                name=found.name if measures is not None else Path(found.name).stem, start=start, end=end,
+                text=text, imported_text=text, speaker=speaker, language=found.language or self._language,
+                scene=found.scene, split=found.split,
+                sha256=sound_sha256(path, start, end), measures=measures or {},
             )
         )  # fmt: skip
         self.report.used += 1
@@ -219,7 +288,7 @@ class _Import:
                 target.unlink()
                 return present
             record = RecordingRecord(
-                id=recording_id, dataset_id=self._id, name=shown_name(name), seconds=sound.seconds,
+                id=recording_id, dataset_id=self._id, name=printable(Path(name).name), seconds=sound.seconds,
                 sample_rate=sound.sample_rate, sha256=sound.sha256,
             )  # fmt: skip
             queries.save(session, record)
@@ -233,6 +302,12 @@ def _begun(library: DatasetLibrary, name: str, about: dict[str, Any]) -> Dataset
         if record is None or record.state == "ready" or record.source != about:
             return None
         return library.dataset(record.id)
+
+
+def _measured_while_slicing(each: Slice) -> dict[str, Any]:
+    """What slicing found out already, as measuring would tell it."""
+    found = {"heard": each.heard or None, "differs": list(each.differs), "inside": each.inside}
+    return {name: value for name, value in found.items() if value}
 
 
 def _disk_is_full(error: BaseException) -> bool:
