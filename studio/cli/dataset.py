@@ -16,7 +16,7 @@ from studio.services import Services
 from studio.settings import get_settings
 
 if TYPE_CHECKING:
-    from studio.datasets.dataset import Dataset, Utterance
+    from studio.datasets.dataset import Dataset
     from studio.datasets.library import DatasetLibrary
     from studio.listening.transcriber import Transcriber
 
@@ -113,6 +113,63 @@ def show(name: Name, as_json: Json = False) -> None:
         found = library.utterances(dataset.id, states=("kept", "dropped"))
         document["utterances"] = [utterance.as_json() for utterance in found]
     print_result(document, as_json, "\n".join([*_lines(dataset), f"version: {document['version'][:16]}"]))
+
+
+@dataset_app.command("measure")
+def measure_(
+    name: Name,
+    transcribe: Annotated[
+        bool | None,
+        typer.Option(help="Compare transcripts with what a recogniser hears. Without it, where it is here."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes beside each other.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Measure every utterance, say what looks wrong, and grade the dataset. What was measured is not measured again."""
+    from studio.datasets.measuring import measure_dataset
+
+    library = _library()
+    dataset = library.dataset(name)
+    transcriber = _transcriber(transcribe)
+    told = _progress()
+    found = measure_dataset(
+        library, dataset, asr_model=library.settings.asr_model if transcriber else "", workers=workers,
+        announce=lambda done, total: told(done, f"of {total:,}"),
+    )  # fmt: skip
+    lines = [f"grade: {found.letter}, {found.minutes:.1f} minutes of speech"]
+    lines += [f"{kind}: {count}" for kind, count in found.counts.items()]
+    print_result(found.as_json(), as_json, "\n".join([*lines, *found.advice]))
+
+
+@dataset_app.command()
+def review(
+    name: Name,
+    kind: Annotated[str, typer.Option(help="Only those that are suspected of this, such as 'noisy'.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 30,
+    as_json: Json = False,
+) -> None:
+    """List the utterances that look wrong, the most suspicious first, each with its evidence."""
+    from studio.datasets.measures import KINDS
+
+    if kind and kind not in KINDS:
+        raise StudioError(f"There is no suspicion '{kind}': choose one of {', '.join(KINDS)}.")
+    library = _library()
+    dataset = library.dataset(name)
+    found = library.utterances(dataset.id, kind=kind, order="suspicion", limit=limit)
+    found = [utterance for utterance in found if utterance.suspicions]
+    lines = []
+    for utterance in found:
+        lines.append(
+            f"{short_id(utterance.id)}  {utterance.name}  {utterance.seconds:.1f} s  {shortened(utterance.text, 60)}"
+        )
+        lines += [f"    {one['kind']}: {one['evidence']}" for one in utterance.suspicions]
+    measured = any(utterance.measures for utterance in library.utterances(dataset.id, limit=1))
+    none = (
+        "Nothing looks wrong."
+        if measured
+        else f"Nothing was measured yet: `python -m studio dataset measure {dataset.name}`."
+    )
+    print_result({"utterances": [each.as_json() for each in found]}, as_json, "\n".join(lines) or none)
 
 
 @dataset_app.command()
@@ -272,9 +329,3 @@ def _lines(dataset: Dataset) -> list[str]:
         name = speaker.name or "(no name)"
         lines.append(f"speaker: {name}, {speaker.num_utterances:,} utterances, {duration(speaker.seconds)}, {right}")
     return lines
-
-
-def utterance_line(utterance: Utterance) -> list[str]:
-    """An utterance in one line of a table."""
-    kinds = ", ".join(each["kind"] for each in utterance.suspicions)
-    return [short_id(utterance.id), f"{utterance.seconds:.1f} s", kinds, shortened(utterance.text, 60)]

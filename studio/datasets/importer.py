@@ -209,11 +209,12 @@ class _Import:
         self.report.notes += [f"{found.name}: {note}" for note in sliced.notes]
         if not sliced.slices:
             self.report.leave_out("flawed", found.place, "Nobody was heard to speak in it.")
+        model = self._transcriber.name if self._transcriber else ""
         for each in sliced.slices:
             name = f"{Path(found.name).stem} {each.start:.2f}"
             named = replace(found, place=f"{found.place} at {each.start:.2f} s", name=name)
             text = each.text.strip()
-            self._list(named, recording, each.start, each.end, text, speaker, _measured_while_slicing(each))
+            self._list(named, recording, each.start, each.end, text, speaker, _measured_while_slicing(each, model))
         self.write()
 
     def _checked(self, found: Found) -> tuple[RecordingRecord, str, str] | None:
@@ -304,9 +305,14 @@ def _begun(library: DatasetLibrary, name: str, about: dict[str, Any]) -> Dataset
         return library.dataset(record.id)
 
 
-def _measured_while_slicing(each: Slice) -> dict[str, Any]:
+def _measured_while_slicing(each: Slice, model: str) -> dict[str, Any]:
     """What slicing found out already, as measuring would tell it."""
-    found = {"heard": each.heard or None, "differs": list(each.differs), "inside": each.inside}
+    found = {
+        "heard": each.heard,
+        "heard_by": model if each.heard else "",
+        "differs": list(each.differs),
+        "inside": each.inside,
+    }
     return {name: value for name, value in found.items() if value}
 
 

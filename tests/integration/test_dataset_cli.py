@@ -41,6 +41,10 @@ def commanded(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -
         "split": ["dataset", "split", "Kathleen", "--ratio", "0.3", "--json"],
         "validate": ["dataset", "validate", "Kathleen", "--json"],
         "show": ["dataset", "show", "Kathleen", "--json"],
+        "not measured": ["dataset", "review", "Kathleen"],
+        "measure": ["dataset", "measure", "Kathleen", "--no-transcribe", "--json"],
+        "review": ["dataset", "review", "Kathleen", "--json"],
+        "no kind": ["dataset", "review", "Kathleen", "--kind", "boring"],
         "list": ["dataset", "list"],
         "train": [*train, "--json"],
         "both": ["train", "check", source / "metadata.csv", "--dataset", "Kathleen"],
@@ -68,6 +72,11 @@ def test_a_set_is_imported_shown_split_checked_exported_and_deleted(commanded: A
     assert sorted(each["text"] for each in shown["utterances"]) == sorted(SAID.values())
     assert set(shown["utterances"][0]) >= {"id", "text", "start", "end", "seconds", "speaker", "suspicions"}
     assert document(results["validate"]) == {"ok": True, "problems": []}
+    assert "Nothing was measured yet" in results["not measured"].stdout
+    measured = document(results["measure"])
+    assert (measured["letter"], measured["minutes"] > 0.1) == ("E", True)
+    assert measured["advice"][0].startswith("Add ")
+    assert document(results["review"]) == {"utterances": []}
     assert "Kathleen  7 utterances" in results["list"].stdout
     manifest = (folder / "nemo" / "manifest.json").read_text(encoding="utf-8").splitlines()
     assert sorted(json.loads(line)["text"] for line in manifest) == sorted(SAID.values())
@@ -92,6 +101,7 @@ def test_what_cannot_be_is_said_in_one_line(commanded: Any) -> None:
         "twice": "There is a dataset 'kathleen' already",
         "no consent": "The consent of Kathleen is not recorded",
         "not exported": "The consent of Kathleen is not recorded",
+        "no kind": "There is no suspicion 'boring'",
         "both": "Give either a file of rows or --dataset NAME",
         "unknown": "There is no such dataset",
         "not deleted": "say so with --yes",
