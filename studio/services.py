@@ -11,6 +11,7 @@ from studio.settings import Settings
 
 if TYPE_CHECKING:
     from studio.adapters.library import AdapterLibrary
+    from studio.datasets.background import Works
     from studio.datasets.library import DatasetLibrary
     from studio.engine.host import EngineHost
     from studio.listening.transcriber import Transcriber
@@ -63,6 +64,13 @@ class Services:
         from studio.voices.drafts import Drafts
 
         return Drafts(self.settings)
+
+    @cached_property
+    def works(self) -> Works:
+        """What is being done to named sets."""
+        from studio.datasets.background import Works
+
+        return Works()
 
     @property
     def host(self) -> EngineHost:

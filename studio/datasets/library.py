@@ -15,7 +15,7 @@ from sqlmodel import Session
 from studio.audio import Waveform
 from studio.datasets.dataset import Dataset, Utterance
 from studio.datasets.records import dataset_of, recording_path, utterance_of
-from studio.datasets.stored_sound import waveform_of
+from studio.datasets.stored_sound import encoded, waveform_of
 from studio.errors import StudioError
 from studio.settings import Settings
 from studio.store import datasets as queries
@@ -84,6 +84,10 @@ class DatasetLibrary:
     def waveform(self, utterance: Utterance) -> Waveform:
         """The sound of an utterance. Raises StudioError where its recording is gone or damaged."""
         return waveform_of(utterance.recording, utterance.start, utterance.end)
+
+    def encoded(self, utterance: Utterance) -> bytes:
+        """The same as the bytes of a WAV file."""
+        return encoded(utterance.recording, utterance.start, utterance.end, ".wav")
 
     def version(self, dataset_id: str) -> str:
         """A hash over the content of kept utterances: sounds, texts, and who speaks with whom; 64 hexadecimal digits.

@@ -29,6 +29,15 @@ AUDIO_SUFFIXES = frozenset(
 )  # fmt: skip
 """What is taken for a recording; what it really is shows when it is read."""
 ROWS_SUFFIXES = frozenset({".jsonl", ".json"})
+SOURCE_SUFFIXES = (
+    AUDIO_SUFFIXES
+    | ROWS_SUFFIXES
+    | frozenset(
+        {".csv", ".tsv", ".txt", ".lab", ".srt", ".vtt", ".parquet", ".arrow", ".manifest", ".mkv", ".avi", ".m4v"}
+    )
+)
+"""What the importers of data sets read."""
+_LAYOUT_FOLDERS = {"wavs", "clips", "data", "wav48", "wav48_silence_trimmed"}
 MAX_FILES = 20_000
 """In one upload."""
 UNPACKED_TIMES = 5
@@ -107,6 +116,32 @@ def take_uploads(paths: Sequence[Path], settings: Settings, owner: str) -> Path:
             archive.close()
 
 
+def unpack(paths: Sequence[Path], folder: Path, settings: Settings) -> Path:
+    """Copy what was uploaded into ``folder``, archives with the folders inside them; returns where the source begins.
+
+    Raises:
+        StudioError: nothing of use, a damaged or locked archive, or too much in it.
+    """
+    archives: list[zipfile.ZipFile] = []
+    try:
+        entries = list(_entries(paths, archives, SOURCE_SUFFIXES))
+        if not entries:
+            raise StudioError("There is no recording in the upload: choose recordings, a table with them, or a .zip.")
+        room = _Room(settings.max_upload_mb * 10**6 * UNPACKED_TIMES)
+        for entry in entries:
+            target = folder.joinpath(*entry.parts)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.exists():  # of two with one name in one folder the first
+                _copy(entry, target, room)
+    finally:
+        for archive in archives:
+            archive.close()
+    # An archive of one folder is that folder.
+    while len(inside := list(folder.iterdir())) == 1 and inside[0].is_dir() and inside[0].name not in _LAYOUT_FOLDERS:
+        folder = inside[0]
+    return folder
+
+
 def clear_remains(settings: Settings, rows_in_use: Iterable[Path], *, max_age_seconds: float = _REMAINS_SECONDS) -> int:
     """Remove uploads older than that which none of the files of rows names; returns how many went."""
     folder = uploads_folder(settings)
@@ -135,7 +170,9 @@ def _used(rows_files: Iterable[Path]) -> set[str]:
     return used
 
 
-def _entries(paths: Sequence[Path], archives: list[zipfile.ZipFile]) -> Iterator[_Entry]:
+def _entries(
+    paths: Sequence[Path], archives: list[zipfile.ZipFile], suffixes: frozenset[str] = AUDIO_SUFFIXES | ROWS_SUFFIXES
+) -> Iterator[_Entry]:  # fmt: skip
     """Every file of the upload that is of use, those in archives included."""
     count = 0
     for path in paths:
@@ -144,7 +181,7 @@ def _entries(paths: Sequence[Path], archives: list[zipfile.ZipFile]) -> Iterator
         else:
             found = iter([_Entry((path.name,), path)])
         for entry in found:
-            if entry.suffix not in AUDIO_SUFFIXES | ROWS_SUFFIXES or entry.parts[-1].startswith("."):
+            if entry.suffix not in suffixes or entry.parts[-1].startswith("."):
                 continue  # also the "._clip.wav" that a Mac packs beside each clip
             count += 1
             if count > MAX_FILES:

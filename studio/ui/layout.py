@@ -16,6 +16,7 @@ from studio.system.report import ATTRIBUTION
 from studio.ui.events import QUIET
 from studio.ui.html import host_banner
 from studio.ui.onboarding import Walk
+from studio.ui.tabs.dataset import create_dataset_tab
 from studio.ui.tabs.speak import create_speak_tab
 from studio.ui.tabs.speak.scope_view import examples_of
 from studio.ui.tabs.system import create_system_tab
@@ -26,6 +27,8 @@ from studio.voices.coach import examine
 from studio.voices.presets import preset_voices
 
 log = logging.getLogger(__name__)
+
+_SEEN_TAB = "() => document.querySelector('[role=tab][aria-selected=true]')?.textContent.trim() ?? ''"
 
 
 def lay_out(services: Services) -> gr.Blocks:
@@ -45,6 +48,8 @@ def lay_out(services: Services) -> gr.Blocks:
                 voices = create_voices_tab(services, remembered)
             with gr.Tab("Speak", id="speak") as speak_tab:
                 speak = create_speak_tab(services, remembered)
+            with gr.Tab("Dataset", id="dataset") as dataset_tab:
+                dataset_timer = create_dataset_tab(dataset_tab, services)
             with gr.Tab("Train", id="train") as train_tab:
                 train = create_train_tab(train_tab, services, remembered)
             with gr.Tab("System", id="system") as system_tab:
@@ -73,13 +78,23 @@ def lay_out(services: Services) -> gr.Blocks:
         trained.then(None, None, None, js=to_picker, **QUIET)
         # A run may have been registered meanwhile.
         speak_tab.select(speak.offer_adapters, None, speak.adapter_updates, **QUIET)
-        for other in (voices_tab, speak_tab, system_tab):  # nothing looks at runs that are not seen
-            other.select(lambda: gr.Timer(active=False), None, train.timer, queue=False, **QUIET)
+        # Nothing looks at what is not seen. Gradio tells of the tab that it begins with, too, and perhaps only after somebody
+        # has turned to another: so the page is asked which one is seen now.
+        seen = gr.Textbox(visible=False)
+        gr.on(
+            [tab.select for tab in (voices_tab, speak_tab, dataset_tab, train_tab, system_tab)],
+            _look_at_what_is_seen, seen, [train.timer, dataset_timer], js=_SEEN_TAB, queue=False, **QUIET,
+        )  # fmt: skip
         voices_tab.select(_warm_up_coach, None, None, queue=False, **QUIET)
         voices.news.change(voices.offer, voices.offer_inputs, voices.offer_outputs, **LISTING)
         voices.news.change(after_news, voices.news, [tabs, speak.made, *speak.voice_updates], **QUIET)
         walk.wire(page, tabs)
     return page
+
+
+def _look_at_what_is_seen(seen: str, told: gr.SelectData) -> tuple[Any, Any]:
+    name = seen or told.value
+    return gr.Timer(active=name == "Train"), gr.Timer(active=name == "Dataset")
 
 
 def _show_host(services: Services, banner: gr.HTML, examples: gr.HTML) -> None:

@@ -29,7 +29,7 @@ class TrainTab:
 
     news: gr.State
     timer: gr.Timer
-    restore: Callable[[Any], dict[Any, Any]]
+    restore: Callable[..., dict[Any, Any]]
     restore_outputs: list[Any]
 
 

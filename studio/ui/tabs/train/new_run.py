@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from studio.datasets.training_files import training_files
 from studio.datasets.uploads import take_uploads, uploads_folder
 from studio.errors import StudioError
 from studio.services import Services
@@ -26,6 +27,8 @@ from studio.ui.visitors import owner_of
 
 _PRESENT = ""
 """The base that the studio speaks with."""
+_DATASET = "dataset:"
+"""Before the id of a dataset, among rows to choose from."""
 _AS_BORN = ("", _PRESENT)
 """Rows and base of a page that just came."""
 _ROWS = "A file of training rows (.jsonl or .json) with the recordings that it names, or one .zip with both."
@@ -51,8 +54,9 @@ class NewRun:
         self._files = gr.File(label="Training rows", file_count="multiple", elem_id="train-rows", height=150)
         with gr.Row():
             self._rows = gr.Dropdown(
-                label="Or rows on the server", choices=[("None", "")], value="", visible=False, elem_id="train-server-rows",
-                info="Files in the studio's datasets folder.", min_width=200,
+                label="Or a dataset, or rows on the server", choices=[("None", "")], value="", visible=False,
+                elem_id="train-server-rows",
+                info="What was imported on Dataset, and files in the studio's datasets folder.", min_width=200,
             )  # fmt: skip
             self._base = gr.Dropdown(
                 label="Base", choices=[("The one that speaks", _PRESENT)], value=_PRESENT, elem_id="train-base",
@@ -106,38 +110,48 @@ class NewRun:
 
     # Filling
 
-    def offer(self, rows: Any, base: Any) -> dict[Any, Any]:
-        """The files and bases of this moment; what is chosen stays, unless it is gone."""
-        return self._offered(rows, base, sent=(rows, base))
+    def offer(self, rows: Any, base: Any, request: gr.Request) -> dict[Any, Any]:
+        """The datasets, files and bases of this moment; what is chosen stays, unless it is gone."""
+        return self._offered(rows, base, (rows, base), request)
 
-    def _offered(self, rows: Any, base: Any, sent: tuple[Any, Any]) -> dict[Any, Any]:
+    def _offered(self, rows: Any, base: Any, sent: tuple[Any, Any], request: gr.Request) -> dict[Any, Any]:
         try:
-            files, bases = self._server_rows(), self._bases()
+            choices, bases = (
+                [("None", ""), *self._named(request), *((name, name) for name in self._server_rows())],
+                self._bases(),
+            )
         except OSError:
             return {self._rows: gr.skip()}
-        rows = rows if rows in files else ""
+        rows = rows if rows in {value for _, value in choices} else ""
         base = base if base in {value for _, value in bases} else _PRESENT
-        choices = [("None", ""), *((name, name) for name in files)]
         return {
-            self._rows: gr.Dropdown(choices=choices, visible=bool(files), **unless_sent(rows, sent[0])),
+            self._rows: gr.Dropdown(choices=choices, visible=len(choices) > 1, **unless_sent(rows, sent[0])),
             self._base: gr.Dropdown(choices=bases, **unless_sent(base, sent[1])),
         }
 
-    def restore(self, kept: Any) -> dict[Any, Any]:
+    def restore(self, kept: Any, request: gr.Request) -> dict[Any, Any]:
         """What was typed before a reload."""
         values = kept.get("train") if isinstance(kept, dict) else None
         if not isinstance(values, list) or len(values) != len(self._typed):
-            return self.offer(*_AS_BORN)
+            return self.offer(*_AS_BORN, request)
         rows, base, preset, name, other, *advanced = [value if isinstance(value, str) else "" for value in values]
         preset = preset if preset in PRESET_NAMES else PRESET_NAMES[0]
         return {
-            **self._offered(rows, base, sent=_AS_BORN),
+            **self._offered(rows, base, _AS_BORN, request),
             self._preset: preset,
             self._meaning: _meaning(preset),
             self._name: name,
             self._other: other,
             **self._advanced.fill(advanced),
         }
+
+    def _named(self, request: gr.Request) -> list[tuple[str, str]]:
+        """The visitor's datasets; none while the library is locked."""
+        try:
+            found = self._services.datasets(owner_of(request, self._settings)).datasets()
+        except StudioError:
+            return []
+        return [(f"Dataset {each.name}", f"{_DATASET}{each.id}") for each in found if each.state == "ready"]
 
     def _server_rows(self) -> list[str]:
         """Files of rows that whoever runs the studio put into the datasets folder, by their names from there.
@@ -184,9 +198,9 @@ class NewRun:
             if not self._settings.may_train:
                 raise StudioError(SWITCHED_OFF)
             announce("The rows are read …")
-            rows, allowed, kept = self._given_rows(files, taken, typed[0], owner)
+            rows, allowed, kept, held_out = self._given_rows(files, taken, typed[0], owner)
             checked = preflight(
-                self._request(rows, typed), self._settings, self._services.store, owner=owner, allowed=[allowed],
+                self._request(rows, typed, held_out), self._settings, self._services.store, owner=owner, allowed=[allowed],
                 announce=announce,
             )  # fmt: skip
             job = library.start_checked(checked, typed[3] or "").id if start and checked.ok else ""
@@ -214,8 +228,8 @@ class NewRun:
 
     def _given_rows(
         self, files: Any, taken: tuple[str, str], chosen: Any, owner: str
-    ) -> tuple[Path, Path, tuple[str, str]]:
-        """The file of rows, the folder in which their clips must lie, and what is copied by now."""
+    ) -> tuple[Path, Path, tuple[str, str], dict[str, tuple[str, ...]]]:
+        """The file of rows, the folder of their clips, what is copied by now, and arguments for what is held out."""
         sent = sent_files(files, self._settings.page_cache_folder)
         if sent and chosen:
             raise StudioError("There are rows uploaded and rows on the server chosen: take one of them away.")
@@ -223,20 +237,25 @@ class NewRun:
             which, rows = "\n".join(map(str, sent)), Path(taken[1])
             if taken[0] != which or not rows.is_file():
                 rows = take_uploads(sent, self._settings, owner)
-            return rows, rows.parent, (which, str(rows))
+            return rows, rows.parent, (which, str(rows)), {}
         if not chosen:
             raise StudioError("There are no rows yet: upload a file of training rows with its recordings, or a .zip.")
+        if chosen.startswith(_DATASET):
+            library = self._services.datasets(owner)
+            found = training_files(library, library.dataset(chosen.removeprefix(_DATASET)))
+            return found.rows, found.rows.parent, taken, found.overrides
         if chosen not in self._server_rows():
             raise StudioError("These rows are no longer in the studio's datasets folder: choose others.")
-        return self._settings.datasets_folder / chosen, self._settings.datasets_folder, taken
+        return self._settings.datasets_folder / chosen, self._settings.datasets_folder, taken, {}
 
-    def _request(self, rows: Path, typed: Sequence[Any]) -> TrainRequest:
+    def _request(self, rows: Path, typed: Sequence[Any], held_out: dict[str, tuple[str, ...]]) -> TrainRequest:
         _, base, preset, name, other, *advanced = typed
         others = other_arguments(str(other or ""), strangers=self._settings.visitors_are_strangers)
         overrides = {**self._advanced.overrides(advanced), **others}
         refuse_paths(overrides)
         return TrainRequest(
-            rows, preset=preset, checkpoint=self._checkpoint(base), device=self._settings.device, overrides=overrides,
+            rows, preset=preset, checkpoint=self._checkpoint(base), device=self._settings.device,
+            overrides={**held_out, **overrides},
             name=str(name or ""),
         )  # fmt: skip
 

@@ -11,7 +11,7 @@ from studio.services import Services
 from studio.training.job import Job
 from studio.training.library import JobLibrary
 from studio.training.monitoring.progress import Progress
-from studio.ui.events import AT_ONCE, QUIET, RAW, unless_sent
+from studio.ui.events import AT_ONCE, RAW, unless_sent
 from studio.ui.html import card, error_sentence
 from studio.ui.staging import Staging
 from studio.ui.tabs.train.runs.actions import Actions
@@ -94,7 +94,6 @@ class Runs:
         inputs, outputs, listening = self.inputs, self.outputs, self._listening
         timer.tick(self.look, inputs, outputs, **AT_ONCE)
         tab.select(self.look, inputs, outputs, **AT_ONCE)
-        tab.select(lambda: gr.Timer(active=True), None, timer, queue=False, **QUIET)
         self._jobs.input(self.look, inputs, outputs, **AT_ONCE)
         self._jobs.change(None, self._jobs, None, js="(job) => { if (job) window.studio.remember('job', job); }", **RAW)
         self._curves.wire(self.look, inputs, outputs, **AT_ONCE)

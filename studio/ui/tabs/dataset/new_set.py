@@ -1,0 +1,155 @@
+"""The form for a new set, and how far what is being done to a set is."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from studio.datasets.background import Work
+from studio.datasets.importer import import_source
+from studio.datasets.measuring import measure_dataset
+from studio.datasets.sources import SOURCE_TYPES, SourceOptions
+from studio.datasets.uploads import unpack
+from studio.errors import StudioError
+from studio.services import Services
+from studio.ui.background_task import at_work
+from studio.ui.events import RAW
+from studio.ui.html import card, error_sentence
+from studio.ui.tabs.train.new_run import sent_files
+from studio.ui.visitors import owner_of
+from studio.voices.languages import LANGUAGES
+
+_HELP = {name: kind.help for name, kind in SOURCE_TYPES.items()}
+_NOT_HERE = "huggingface"
+"""Its hub is asked from the command line."""
+
+
+class NewSet:
+    """Lays the form out."""
+
+    def __init__(self, services: Services, changed: gr.State) -> None:
+        self._services, self._changed = services, changed
+        self._shown = gr.State("")
+        gr.Markdown("### New dataset", elem_classes="step")
+        kinds = [(kind.label, name) for name, kind in SOURCE_TYPES.items() if name != _NOT_HERE]
+        self._kind = gr.Dropdown(
+            label="What it is", choices=kinds, value="recordings", elem_id="set-kind", info=_HELP["recordings"]
+        )
+        self._files = gr.File(
+            label="Recordings, tables, or a .zip with both", file_count="multiple", elem_id="set-files", height=140
+        )
+        self._folder = gr.Dropdown(
+            label="Or a folder on the server", choices=[("None", "")], value="", visible=False, elem_id="set-folder",
+            info="Folders in the studio's datasets folder.",
+        )  # fmt: skip
+        with gr.Row():
+            self._name = gr.Textbox(label="Name", max_length=200, elem_id="set-name", value="", min_width=140)
+            self._speaker = gr.Textbox(
+                label="Who speaks", max_length=200, elem_id="set-speaker", value="", min_width=140,
+                placeholder="where the files do not say",
+            )  # fmt: skip
+        self._language = gr.Dropdown(
+            label="Language", choices=[("Found from the speech", ""), *((name, code) for code, name in LANGUAGES.items())],
+            value="", elem_id="set-language",
+        )  # fmt: skip
+        with gr.Row(elem_classes="actions"):
+            self._import = gr.Button("Import", variant="primary", size="lg", elem_id="set-import", scale=3)
+            self._stop = gr.Button("Stop", size="lg", elem_id="set-stop", interactive=False, scale=1, min_width=100)
+        self._outcome = gr.HTML(padding=False, elem_id="set-outcome")
+
+    def wire(self, timer: gr.Timer) -> None:
+        """What happens; ``timer`` runs while the tab is seen."""
+        self._kind.change(lambda kind: gr.Dropdown(info=_HELP.get(kind, "")), self._kind, self._kind, **RAW)
+        given = [self._kind, self._files, self._folder, self._name, self._speaker, self._language]
+        self._import.click(self._begin, given, [self._outcome, timer], trigger_mode="once", **RAW)
+        self._stop.click(self._end, None, self._outcome, **RAW)
+        # Through the queue: only there does the page hear that a state has changed.
+        seen = [self._outcome, self._stop, self._shown, self._changed, self._folder]
+        timer.tick(self._look, self._shown, seen, trigger_mode="once", **RAW)
+
+    def _begin(
+        self, kind: Any, files: Any, folder: Any, name: Any, speaker: Any, language: Any, request: gr.Request
+    ) -> tuple[str, Any]:  # fmt: skip
+        """Start an import; it goes on without this page."""
+        try:
+            settings, owner = self._services.settings, owner_of(request, self._services.settings)
+            if kind not in SOURCE_TYPES or kind == _NOT_HERE:
+                raise StudioError("Choose from the list what it is.")
+            sent = sent_files(files, settings.page_cache_folder)
+            if bool(sent) == bool(folder):
+                raise StudioError("Upload recordings, or choose a folder of the server: one of the two.")
+            if folder and folder not in self._folders():
+                raise StudioError("This folder is no longer in the studio's datasets folder: choose another.")
+            wanted = str(name or "").strip() or (Path(folder).name if folder else sent[0].stem)
+            options = SourceOptions(speaker=str(speaker or "").strip())
+            # Uploads leave the page's cache when Gradio likes: copied at once.
+            place = settings.page_cache_folder / f"import-{secrets.token_hex(12)}"
+            if sent:
+                place.mkdir(parents=True)
+                source = unpack(sent, place, settings)
+            else:
+                source = settings.datasets_folder / folder
+
+            def do(work: Work) -> str:
+                try:
+                    return self._imported(work, owner, wanted, str(kind), source, options, str(language or ""))
+                finally:
+                    shutil.rmtree(place, ignore_errors=True)
+
+            self._services.works.start(owner, wanted, do)
+            return at_work(f"{wanted} is being imported …"), gr.Timer(active=True)
+        except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
+            return card(error_sentence(error), "bad"), gr.skip()
+
+    def _imported(
+        self, work: Work, owner: str, name: str, kind: str, source: Path, options: SourceOptions, language: str
+    ) -> str:  # fmt: skip
+        library = self._services.datasets(owner)
+        transcriber = self._services.transcriber
+        dataset = import_source(
+            library, name, kind, source, options, language=language, stopped=lambda: work.stopped,
+            transcriber=None if transcriber.missing() else transcriber,
+            announce=lambda done, what: work.announce(f"{name}: {done:,} utterances, {what} …"),
+        )  # fmt: skip
+        measure_dataset(
+            library, dataset, stopped=lambda: work.stopped,
+            announce=lambda done, total: work.announce(f"{name}: {done:,} of {total:,} utterances are measured …"),
+        )  # fmt: skip
+        left_out = sum(dataset.report["left_out"].values())
+        more = f"; {left_out:,} cannot be used, and the set says why" if left_out else ""
+        return f"{name} has {dataset.num_utterances:,} utterances{more}."
+
+    def _end(self, request: gr.Request) -> str:
+        work = self._services.works.of(owner_of(request, self._services.settings))
+        if work is not None and not work.outcome:
+            work.stop()
+        return at_work("It is being stopped …")
+
+    def _look(self, shown: Any, request: gr.Request) -> tuple[Any, ...]:
+        """What is news of what is being done."""
+        work = self._services.works.of(owner_of(request, self._services.settings))
+        folders = self._folders()
+        offered = gr.Dropdown(choices=[("None", ""), *((each, each) for each in folders)], visible=bool(folders))
+        seen = [work.sentence, work.outcome] if work else []
+        told = f"{seen} {folders}"
+        if told == shown:
+            return gr.skip(), gr.skip(), gr.skip(), gr.skip(), gr.skip()
+        if work is None:
+            return gr.skip(), gr.skip(), told, gr.skip(), offered
+        if not work.outcome:
+            return at_work(work.sentence or f"{work.name} …"), gr.Button(interactive=True), told, gr.skip(), offered
+        said = card(work.outcome, "bad" if work.failed else "good")
+        return said, gr.Button(interactive=False), told, secrets.token_hex(4), offered
+
+    def _folders(self) -> list[str]:
+        """Folders and recordings that whoever runs the studio put there; strangers are offered none."""
+        settings = self._services.settings
+        if settings.visitors_are_strangers or not settings.datasets_folder.is_dir():
+            return []
+        return sorted(
+            path.name for path in settings.datasets_folder.iterdir() if path.is_dir() and path.name != "uploads"
+        )
