@@ -16,9 +16,9 @@ from studio.services import Services
 from studio.settings import get_settings
 
 if TYPE_CHECKING:
-    from studio.training.config.request import TrainRequest
     from studio.training.job import Job
     from studio.training.library import JobLibrary
+    from studio.training.preflight.report import Preflight
 
 train_app = typer.Typer(
     name="python -m studio",
@@ -53,19 +53,21 @@ def _found(library: JobLibrary, wanted: str) -> Job:
     return by_beginning(library.jobs(), wanted, kind="job", listed_by="train list")
 
 
-def _request(
-    rows: Path, preset: str, checkpoint: str | None, device: str, settings: list[str] | None, name: str
-) -> TrainRequest:
+def _checked(
+    services: Services, rows: Path, preset: str, checkpoint: str | None, device: str, settings: list[str] | None,
+    *, measure: bool,
+) -> Preflight:  # fmt: skip
     from studio.training.config.request import TrainRequest, parse_overrides
+    from studio.training.preflight.report import preflight
 
-    return TrainRequest(
+    request = TrainRequest(
         rows=rows.expanduser(),
         preset=preset,  # type: ignore[arg-type]  TrainRequest refuses what is no preset
         checkpoint=checkpoint,
         device=device,
         overrides=parse_overrides(settings or ()),
-        name=name,
     )
+    return preflight(request, services.settings, services.store, measure=measure, announce=say)
 
 
 @train_app.command()
@@ -79,11 +81,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Say what a training would be: rows, steps, memory, disk, time, the exact command; exit code 1 if it cannot work."""
-    from studio.training.preflight.report import preflight
-
-    request = _request(rows, preset, checkpoint, device, settings, "")
-    found = get_settings()
-    checked = preflight(request, found, Services(found).store, measure=measure, announce=say)
+    checked = _checked(Services(get_settings()), rows, preset, checkpoint, device, settings, measure=measure)
     width = max((len(label) for label, _ in checked.facts), default=0)
     lines = [f"{label.ljust(width)}  {sentence}" for label, sentence in checked.facts]
     lines += [f"Please note: {sentence}" for sentence in checked.warnings]
@@ -105,8 +103,10 @@ def start(
     as_json: Json = False,
 ) -> None:
     """Start a fine-tune, or queue it behind those that run on its device. It goes on when this terminal closes."""
-    library = _library()
-    job = library.start(_request(rows, preset, checkpoint, device, settings, name), measure=measure, announce=say)
+    services = Services(get_settings())
+    library = services.jobs()
+    checked = _checked(services, rows, preset, checkpoint, device, settings, measure=measure)
+    job = library.start(checked, name)
     if not wait:
         _tell(library, job, as_json)
         return

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sqlmodel import Session
 
-from studio.engine.rows import TrainingRow
 from studio.engine.speech.sample_plan import SamplePlan
 from studio.errors import StudioError
 from studio.files import atomic_write_bytes, write_advice
@@ -21,7 +19,6 @@ from studio.store import adapters as adapter_queries
 from studio.store import jobs as queries
 from studio.store.store import Store
 from studio.store.tables import JobRecord, now
-from studio.training.config.request import TrainRequest
 from studio.training.execution.local import request_stop
 from studio.training.execution.queue import folder_of, tidy
 from studio.training.export import export_checkpoint
@@ -32,9 +29,8 @@ from studio.training.monitoring.log_tail import log_tail
 from studio.training.monitoring.progress import Progress, progress_of
 from studio.training.monitoring.run_log import RunLog, read_log
 from studio.training.monitoring.samples import StepSamples, read_samples
-from studio.training.preflight.report import Preflight, preflight
+from studio.training.preflight.report import Preflight
 from studio.training.sample_sentences import sample_plan
-from studio.training.spec import TrainingSpec
 
 MAX_NAME_CHARS = 80
 _YOUNG_SECONDS = 3600.0
@@ -97,38 +93,22 @@ class JobLibrary:
 
     # Changing
 
-    def start(
-        self,
-        request: TrainRequest,
-        *,
-        allowed: Sequence[Path] | None = None,
-        measure: bool = True,
-        announce: Callable[[str], None] = lambda sentence: None,
-    ) -> Job:
-        """Check a request and put it into the queue; it starts at once where its device is free.
+    def start(self, checked: Preflight, name: str = "") -> Job:
+        """Put what a preflight found into the queue; it starts at once where its device is free.
 
         Args:
-            allowed: folders in which the clips of the rows must lie; None: anywhere.
-            measure: on a CPU, measure memory and pace before.
+            name: what lists call it; "" makes one of the file's name.
 
         Raises:
-            StudioError: it cannot work, and why.
+            StudioError: the first refusal of the preflight, or the folder of the job cannot be made.
         """
-        checked = preflight(
-            request, self._settings, self._store, owner=self.owner, measure=measure, allowed=allowed, announce=announce
-        )
-        return self.start_checked(checked, request.name)
-
-    def start_checked(self, checked: Preflight, name: str = "") -> Job:
-        """The same after a preflight. Raises StudioError with its first refusal."""
         if checked.refusals:
             raise StudioError(checked.refusals[0])
-        return self.start_spec(checked.spec, checked.rows, name)
-
-    def start_spec(self, spec: TrainingSpec, rows: Sequence[TrainingRow], name: str = "") -> Job:
-        """Put a job with these very settings into the queue, without looking at them."""
-        row = JobRecord(owner=self.owner, name=_name(name, spec.rows.source, spec.preset), device=spec.device)
-        row.spec = spec.model_dump(mode="json")
+        spec, rows = checked.spec, checked.rows
+        row = JobRecord(
+            owner=self.owner, name=_name(name, spec.rows.source, spec.preset), device=spec.device,
+            spec=spec.model_dump(mode="json"),
+        )  # fmt: skip
         lines = [json.dumps(each.as_row(), ensure_ascii=False) for each in rows]
         plan = sample_plan(rows, folder_of(self._settings, row))
         return self._enqueue(row, "".join(f"{line}\n" for line in lines), plan)

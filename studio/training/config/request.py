@@ -36,7 +36,6 @@ class TrainRequest:
         checkpoint: folder or hub id of the base; None: the one that the studio speaks with by default.
         device: "auto", "cpu", "mps", "cuda" or "cuda:N".
         overrides: ms-swift's arguments (and the plugin's options) by their own names; they stand above the preset.
-        name: what lists call it; "" makes one of the file's name.
     """
 
     rows: Path
@@ -44,7 +43,6 @@ class TrainRequest:
     checkpoint: str | None = None
     device: str = "auto"
     overrides: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    name: str = ""
 
     def __post_init__(self) -> None:
         if self.preset not in PRESET_NAMES:
