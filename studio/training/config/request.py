@@ -68,9 +68,8 @@ def parse_overrides(entries: Iterable[str]) -> dict[str, tuple[str, ...]]:
                 f"{key} cannot be set, because a job writes down its settings: put it into the environment (HF_TOKEN)."
             )
         overrides[key] = _values(key, value.strip())
-        if any(
-            re.match(r"--[A-Za-z]", part) for part in overrides[key]
-        ):  # the trainer would read it as another argument
+        # The trainer would read it as another argument.
+        if any(re.match(r"--[A-Za-z]", part) for part in overrides[key]):
             raise StudioError(f"--set {key} has a value that begins with '--': give each setting by itself.")
     return overrides
 
