@@ -185,11 +185,7 @@ def stop(
 
 
 @train_app.command()
-def resume(
-    job: JobId,
-    wait: Wait = False,
-    as_json: Json = False,
-) -> None:
+def resume(job: JobId, wait: Wait = False, as_json: Json = False) -> None:
     """Go on with a job that was stopped, failed or was lost, from its last checkpoint."""
     library = _library()
     resumed = library.resume(_found(library, job).id)
@@ -205,9 +201,7 @@ def retry(job: JobId, as_json: Json = False) -> None:
 
 @train_app.command()
 def delete(
-    job: JobId,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    as_json: Json = False,
+    job: JobId, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False, as_json: Json = False
 ) -> None:
     """Delete a job with its checkpoints, samples and log."""
     library = _library()
