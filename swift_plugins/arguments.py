@@ -49,11 +49,9 @@ class Arguments:
 
     @property
     def argv(self) -> list[str]:
-        """The arguments as a list for a process."""
         return [part for name, values in self._values.items() for part in (f"--{name}", *values)]
 
     def copy(self) -> Arguments:
-        """Arguments that can be changed without changing these."""
         return Arguments(self.argv)
 
     def has(self, name: str) -> bool:
@@ -61,11 +59,9 @@ class Arguments:
         return name in self._values
 
     def values(self, name: str) -> list[str]:
-        """All values of an argument; none if it is not given."""
         return list(self._values.get(name, []))
 
     def value(self, name: str) -> str | None:
-        """The first value of an argument."""
         return next(iter(self._values.get(name, [])), None)
 
     def flag(self, name: str) -> bool:
@@ -73,7 +69,6 @@ class Arguments:
         return self.has(name) and not is_false(self.value(name))
 
     def set(self, name: str, *values: str) -> None:
-        """Give an argument these values, whatever it had."""
         self._values[name] = list(values)
 
     def add(self, name: str, value: str) -> None:

@@ -23,7 +23,7 @@ logger = get_logger()
 
 
 class HiggsAudioCallback(TrainerCallback):
-    """One callback for every run; see the methods."""
+    """One callback for every run."""
 
     def __init__(self, args: Any, trainer: Any) -> None:
         super().__init__(args, trainer)

@@ -22,8 +22,6 @@ _COPIED = (
     MARKER_FILE,
 )
 """What training does not change. ms-swift writes some of them anew, with its own idea of where a text ends."""
-
-
 _OF_THE_WEIGHTS = ("dtype", "torch_dtype", "vocab_size", "quantization_config")
 
 

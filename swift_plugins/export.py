@@ -63,9 +63,7 @@ def _merge(arguments: Arguments, adapter: Path) -> None:
 def _base(arguments: Arguments) -> Path:
     """The folder of the model that is given, or else of the one that the first adapter was trained on."""
     given = arguments.value("model")
-    return find_checkpoint(
-        given or _saved_argument(Path(arguments.values("adapters")[0]).expanduser(), "model_dir", "model")
-    ).folder
+    return find_checkpoint(given or _saved_base(Path(arguments.values("adapters")[0]).expanduser())).folder
 
 
 @contextmanager
@@ -99,15 +97,15 @@ def _target(arguments: Arguments, default: str) -> Path:
     return target
 
 
-def _saved_argument(checkpoint: Path, *names: str) -> str:
-    """What a run was started with, from the ``args.json`` that ms-swift keeps in every checkpoint."""
+def _saved_base(checkpoint: Path) -> str:
+    """The model that a run was started with, from the ``args.json`` that ms-swift keeps in every checkpoint."""
     try:
         saved = read_json(checkpoint / "args.json")
     except (OSError, ValueError, TypeError):
         raise StudioError(
             f"{checkpoint.name} has no readable args.json, so its base is not known: add --model with the base checkpoint."
         ) from None
-    for name in names:
+    for name in ("model_dir", "model"):
         if isinstance(saved.get(name), str):
             return saved[name]
     raise StudioError(f"The args.json of {checkpoint.name} names no base: add --model with the base checkpoint.")
@@ -130,9 +128,7 @@ def _copy_full(checkpoint: Path, target: Path) -> None:
         raise StudioError(f"{checkpoint.name} is an adapter: give it as --adapters, with --merge_lora true.")
     if not (checkpoint / "config.json").is_file():
         raise StudioError(f"{checkpoint} is no checkpoint folder: it holds no config.json.")
-    base = (
-        _saved_argument(checkpoint, "model_dir", "model") if (checkpoint / "args.json").is_file() else str(checkpoint)
-    )
+    base = _saved_base(checkpoint) if (checkpoint / "args.json").is_file() else str(checkpoint)
     with _whole_or_nothing(target) as building:
         building.mkdir()
         for item in checkpoint.iterdir():

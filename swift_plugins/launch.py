@@ -1,9 +1,9 @@
 """``python -m swift_plugins.launch sft …``: ms-swift with this plugin, arguments as ms-swift has them.
 
-It does what the bare ``swift`` command leaves to the user. It installs the import guard before anything imports torchaudio.
-It fills in what makes the plugin complete, wherever that is not given. And it runs ms-swift in this very process (under
-torchrun in as many as asked for), because a signal to the wrapper that the ``swift`` command is would leave the trainer
-running.
+It does what the bare ``swift`` command leaves to the user: it installs the import guard before anything imports
+torchaudio, fills in what makes the plugin complete wherever that is not given, and runs ms-swift in this very process
+(under torchrun in as many as asked for), because a signal to the wrapper that the ``swift`` command is would leave the
+trainer running.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class Losses:
         codebooks: shape (num_codebooks,), cross-entropy of each codebook over its own targets, unweighted.
         audio: mean of ``codebooks``. The native forward sums them; the original takes the mean, and so does this.
         z: mean squared log-partition of text and audio targets together.
-        num_text_targets, num_audio_targets: how many labels; of audio, summed over codebooks.
+        num_text_targets, num_audio_targets: labels; of audio, summed over codebooks.
     """
 
     total: Tensor
@@ -55,15 +55,15 @@ def text_states(hidden: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def audio_states(hidden: Tensor, is_audio: Tensor, audio_labels: Tensor) -> tuple[Tensor, Tensor]:
-    """The states that predict audio rows, and what they predict.
+    """The states that predict steps of codes, and what they predict.
 
     Args:
         hidden: shape (batch, num_tokens, hidden_size).
-        is_audio: shape (batch, num_tokens), where a token stands for a row.
-        audio_labels: shape (num_rows, num_codebooks), the rows of the whole batch in reading order.
+        is_audio: shape (batch, num_tokens), where a token stands for a step.
+        audio_labels: shape (num_steps, num_codebooks), the steps of the whole batch in reading order.
 
     Returns:
-        Shapes (num_rows_with_a_target, hidden_size) and (num_rows_with_a_target, num_codebooks).
+        Shapes (num_targets, hidden_size) and (num_targets, num_codebooks), a target being a step with any label.
     """
     sample, position = is_audio.nonzero(as_tuple=True)
     if len(position) != len(audio_labels):
@@ -80,8 +80,8 @@ def weighted_losses(
     Args:
         text_logits: shape (num_targets, vocabulary).
         text_targets: shape (num_targets,).
-        audio_logits: shape (num_rows, num_codebooks, codes).
-        audio_targets: shape (num_rows, num_codebooks), ``IGNORED`` where a codebook has no target in a row.
+        audio_logits: shape (num_steps, num_codebooks, codes).
+        audio_targets: shape (num_steps, num_codebooks), ``IGNORED`` where a codebook has no target in a step.
     """
     text_logits, audio_logits = text_logits.float(), audio_logits.float()
     learnt = audio_targets != IGNORED

@@ -6,15 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from swift.model import (
-    Model,
-    ModelGroup,
-    ModelLoader,
-    ModelMeta,
-    MultiModelKeys,
-    register_model,
-    register_model_arch,
-)
+from swift.model import Model, ModelGroup, ModelLoader, ModelMeta, MultiModelKeys, register_model, register_model_arch
 from transformers import AutoTokenizer, HiggsAudioV2ForConditionalGeneration
 from transformers.utils import ModelOutput
 
@@ -67,8 +59,8 @@ class HiggsAudioV2Training(HiggsAudioV2ForConditionalGeneration):
 
         Args:
             input_ids, attention_mask, labels: shape (batch, num_tokens).
-            audio_input_ids, audio_labels: shape (batch, num_rows, num_codebooks), padded to the longest.
-            audio_input_ids_mask: shape (batch, num_rows), True for rows that are no padding.
+            audio_input_ids, audio_labels: shape (batch, num_steps, num_codebooks), padded to the longest.
+            audio_input_ids_mask: shape (batch, num_steps), True for steps that are no padding.
         """
         inputs = {
             "input_ids": input_ids,

@@ -68,7 +68,7 @@ class TrainingSamples:
         self._speak(step, unless_there=True)
 
     def speak(self, step: int) -> None:
-        """Speak all sentences, and write them down; once for each step."""
+        """Speak all sentences, once for each step."""
         if step != self._last_step:
             self._speak(step)
 

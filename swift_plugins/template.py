@@ -63,7 +63,7 @@ class HiggsAudioTemplate(Template):
         _in_use[:] = [self]
 
     def encode_row(self, row: TrainingRow) -> dict[str, Any]:
-        """A row as ms-swift's collator takes it: lists of token ids and labels, tensors of audio rows and labels.
+        """A row as ms-swift's collator takes it: lists of token ids and labels, tensors of audio steps and labels.
 
         Raises:
             StudioError: a clip that cannot be used, or a row longer than ``max_length`` tokens.
@@ -103,12 +103,12 @@ class HiggsAudioTemplate(Template):
         return self.encode_row(parse_row(row, folder=Path.cwd()))
 
     def _data_collator_mm_data(self, batch: list[dict[str, Any]]) -> dict[str, Any]:
-        """Audio rows of a batch, padded to the longest. Always there: every process of a run must use every weight."""
+        """Audio steps of a batch, padded to the longest. Always there: every process of a run must use every weight."""
         config = self.config
         empty = torch.empty(0, config.num_codebooks, dtype=torch.long)
         rows = [_or(sample.get("audio_input_ids"), empty) for sample in batch]
         labels = [_or(sample.get("audio_labels"), empty) for sample in batch]
-        if not any(len(clip) for clip in rows):  # no tensor of no rows: pad_sequence and embeddings want one
+        if not any(len(clip) for clip in rows):  # no tensor of no steps: pad_sequence and embeddings want one
             rows[0] = torch.full((1, config.num_codebooks), config.audio_stream_eos_id)
             labels[0] = torch.full_like(rows[0], IGNORED)
             lengths = torch.zeros(len(rows), dtype=torch.long)

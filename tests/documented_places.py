@@ -26,15 +26,17 @@ probe._measure = lambda *arguments: probe.Measured(2**30, 0.1, 1.0)
 """
 """Two steps of the trainer need not be made again to see what they take: ``test_preflight.py`` does that."""
 SMALL_TRAINER = """
+from dataclasses import replace
 from studio.training import library
 from tests.jobs import TRAINER
 import sys
-real = globals().get("real") or library.JobLibrary.start_spec
-library.JobLibrary.start_spec = lambda self, spec, rows, name="": real(
-    self, spec.model_copy(update={"program": [sys.executable, str(TRAINER), "steps=10", "pace=0.02"]}), rows, name
+SMALL = {"program": [sys.executable, str(TRAINER), "steps=10", "pace=0.02"]}
+real = globals().get("real") or library.JobLibrary.start
+library.JobLibrary.start = lambda self, checked, name="": real(
+    self, replace(checked, spec=checked.spec.model_copy(update=SMALL)), name
 )
 """
-MS_SWIFT = "library.JobLibrary.start_spec = real"
+MS_SWIFT = "library.JobLibrary.start = real"
 LIBRARY = """
 from studio.settings import Settings
 from studio.store.store import Store
@@ -44,7 +46,7 @@ store = Store(settings.store_file)
 jobs = JobLibrary(settings, store)
 """
 LONG_JOB = (
-    LIBRARY + "from tests.jobs import spec\nanswer = jobs.start_spec(spec('steps=20000', 'save=20000'), [], 'long').id"
+    LIBRARY + "from tests.jobs import checked\nanswer = jobs.start(checked('steps=20000', 'save=20000'), 'long').id"
 )
 TRAINED = LIBRARY + textwrap.dedent("""
     import json, os

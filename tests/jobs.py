@@ -14,6 +14,7 @@ from studio.processes import Process, with_variable
 from studio.training.execution.local import JOB_VARIABLE
 from studio.training.job import Job
 from studio.training.library import JobLibrary
+from studio.training.preflight.report import Preflight
 from studio.training.spec import TrainingSpec
 
 TRAINER = Path(__file__).with_name("small_trainer.py")
@@ -32,6 +33,11 @@ def spec(*options: str, device: str = "cpu") -> TrainingSpec:
         num_steps=20,
         program=[sys.executable, str(TRAINER), *options],
     )
+
+
+def checked(*options: str, device: str = "cpu") -> Preflight:
+    """What a preflight finds of a run of the small trainer, where nothing stands in the way."""
+    return Preflight(spec(*options, device=device), [], (), (), ())
 
 
 def until(what: Callable[[], Any], seconds: float = 30.0) -> Any:

@@ -22,6 +22,7 @@ from studio.store.store import Store
 from studio.training.config.request import TrainRequest, parse_overrides
 from studio.training.job import Job
 from studio.training.library import JobLibrary
+from studio.training.preflight.report import preflight
 from tests.training import EXAMPLES, write_rows
 from tests.ui.conftest import CHROMIUM, FLAGS, ROOT, Studio
 
@@ -74,8 +75,10 @@ def begin_run(home: Path, checkpoint: Path) -> tuple[JobLibrary, Job]:
     """A real run on the utterances of the tests, which has some checkpoints by the time its pictures are taken."""
     rows = write_rows(home / "rows.jsonl", [example.row() for example in EXAMPLES] * 4)
     settings = Settings(home=home, checkpoint=str(checkpoint), device="cpu")
-    library = JobLibrary(settings, Store(settings.store_file))
-    job = library.start(TrainRequest(rows, name="Kathleen reads", overrides=parse_overrides(RUN)), measure=False)
+    store = Store(settings.store_file)
+    library = JobLibrary(settings, store)
+    checked = preflight(TrainRequest(rows, overrides=parse_overrides(RUN)), settings, store, measure=False)
+    job = library.start(checked, "Kathleen reads")
     while len(job.folder.checkpoints()) < 3 and library.job(job.id).active:
         time.sleep(1)
     return library, job

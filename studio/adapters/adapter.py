@@ -16,11 +16,10 @@ from studio.voices.consent import CONSENT_NOT_RECORDED
 
 @dataclass(frozen=True)
 class TrainedAdapter:
-    """A checkpoint of a run that can be spoken with, as the library gives it out.
+    """As the library gives it out.
 
     Attributes:
-        step: of the run.
-        folder: where it lies; for the server only, never for a browser.
+        folder: for the server only, never for a browser.
         card: data, command, base, metrics, samples, consent and the comparison with the base.
         trouble: why it cannot be used, in a sentence; None where it can.
     """
@@ -37,7 +36,6 @@ class TrainedAdapter:
 
     @property
     def is_there(self) -> bool:
-        """Whether its files are still on the disk."""
         return is_adapter(self.folder)
 
     @property
@@ -68,7 +66,6 @@ class TrainedAdapter:
 
     @property
     def facts(self) -> str:
-        """What it was trained on, on one short line."""
         return facts_line(self.card)
 
     def card_rows(self) -> list[tuple[str, str]]:

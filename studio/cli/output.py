@@ -42,7 +42,7 @@ def agreed(question: str) -> bool:
 
 
 def columns(rows: Iterable[Sequence[str]]) -> str:
-    """Rows as lines, with as much space in each column as its longest entry needs."""
+    """A table as lines, with as much space in each column as its longest entry needs."""
     table = [[" ".join(cell.split()) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return "\n".join(
@@ -65,9 +65,7 @@ class WithId(Protocol):
     """Something that has an id."""
 
     @property
-    def id(self) -> str:
-        """Its id."""
-        ...
+    def id(self) -> str: ...
 
 
 Entry = TypeVar("Entry", bound=WithId)

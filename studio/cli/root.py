@@ -22,12 +22,7 @@ from studio.cli.voice import voice_app
 from studio.errors import StudioError
 from studio.settings import get_settings
 
-app = typer.Typer(
-    name="python -m studio",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+app = typer.Typer(name="python -m studio", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 # typer brings its own copy of click, or uses the installed one: these are its exceptions, whichever it is.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]

@@ -195,10 +195,8 @@ def _references(
         )
     if not grounds:
         raise StudioError("Say by what right the voice is used: --speaker-consent own, permission or licence.")
-    grounds, notes = (
-        _one_for_each(grounds, len(clips), "--speaker-consent"),
-        _one_for_each(notes, len(clips), "--consent-note"),
-    )
+    grounds = _one_for_each(grounds, len(clips), "--speaker-consent")
+    notes = _one_for_each(notes, len(clips), "--consent-note")
     references = []
     for clip, transcript, ground, note in zip(clips, transcripts, grounds, notes, strict=True):
         speaker, path = (None, clip) if "=" not in clip or _is_file(clip) else _named(clip, "--reference")

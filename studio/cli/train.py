@@ -16,9 +16,9 @@ from studio.services import Services
 from studio.settings import get_settings
 
 if TYPE_CHECKING:
-    from studio.training.config.request import TrainRequest
     from studio.training.job import Job
     from studio.training.library import JobLibrary
+    from studio.training.preflight.report import Preflight
 
 train_app = typer.Typer(
     name="python -m studio",
@@ -54,10 +54,12 @@ def _found(library: JobLibrary, wanted: str) -> Job:
     return by_beginning(library.jobs(), wanted, kind="job", listed_by="train list")
 
 
-def _request(
-    rows: Path | None, dataset: str, preset: str, checkpoint: str | None, device: str, settings: list[str] | None, name: str
-) -> TrainRequest:  # fmt: skip
+def _checked(
+    services: Services, rows: Path | None, dataset: str, preset: str, checkpoint: str | None, device: str,
+    settings: list[str] | None, *, measure: bool,
+) -> Preflight:  # fmt: skip
     from studio.training.config.request import TrainRequest, parse_overrides
+    from studio.training.preflight.report import preflight
 
     overrides = parse_overrides(settings or ())
     if (rows is None) == (not dataset):
@@ -65,18 +67,17 @@ def _request(
     if rows is None:
         from studio.datasets.training_files import training_files
 
-        library = Services(get_settings()).datasets()
-        found = library.dataset(dataset)
-        files = training_files(library, found)
-        rows, overrides, name = files.rows, {**files.overrides, **overrides}, name or f"{found.name}, {preset}"
-    return TrainRequest(
+        library = services.datasets()
+        files = training_files(library, library.dataset(dataset))
+        rows, overrides = files.rows, {**files.overrides, **overrides}
+    request = TrainRequest(
         rows=rows.expanduser(),
         preset=preset,  # type: ignore[arg-type]  TrainRequest refuses what is no preset
         checkpoint=checkpoint,
         device=device,
         overrides=overrides,
-        name=name,
     )
+    return preflight(request, services.settings, services.store, measure=measure, announce=say)
 
 
 @train_app.command()
@@ -91,11 +92,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Say what a training would be: rows, steps, memory, disk, time, the exact command; exit code 1 if it cannot work."""
-    from studio.training.preflight.report import preflight
-
-    request = _request(rows, dataset, preset, checkpoint, device, settings, "")
-    found = get_settings()
-    checked = preflight(request, found, Services(found).store, measure=measure, announce=say)
+    checked = _checked(Services(get_settings()), rows, dataset, preset, checkpoint, device, settings, measure=measure)
     width = max((len(label) for label, _ in checked.facts), default=0)
     lines = [f"{label.ljust(width)}  {sentence}" for label, sentence in checked.facts]
     lines += [f"Please note: {sentence}" for sentence in checked.warnings]
@@ -118,10 +115,10 @@ def start(
     as_json: Json = False,
 ) -> None:
     """Start a fine-tune, or queue it behind those that run on its device. It goes on when this terminal closes."""
-    library = _library()
-    job = library.start(
-        _request(rows, dataset, preset, checkpoint, device, settings, name), measure=measure, announce=say
-    )
+    services = Services(get_settings())
+    library = services.jobs()
+    checked = _checked(services, rows, dataset, preset, checkpoint, device, settings, measure=measure)
+    job = library.start(checked, name)
     if not wait:
         _tell(library, job, as_json)
         return
@@ -200,11 +197,7 @@ def stop(
 
 
 @train_app.command()
-def resume(
-    job: JobId,
-    wait: Wait = False,
-    as_json: Json = False,
-) -> None:
+def resume(job: JobId, wait: Wait = False, as_json: Json = False) -> None:
     """Go on with a job that was stopped, failed or was lost, from its last checkpoint."""
     library = _library()
     resumed = library.resume(_found(library, job).id)
@@ -220,9 +213,7 @@ def retry(job: JobId, as_json: Json = False) -> None:
 
 @train_app.command()
 def delete(
-    job: JobId,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    as_json: Json = False,
+    job: JobId, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False, as_json: Json = False
 ) -> None:
     """Delete a job with its checkpoints, samples and log."""
     library = _library()

@@ -93,7 +93,7 @@ def add(
     The transcript is what is said in the part that is used, not in the whole clip.
     """
     from studio.voices.consent import SpeakerConsent
-    from studio.voices.languages import known_language
+    from studio.voices.languages import LANGUAGES, known_language
 
     # Everything that needs no look at the clip first: a model may have to be loaded for that.
     if speaker_consent is None:
@@ -104,7 +104,8 @@ def add(
     name = library.free_name(name)
     prepared = new_clip(options, language, get_settings())
     # What a model heard it also knows the language of.
-    language = language or _shown_language(prepared.transcript.language)
+    heard = prepared.transcript.language
+    language = language or (heard if heard in LANGUAGES else "")
     _tell_saved(library.add(name, [prepared], consent, language=language, notes=notes), as_json)
 
 
@@ -184,9 +185,7 @@ def correct_transcript(
 
 @voice_app.command()
 def remove(
-    name: Name,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    as_json: Json = False,
+    name: Name, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False, as_json: Json = False
 ) -> None:
     """Delete a voice with its clips. What was spoken with it stays."""
     library = _library()
@@ -204,12 +203,6 @@ def withdraw_consent(name: Name, as_json: Json = False) -> None:
     voice = _library().withdraw_consent(name)
     text = f"The consent for {voice.name} is withdrawn: nobody can speak with it any more, and its takes are marked."
     print_result(voice.as_json(), as_json, text)
-
-
-def _shown_language(code: str | None) -> str:
-    from studio.voices.languages import LANGUAGES
-
-    return code if code in LANGUAGES else ""
 
 
 def _tell_saved(voice: Voice, as_json: bool) -> None:

@@ -26,8 +26,7 @@ class Generation:
 
     Attributes:
         number, of: it is variation ``number`` of ``of``.
-        state: "queued", "speaking" (from the moment it has its turn, also while the model is still being loaded), "done",
-            "failed" or "stopped".
+        state: "speaking" from the moment it has its turn, also while the model is still being loaded.
         sentence: why it failed or was stopped; None otherwise.
         take: what was kept; None unless it is done.
         sample_rate: of its pieces, in Hz; 0 until the model is ready.
@@ -64,25 +63,21 @@ class Generation:
 
     @property
     def ended(self) -> bool:
-        """Whether it is done, failed or stopped."""
         return self.state in ("done", "failed", "stopped")
 
     @property
     def ahead(self) -> int:
-        """How many have their turn before it, the one being spoken included; 0 once it is its turn."""
+        """How many have their turn before it, the one being spoken included."""
         return self._ahead(self) if self.state == "queued" else 0
 
     @property
     def generated_seconds(self) -> float:
-        """Duration of what was spoken so far."""
         return self._generated
 
     @property
     def elapsed(self) -> float:
         """Seconds since its turn began, until it ended; 0 while it waits."""
-        if self._began_at is None:
-            return 0.0
-        return (self.ended_at or time.monotonic()) - self._began_at
+        return 0.0 if self._began_at is None else (self.ended_at or time.monotonic()) - self._began_at
 
     # Following
 
@@ -188,13 +183,11 @@ class Generation:
             self._drop()
 
     def drop_unkept(self) -> None:
-        """Let go of what could not be kept."""
         with self._changed:
             self._unkept = None
 
     @property
     def holds_pieces(self) -> bool:
-        """Whether it ended and its pieces are still in memory."""
         return self.ended and not self._dropped
 
     def _drop(self) -> None:

@@ -62,14 +62,13 @@ class TakeLibrary:
         return [from_record(record, self._path(record.id)) for record in found]
 
     def count(self, search: str = "", *, starred: bool = False) -> int:
-        """How many takes :meth:`takes` would give out without a limit."""
+        """How many :meth:`takes` would give out without a limit."""
         with self._store.reading() as session:
             if search.strip():
                 return len(queries.matching(session, self.owner, search, starred=starred))
             return queries.count(session, self.owner, starred=starred)
 
     def any_with(self, voice_ids: set[str]) -> bool:
-        """Whether one of these voices has spoken."""
         with self._store.reading() as session:
             return queries.any_with(session, self.owner, voice_ids)
 

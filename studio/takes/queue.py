@@ -58,7 +58,7 @@ class GenerationQueue:
 
         Args:
             owner: whose voices speak and whose library keeps the takes.
-            tab: which tab asked, so that it finds its generations again after a reload.
+            tab: the one that asks, so that it finds its generations again after a reload.
             variations: how many takes, 1 to 8; the first has the request's seed, the others have new ones.
 
         Raises:
@@ -94,18 +94,16 @@ class GenerationQueue:
         return [generation for generation in self._all(owner) if generation.tab == tab]
 
     def find(self, owner: str, generation_id: str) -> Generation | None:
-        """One generation of an owner; None where there is none, or no longer."""
+        """None where there is none of that id, or no longer."""
         return next((generation for generation in self._all(owner) if generation.id == generation_id), None)
 
     @property
     def speaking(self) -> bool:
-        """Whether something is being spoken at this moment."""
         return self._speaking is not None
 
     # Inside
 
     def _all(self, owner: str) -> list[Generation]:
-        """All of an owner, the newest first."""
         with self._changed:
             self._forget_stopped()
             self._tidy()

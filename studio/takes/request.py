@@ -51,8 +51,7 @@ class VoiceChoice:
 
     Attributes:
         voice: its id or name.
-        speaker: the name it has in a dialogue script; None for the one that is its own name, else the next one that is
-            free.
+        speaker: its name in a dialogue script; None: its own name where the script has it, else the next that is free.
     """
 
     voice: str

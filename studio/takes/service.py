@@ -29,7 +29,6 @@ class SpokenFile:
     """Speech that was written to a file.
 
     Attributes:
-        path: the file.
         take: as the library keeps it; its id is "" where it was not kept.
     """
 
@@ -46,9 +45,7 @@ class TakeService:
     """Speaks requests with the host's engine, and gives out the libraries they need.
 
     Args:
-        host: where the engine is.
-        settings: limits and folders.
-        store: what is remembered of voices and takes; None takes that of the settings' home.
+        store: None takes that of the settings' home.
     """
 
     def __init__(self, host: EngineHost, settings: Settings, store: Store | None = None) -> None:
@@ -71,15 +68,12 @@ class TakeService:
         return cls(host, settings, store)
 
     def takes(self, owner: str = "") -> TakeLibrary:
-        """The takes of an owner."""
         return TakeLibrary(self.settings, self.store, owner)
 
     def voices(self, owner: str = "") -> VoiceLibrary:
-        """The voices of an owner."""
         return VoiceLibrary(self.settings, self.store, owner)
 
     def adapters(self, owner: str = "") -> AdapterLibrary:
-        """The trained voices of an owner."""
         return AdapterLibrary(self.settings, self.store, owner)
 
     def load_adapter(self, wanted: str, *, owner: str = "") -> bool:

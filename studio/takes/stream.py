@@ -22,8 +22,8 @@ CONSENT_SECONDS = 0.5
 class ConsentWatch(threading.Event):
     """A cancel signal that is also set once one of the voices was deleted or its consent withdrawn, in any process.
 
-    The engine asks it before each row. Where the library cannot be asked, it counts as withdrawn: a voice speaks only as
-    long as it is known that it may.
+    The engine asks it before each step. Where the library cannot be asked, it counts as withdrawn: a voice speaks only
+    as long as it is known that it may.
 
     Args:
         voices: id and name of those of the library; clips that are in none carry a consent that nobody can withdraw
@@ -49,7 +49,6 @@ class ConsentWatch(threading.Event):
         return super().is_set()
 
     def ask(self) -> None:
-        """Ask the library now."""
         if not self._voices or self.sentence is not None:
             return
         self._next = time.monotonic() + CONSENT_SECONDS

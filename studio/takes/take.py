@@ -40,7 +40,6 @@ class Take:
         adapter: the adapter on top of it; "" for none.
         settings: scene, temperature, top_p, top_k, ras_window, ras_max_repeats, language, descriptions; where it was
             spoken with an adapter its id as adapter, or where that has none its path as adapter_folder.
-        seconds: duration.
         sample_rate: in Hz.
         elapsed: seconds of computing.
         report: frames, ended, shortcomings and chunks, and the version of the studio.
@@ -113,7 +112,6 @@ class Take:
 
     @property
     def is_there(self) -> bool:
-        """Whether the sound is still on the disk."""
         return self.path.is_file()
 
     @property

@@ -44,19 +44,17 @@ def _copy_adapter(checkpoint: Path, target: Path, card: dict[str, Any] | None) -
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(prefix=".", dir=target.parent))
+        try:
+            for name in (CONFIG_FILE, WEIGHTS_FILE):
+                shutil.copyfile(checkpoint / name, building / name)
+            if card is not None:
+                (building / CARD_FILE).write_text(json.dumps(card, ensure_ascii=False, indent=1), encoding="utf-8")
+            building.chmod(0o755)  # mkdtemp makes it for the owner alone
+            building.replace(target)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
     except OSError as error:
         raise StudioError(f"{target.name} cannot be written {write_advice(error)}") from error
-    try:
-        for name in (CONFIG_FILE, WEIGHTS_FILE):
-            shutil.copyfile(checkpoint / name, building / name)
-        if card is not None:
-            (building / CARD_FILE).write_text(json.dumps(card, ensure_ascii=False, indent=1), encoding="utf-8")
-        building.chmod(0o755)  # mkdtemp makes it for the owner alone
-        building.replace(target)
-    except OSError as error:
-        raise StudioError(f"{target.name} cannot be written {write_advice(error)}") from error
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
 
 
 def _run_export(job: Job, checkpoint: Path, target: Path) -> None:

@@ -13,11 +13,7 @@ _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 
 @dataclass(frozen=True)
 class JobFolder:
-    """Paths within ``jobs/<id>/``; nothing is made by looking.
-
-    Attributes:
-        root: the folder itself.
-    """
+    """Paths within ``root``, which is ``jobs/<id>/``; nothing is made by looking."""
 
     root: Path
 
@@ -81,7 +77,6 @@ class JobFolder:
         return dict(sorted(found.items()))
 
     def broken_checkpoints(self) -> list[Path]:
-        """Checkpoint folders that are not whole."""
         whole = set(self.checkpoints().values())
         return [path for path in self.output.glob("checkpoint-*") if path.is_dir() and path not in whole]
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from studio.store.tables import JobRecord
 from studio.training.folder import JobFolder
 from studio.training.spec import TrainingSpec
 
 State = Literal["queued", "running", "stopping", "completed", "stopped", "failed", "lost"]
-STATES: tuple[State, ...] = get_args(State)
 WAITING: tuple[State, ...] = ("queued",)
 PRESENT: tuple[State, ...] = ("running", "stopping")
 """States in which a supervisor has the job."""
@@ -23,7 +22,6 @@ class Job:
     """A training run.
 
     Attributes:
-        state: queued, running, stopping, completed, stopped, failed or lost.
         exit_code: of the trainer; None before it has ended.
         sentence: why it failed or was lost, or what else there is to know; "" for nothing.
         runs: how often it was started.
@@ -49,12 +47,10 @@ class Job:
 
     @property
     def active(self) -> bool:
-        """Whether it waits or runs."""
         return self.state in (*WAITING, *PRESENT)
 
     @property
     def ended(self) -> bool:
-        """Whether it has come to its end, whatever that was."""
         return not self.active
 
     @property
@@ -83,24 +79,24 @@ class Job:
         return self.spec.command(self.folder)
 
 
-def job_of(row: JobRecord, jobs_folder: Path, *, ahead: int = 0) -> Job:
+def job_of(record: JobRecord, jobs_folder: Path, *, ahead: int = 0) -> Job:
     """A stored job."""
-    state: Any = row.state
+    state: Any = record.state
     return Job(
-        id=row.id,
-        owner=row.owner,
-        name=row.name,
-        created_at=row.created_at,
-        device=row.device,
+        id=record.id,
+        owner=record.owner,
+        name=record.name,
+        created_at=record.created_at,
+        device=record.device,
         state=state,
-        queued_at=row.queued_at,
-        started_at=row.started_at,
-        ended_at=row.ended_at,
-        exit_code=row.exit_code,
-        sentence=row.sentence,
-        spec=TrainingSpec.model_validate(row.spec),
-        folder=JobFolder(jobs_folder / row.id),
-        runs=row.runs,
-        retry_of=row.retry_of,
+        queued_at=record.queued_at,
+        started_at=record.started_at,
+        ended_at=record.ended_at,
+        exit_code=record.exit_code,
+        sentence=record.sentence,
+        spec=TrainingSpec.model_validate(record.spec),
+        folder=JobFolder(jobs_folder / record.id),
+        runs=record.runs,
+        retry_of=record.retry_of,
         ahead=ahead,
     )

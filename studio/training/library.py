@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sqlmodel import Session
 
-from studio.engine.rows import TrainingRow
 from studio.engine.speech.sample_plan import SamplePlan
 from studio.errors import StudioError
 from studio.files import atomic_write_bytes, write_advice
@@ -21,7 +19,6 @@ from studio.store import adapters as adapter_queries
 from studio.store import jobs as queries
 from studio.store.store import Store
 from studio.store.tables import JobRecord, now
-from studio.training.config.request import TrainRequest
 from studio.training.execution.local import request_stop
 from studio.training.execution.queue import folder_of, tidy
 from studio.training.export import export_checkpoint
@@ -32,9 +29,8 @@ from studio.training.monitoring.log_tail import log_tail
 from studio.training.monitoring.progress import Progress, progress_of
 from studio.training.monitoring.run_log import RunLog, read_log
 from studio.training.monitoring.samples import StepSamples, read_samples
-from studio.training.preflight.report import Preflight, preflight
+from studio.training.preflight.report import Preflight
 from studio.training.sample_sentences import sample_plan
-from studio.training.spec import TrainingSpec
 
 MAX_NAME_CHARS = 80
 _YOUNG_SECONDS = 3600.0
@@ -53,19 +49,18 @@ class JobLibrary:
     # Looking
 
     def jobs(self) -> list[Job]:
-        """All jobs, the newest first, as they are at this moment."""
+        """The newest first, as they are at this moment."""
         tidy(self._settings, self._store)
         with self._store.reading() as session:
-            return [self._job(session, row) for row in queries.jobs(session, self.owner)]
+            return [self._job(session, record) for record in queries.jobs(session, self.owner)]
 
     def job(self, job_id: str) -> Job:
         """One job as it is at this moment. Raises StudioError where there is none of that id."""
         tidy(self._settings, self._store)
         with self._store.reading() as session:
-            return self._job(session, self._row(session, job_id))
+            return self._job(session, self._record(session, job_id))
 
     def progress(self, job: Job) -> Progress:
-        """How far a job is."""
         return progress_of(job)
 
     def run_log(self, job: Job) -> RunLog:
@@ -73,22 +68,21 @@ class JobLibrary:
         return read_log(job.folder.metrics_file)
 
     def samples(self, job: Job) -> list[StepSamples]:
-        """What was spoken at its checkpoints, the first step first."""
+        """What was spoken at its checkpoints, in the order of their steps."""
         return read_samples(job.folder.samples)
 
     def comparisons(self, job: Job) -> dict[int, dict[str, Any]]:
         """For each registered checkpoint how it compares with the base, by step."""
         with self._store.reading() as session:
-            rows = adapter_queries.of_job(session, job.id)
-        return {row.step: row.card.get("comparison") or {} for row in rows}
+            records = adapter_queries.of_job(session, job.id)
+        return {record.step: record.card.get("comparison") or {} for record in records}
 
     def adapter_ids(self, job: Job) -> dict[int, str]:
         """The adapters that its checkpoints were registered as, by step."""
         with self._store.reading() as session:
-            return {row.step: row.id for row in adapter_queries.of_job(session, job.id)}
+            return {record.step: record.id for record in adapter_queries.of_job(session, job.id)}
 
     def findings(self, job: Job) -> list[Finding]:
-        """What curves and samples say, in words."""
         return diagnose(self.run_log(job), self.samples(job), self.comparisons(job))
 
     def log_tail(self, job: Job, max_bytes: int = 16_384) -> str:
@@ -97,41 +91,25 @@ class JobLibrary:
 
     # Changing
 
-    def start(
-        self,
-        request: TrainRequest,
-        *,
-        allowed: Sequence[Path] | None = None,
-        measure: bool = True,
-        announce: Callable[[str], None] = lambda sentence: None,
-    ) -> Job:
-        """Check a request and put it into the queue; it starts at once where its device is free.
+    def start(self, checked: Preflight, name: str = "") -> Job:
+        """Put what a preflight found into the queue; it starts at once where its device is free.
 
         Args:
-            allowed: folders in which the clips of the rows must lie; None: anywhere.
-            measure: on a CPU, measure memory and pace before.
+            name: what lists call it; "" makes one of the file's name.
 
         Raises:
-            StudioError: it cannot work, and why.
+            StudioError: the first refusal of the preflight, or the folder of the job cannot be made.
         """
-        checked = preflight(
-            request, self._settings, self._store, owner=self.owner, measure=measure, allowed=allowed, announce=announce
-        )
-        return self.start_checked(checked, request.name)
-
-    def start_checked(self, checked: Preflight, name: str = "") -> Job:
-        """The same after a preflight. Raises StudioError with its first refusal."""
         if checked.refusals:
             raise StudioError(checked.refusals[0])
-        return self.start_spec(checked.spec, checked.rows, name)
-
-    def start_spec(self, spec: TrainingSpec, rows: Sequence[TrainingRow], name: str = "") -> Job:
-        """Put a job with these very settings into the queue, without looking at them."""
-        row = JobRecord(owner=self.owner, name=_name(name, spec.rows.source, spec.preset), device=spec.device)
-        row.spec = spec.model_dump(mode="json")
+        spec, rows = checked.spec, checked.rows
+        record = JobRecord(
+            owner=self.owner, name=_name(name, spec.rows.source, spec.preset), device=spec.device,
+            spec=spec.model_dump(mode="json"),
+        )  # fmt: skip
         lines = [json.dumps(each.as_row(), ensure_ascii=False) for each in rows]
-        plan = sample_plan(rows, folder_of(self._settings, row))
-        return self._enqueue(row, "".join(f"{line}\n" for line in lines), plan)
+        plan = sample_plan(rows, folder_of(self._settings, record))
+        return self._enqueue(record, "".join(f"{line}\n" for line in lines), plan)
 
     def stop(self, job_id: str, *, now: bool = False) -> Job:
         """Stop a job: one that waits never starts, one that runs saves a checkpoint and ends. Again changes nothing.
@@ -143,17 +121,17 @@ class JobLibrary:
             StudioError: it has ended already.
         """
         with self._store.writing() as session:
-            row = self._row(session, job_id)
-            if row.state in WAITING:
-                row.state, row.ended_at, row.sentence = "stopped", _now(), "Stopped before it began."
-            elif row.state in PRESENT:
-                folder = folder_of(self._settings, row)
+            record = self._record(session, job_id)
+            if record.state in WAITING:
+                record.state, record.ended_at, record.sentence = "stopped", _now(), "Stopped before it began."
+            elif record.state in PRESENT:
+                folder = folder_of(self._settings, record)
                 if now or not folder.stop_file.exists():
                     request_stop(folder, immediately=now)
-                row.state = "stopping"
+                record.state = "stopping"
             else:
-                raise StudioError(f"{row.name} has ended already ({row.state}): there is nothing to stop.")
-            queries.save(session, row)
+                raise StudioError(f"{record.name} has ended already ({record.state}): there is nothing to stop.")
+            queries.save(session, record)
         return self.job(job_id)
 
     def resume(self, job_id: str) -> Job:
@@ -164,16 +142,16 @@ class JobLibrary:
         """
         tidy(self._settings, self._store)
         with self._store.writing() as session:
-            row = self._row(session, job_id)
-            job = self._job(session, row)
+            record = self._record(session, job_id)
+            job = self._job(session, record)
             if job.active:
                 raise StudioError(f"{job.name} has not ended ({job.state}): there is nothing to resume.")
             if job.state == "completed":
                 raise StudioError(f"{job.name} is completed: retry it with more epochs to train longer.")
             if not job.can_resume:
                 raise StudioError(f"{job.name} has no checkpoint to go on from: retry it to begin anew.")
-            row.state, row.queued_at, row.ended_at, row.sentence = "queued", _now(), None, ""
-            queries.save(session, row)
+            record.state, record.queued_at, record.ended_at, record.sentence = "queued", _now(), None, ""
+            queries.save(session, record)
         return self.job(job_id)
 
     def retry(self, job_id: str) -> Job:
@@ -185,17 +163,17 @@ class JobLibrary:
         before = self.job(job_id)
         if before.active:
             raise StudioError(f"{before.name} has not ended ({before.state}): stop it first.")
-        row = JobRecord(
+        record = JobRecord(
             owner=self.owner, name=before.name, device=before.device, retry_of=before.id,
             spec=before.spec.model_dump(mode="json"),
         )  # fmt: skip
-        samples = folder_of(self._settings, row).samples
+        samples = folder_of(self._settings, record).samples
         try:
             rows = before.folder.rows_file.read_text(encoding="utf-8")
             plan = replace(SamplePlan.read(before.folder.sample_plan), folder=samples)
         except (OSError, ValueError, StudioError):
             raise StudioError(f"The rows of {before.name} are gone from its folder: start it anew.") from None
-        return self._enqueue(row, rows, plan)
+        return self._enqueue(record, rows, plan)
 
     def delete(self, job_id: str) -> Job:
         """Delete a job with everything in its folder: checkpoints, samples, log.
@@ -205,11 +183,11 @@ class JobLibrary:
         """
         tidy(self._settings, self._store)
         with self._store.writing() as session:
-            row = self._row(session, job_id)
-            job = self._job(session, row)
+            record = self._record(session, job_id)
+            job = self._job(session, record)
             if job.active:
                 raise StudioError(f"{job.name} has not ended ({job.state}): stop it first.")
-            queries.delete(session, row)
+            queries.delete(session, record)
         shutil.rmtree(job.folder.root, ignore_errors=True)
         return job
 
@@ -217,7 +195,7 @@ class JobLibrary:
         """Copy a checkpoint out of a job, complete by itself.
 
         Args:
-            step: which; None: the last one.
+            step: None: the last one.
             merge: the adapter becomes part of its base, and the folder a whole checkpoint.
 
         Raises:
@@ -232,56 +210,54 @@ class JobLibrary:
             there = ", ".join(map(str, checkpoints))
             raise StudioError(f"{job.name} has no checkpoint of step {step}: there are {there}.")
         with self._store.reading() as session:
-            card = next((row.card for row in adapter_queries.of_job(session, job.id) if row.step == step), None)
+            card = next(
+                (record.card for record in adapter_queries.of_job(session, job.id) if record.step == step), None
+            )
         return export_checkpoint(job, checkpoints[step], target, merge=merge, card=card)
 
     # Inside
 
-    def _enqueue(self, row: JobRecord, rows: str, plan: SamplePlan) -> Job:
-        """Write the folder, then the row: a row never names a folder that is not whole."""
-        job = job_of(row, self._settings.jobs_folder)
-        folder, spec = job.folder, {"id": row.id, "name": row.name, "command": job.command, **row.spec}
-        files = {
-            folder.rows_file: rows,
-            folder.spec_file: json.dumps(spec, ensure_ascii=False, indent=1),
-        }
+    def _enqueue(self, record: JobRecord, rows: str, plan: SamplePlan) -> Job:
+        """Write the folder, then the record: a record never names a folder that is not whole."""
+        job = job_of(record, self._settings.jobs_folder)
+        folder, spec = job.folder, {"id": record.id, "name": record.name, "command": job.command, **record.spec}
         try:
             folder.root.mkdir(parents=True)
-            for path, content in files.items():
-                atomic_write_bytes(path, content.encode())
+            atomic_write_bytes(folder.rows_file, rows.encode())
+            atomic_write_bytes(folder.spec_file, json.dumps(spec, ensure_ascii=False, indent=1).encode())
             plan.write(folder.sample_plan)
             with self._store.writing() as session:
-                row.queued_at = _now()
-                queries.save(session, row)
+                record.queued_at = _now()
+                queries.save(session, record)
         except BaseException as error:
             shutil.rmtree(folder.root, ignore_errors=True)
             if isinstance(error, OSError):
                 raise StudioError(f"The folder of the job cannot be made {write_advice(error)}") from error
             raise
-        return self.job(row.id)
+        return self.job(record.id)
 
-    def _row(self, session: Session, job_id: str) -> JobRecord:
-        row = queries.job_by_id(session, job_id, self.owner)
-        if row is None:
+    def _record(self, session: Session, job_id: str) -> JobRecord:
+        record = queries.job_by_id(session, job_id, self.owner)
+        if record is None:
             raise StudioError("There is no such job, or no longer: look at the list of jobs.")
-        return row
+        return record
 
-    def _job(self, session: Session, row: JobRecord) -> Job:
+    def _job(self, session: Session, record: JobRecord) -> Job:
         ahead = 0
-        if row.state in WAITING:
-            before = queries.in_states(session, (*PRESENT, *WAITING), row.device)
-            ahead = [each.id for each in before if each.state in PRESENT or each.queued_at <= row.queued_at].index(
-                row.id
+        if record.state in WAITING:
+            before = queries.in_states(session, (*PRESENT, *WAITING), record.device)
+            ahead = [each.id for each in before if each.state in PRESENT or each.queued_at <= record.queued_at].index(
+                record.id
             )
-        return job_of(row, self._settings.jobs_folder, ahead=ahead)
+        return job_of(record, self._settings.jobs_folder, ahead=ahead)
 
 
 _now = now
-"""Under another name where an argument is called ``now``."""
+"""For where an argument is called ``now``."""
 
 
 def clear_remains(settings: Settings, store: Store) -> int:
-    """Remove folders of jobs that no row names, left behind by killed processes; returns how many went."""
+    """Remove folders of jobs that no record names, left behind by killed processes; returns how many went."""
     folder = settings.jobs_folder
     old = [
         path for path in folder.iterdir() if path.is_dir() and time.time() - path.stat().st_mtime > _YOUNG_SECONDS

@@ -17,15 +17,14 @@ class TrainingSpec(BaseModel):
     """Everything that decides a run.
 
     Attributes:
-        base: the base as it was asked for, a folder or a hub id; for whoever runs the studio alone.
+        base: as it was asked for, a folder or a hub id; for whoever runs the studio alone.
         base_shown: its name for anybody.
-        base_folder: where it lies.
         base_bytes: size of its weights.
         arguments: ms-swift's arguments by name, in order; model, dataset and folders come in :meth:`command`.
         overrides: those of them that the user set.
         full_parameter: whether all weights are trained instead of an adapter.
         consent: of library voices among the rows.
-        unrecorded: clips whose consent nobody recorded.
+        unrecorded: number of clips whose consent nobody recorded.
         estimate: what the preflight expected: memory_bytes, disk_bytes, seconds (each may be absent).
         num_steps: optimizer steps that the preflight expected.
     """

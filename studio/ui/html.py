@@ -11,7 +11,6 @@ from studio.errors import StudioError
 
 log = logging.getLogger(__name__)
 
-
 Tone = Literal["info", "good", "warn", "bad"]
 _LABELS: dict[Tone, str] = {"info": "Note", "good": "Done", "warn": "Please note", "bad": "Not possible"}
 
@@ -47,6 +46,6 @@ def host_banner(status: HostStatus) -> str:
 
 
 def table(rows: list[tuple[str, str]], caption: str) -> str:
-    """A plain two-column table."""
+    """A table of names and values."""
     body = "".join(f"<tr><th scope='row'>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows)
     return f"<table class='facts'><caption>{escape(caption)}</caption><tbody>{body}</tbody></table>"

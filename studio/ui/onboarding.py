@@ -54,16 +54,11 @@ class Walk:
     def _present(self, request: gr.Request) -> int:
         """0: nothing spoken yet; 1: no voice of one's own; 2: it has not spoken; 3: done."""
         try:
-            own = {
-                voice.id
-                for voice in self._services.voices(owner_of(request, self._services.settings)).voices()
-                if not voice.preset
-            }
-            takes = self._services.takes(owner_of(request, self._services.settings))
-            if own and takes.any_with(own):
-                return 3
+            owner = owner_of(request, self._services.settings)
+            own = {voice.id for voice in self._services.voices(owner).voices() if not voice.preset}
+            takes = self._services.takes(owner)
             if own:
-                return 2
+                return 3 if takes.any_with(own) else 2
             return 1 if takes.count() else 0
         except StudioError:  # the library is locked or cannot be opened: the tabs say so
             return 3

@@ -7,7 +7,6 @@ import os
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 from studio.errors import StudioError
@@ -83,7 +82,6 @@ def _free_port(host: str) -> int:
 def build_page(settings: Settings) -> Any:
     """The ``gr.Blocks`` of the studio, not yet launched. Loads no model."""
     _prepare_environment(settings)  # before Gradio is imported, which reads it then
-    from studio.services import Services
     from studio.training.execution.scheduler import Scheduler
     from studio.ui.layout import lay_out
 
@@ -108,7 +106,9 @@ def _prepare_environment(settings: Settings) -> None:
     try:
         settings.page_cache_folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _not_writable(settings.home, error) from error
+        raise StudioError(
+            f"The studio's folder {settings.home} cannot be written ({error.strerror}): set STUDIO_HOME to another."
+        ) from error
     _reach_ourselves(settings.host)
     os.environ["GRADIO_TEMP_DIR"] = str(settings.page_cache_folder)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -121,9 +121,3 @@ def _reach_ourselves(host: str) -> None:
     for name in ("NO_PROXY", "no_proxy"):
         kept = [entry for entry in os.environ.get(name, "").split(",") if entry.strip()]
         os.environ[name] = ",".join(dict.fromkeys([*kept, "localhost", "127.0.0.1", "::1", host]))
-
-
-def _not_writable(folder: Path, error: OSError) -> StudioError:
-    return StudioError(
-        f"The studio's folder {folder} cannot be written ({error.strerror}): set STUDIO_HOME to another."
-    )

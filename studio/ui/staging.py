@@ -38,11 +38,6 @@ class Staging:
             return str(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StudioError(
-                f"The sound cannot be shown ({error.strerror}): free some space and try again."
-            ) from error
-        try:
             write(path)
         except StudioError:
             self.forget(key)

@@ -24,7 +24,7 @@ from studio.training.job import Job
 from studio.training.library import JobLibrary
 from tests.conftest import DATA
 from tests.helpers import disk_that_holds, refusal
-from tests.jobs import ended, of_jobs, spec, status, until
+from tests.jobs import checked, ended, of_jobs, status, until
 
 PROJECT = DATA.parents[1]
 
@@ -76,7 +76,7 @@ def steps_logged(jobs: JobLibrary, job: Job) -> list[float]:
 
 
 def test_a_job_runs_to_its_end_and_says_so(jobs: JobLibrary, settings: Settings) -> None:
-    job = jobs.start_spec(spec("steps=12", "save=5"), [], "  my   first ")
+    job = jobs.start(checked("steps=12", "save=5"), "  my   first ")
     assert (job.name, job.state) == ("my first", "running")
     done = ended(jobs, job)
     assert (done.state, done.exit_code, done.sentence) == ("completed", 0, "")
@@ -91,10 +91,10 @@ def test_a_job_runs_to_its_end_and_says_so(jobs: JobLibrary, settings: Settings)
 
 
 def test_two_jobs_on_one_device_take_turns_and_the_second_needs_nobody(jobs: JobLibrary, settings: Settings) -> None:
-    first = jobs.start_spec(spec("steps=20"), [])
-    second = jobs.start_spec(spec("steps=4"), [])
-    third = jobs.start_spec(spec("steps=4"), [])
-    elsewhere = jobs.start_spec(spec("steps=4", device="cuda:1"), [])
+    first = jobs.start(checked("steps=20"))
+    second = jobs.start(checked("steps=4"))
+    third = jobs.start(checked("steps=4"))
+    elsewhere = jobs.start(checked("steps=4", device="cuda:1"))
     assert [jobs.job(job.id).state for job in (first, second, third, elsewhere)] == [
         "running", "queued", "queued", "running",
     ]  # fmt: skip
@@ -108,7 +108,7 @@ def test_two_jobs_on_one_device_take_turns_and_the_second_needs_nobody(jobs: Job
 
 
 def test_a_job_that_waits_is_stopped_and_never_starts(jobs: JobLibrary, settings: Settings) -> None:
-    first, second = (jobs.start_spec(spec("steps=8"), []) for _ in range(2))
+    first, second = (jobs.start(checked("steps=8")) for _ in range(2))
     stopped = jobs.stop(second.id)
     assert (stopped.state, stopped.sentence) == ("stopped", "Stopped before it began.")
     ended(jobs, first)
@@ -119,7 +119,7 @@ def test_a_job_that_waits_is_stopped_and_never_starts(jobs: JobLibrary, settings
 
 
 def test_stopping_saves_and_stopping_again_changes_nothing(jobs: JobLibrary) -> None:
-    job = jobs.start_spec(spec("steps=500", "save=400"), [])
+    job = jobs.start(checked("steps=500", "save=400"))
     reached(jobs, job, 3)
     assert jobs.stop(job.id).state == "stopping"
     assert jobs.stop(job.id).state in ("stopping", "stopped")
@@ -131,7 +131,7 @@ def test_stopping_saves_and_stopping_again_changes_nothing(jobs: JobLibrary) -> 
 
 
 def test_a_trainer_that_does_not_listen_is_ended_at_once_when_asked_to(jobs: JobLibrary) -> None:
-    job = jobs.start_spec(spec("steps=500", "save=2", "deaf=yes", "stray=yes"), [])
+    job = jobs.start(checked("steps=500", "save=2", "deaf=yes", "stray=yes"))
     reached(jobs, job, 3)
     jobs.stop(job.id)
     time.sleep(0.6)
@@ -143,7 +143,7 @@ def test_a_trainer_that_does_not_listen_is_ended_at_once_when_asked_to(jobs: Job
 
 
 def test_a_resumed_job_goes_on_with_its_curve(jobs: JobLibrary) -> None:
-    job = jobs.start_spec(spec("steps=14", "save=4", "then=cut", "at=6"), [])
+    job = jobs.start(checked("steps=14", "save=4", "then=cut", "at=6"))
     killed = ended(jobs, job)
     assert killed.state == "failed"
     assert killed.can_resume
@@ -166,7 +166,7 @@ def test_a_resumed_job_goes_on_with_its_curve(jobs: JobLibrary) -> None:
     ],
 )
 def test_a_trainer_that_fails_says_why_and_what_it_wrote_stays(jobs: JobLibrary, then: str, says: str) -> None:
-    job = ended(jobs, jobs.start_spec(spec("save=2", f"then={then}", "at=5", "stray=yes"), []))
+    job = ended(jobs, jobs.start(checked("save=2", f"then={then}", "at=5", "stray=yes")))
     assert (job.state, job.exit_code) == ("failed", 1)
     assert job.sentence.startswith(says)
     assert list(job.folder.checkpoints()) == [2, 4]
@@ -174,7 +174,7 @@ def test_a_trainer_that_fails_says_why_and_what_it_wrote_stays(jobs: JobLibrary,
 
 
 def test_a_killed_trainer_is_a_failed_job_and_what_it_started_goes_with_it(jobs: JobLibrary) -> None:
-    job = jobs.start_spec(spec("steps=500", "save=2", "stray=yes"), [])
+    job = jobs.start(checked("steps=500", "save=2", "stray=yes"))
     reached(jobs, job, 3)
     stray = process_of(int((job.folder.root / "stray").read_text()))
     assert stray is not None
@@ -188,8 +188,8 @@ def test_a_killed_trainer_is_a_failed_job_and_what_it_started_goes_with_it(jobs:
 def test_a_job_whose_supervisor_is_killed_saves_and_is_lost_and_the_queue_goes_on(
     jobs: JobLibrary, settings: Settings
 ) -> None:
-    job = jobs.start_spec(spec("steps=500", "save=400", "stray=yes"), [])
-    waiting = jobs.start_spec(spec("steps=3"), [])
+    job = jobs.start(checked("steps=500", "save=400", "stray=yes"))
+    waiting = jobs.start(checked("steps=3"))
     reached(jobs, job, 3)
     trainer = trainer_of(job)
     os.kill(supervisor_of(settings, job).pid, signal.SIGKILL)
@@ -208,14 +208,13 @@ def test_a_job_does_not_need_the_program_that_started_it(jobs: JobLibrary, setti
     starter = (
         "import json, sys, time\nfrom pathlib import Path\nfrom studio.settings import Settings\n"
         "from studio.store.store import Store\nfrom studio.training.library import JobLibrary\n"
-        "from studio.training.spec import TrainingSpec\n"
+        "from tests.jobs import checked\n"
         "settings = Settings(home=Path(sys.argv[1]))\nlibrary = JobLibrary(settings, Store(settings.store_file))\n"
-        "print(library.start_spec(TrainingSpec.model_validate_json(sys.argv[2]), []).id, flush=True)\ntime.sleep(600)\n"
+        "print(library.start(checked('steps=30')).id, flush=True)\ntime.sleep(600)\n"
     )
     app = subprocess.Popen(
-        [sys.executable, "-c", starter, str(settings.home), spec("steps=30").model_dump_json()],
-        cwd=PROJECT, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [sys.executable, "-c", starter, str(settings.home)], cwd=PROJECT, stdout=subprocess.PIPE, text=True
+    )
     assert app.stdout is not None
     job = jobs.job(app.stdout.readline().strip())
     reached(jobs, job, 2)
@@ -226,7 +225,7 @@ def test_a_job_does_not_need_the_program_that_started_it(jobs: JobLibrary, setti
 
 
 def test_another_program_with_the_old_pid_is_left_alone(jobs: JobLibrary, settings: Settings) -> None:
-    job = ended(jobs, jobs.start_spec(spec("steps=2"), []))
+    job = ended(jobs, jobs.start(checked("steps=2")))
     bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     try:
         with Store(settings.store_file).writing() as session:
@@ -243,8 +242,8 @@ def test_another_program_with_the_old_pid_is_left_alone(jobs: JobLibrary, settin
 
 
 def test_the_end_of_a_job_is_told_to_a_store_that_was_locked(jobs: JobLibrary, settings: Settings) -> None:
-    job = jobs.start_spec(spec("steps=16"), [])
-    waiting = jobs.start_spec(spec("steps=2"), [])
+    job = jobs.start(checked("steps=16"))
+    waiting = jobs.start(checked("steps=2"))
     reached(jobs, job, 2)
     with closing(sqlite3.connect(settings.store_file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -258,8 +257,8 @@ def test_the_end_of_a_job_is_told_to_a_store_that_was_locked(jobs: JobLibrary, s
 
 
 def test_the_end_of_a_job_is_told_once_a_full_disk_has_room_again(jobs: JobLibrary, settings: Settings) -> None:
-    ended(jobs, jobs.start_spec(spec("steps=1"), []))
-    job = jobs.start_spec(spec("steps=16", "save=100"), [])
+    ended(jobs, jobs.start(checked("steps=1")))
+    job = jobs.start(checked("steps=16", "save=100"))
     supervisor = supervisor_of(settings, job)
     reached(jobs, job, 2)
     limits = resource.prlimit(supervisor.pid, resource.RLIMIT_FSIZE)
@@ -272,15 +271,15 @@ def test_the_end_of_a_job_is_told_once_a_full_disk_has_room_again(jobs: JobLibra
 
 
 def test_a_job_that_cannot_be_written_is_not_half_there(jobs: JobLibrary, settings: Settings) -> None:
-    ended(jobs, jobs.start_spec(spec("steps=1"), []))
+    ended(jobs, jobs.start(checked("steps=1")))
     with disk_that_holds(64):
-        assert "disk or quota is full" in refusal(lambda: jobs.start_spec(spec("steps=1"), []))
+        assert "disk or quota is full" in refusal(lambda: jobs.start(checked("steps=1")))
     assert len(jobs.jobs()) == 1
     assert len(list(settings.jobs_folder.iterdir())) == 1
 
 
 def test_a_job_is_repeated_and_deleted(jobs: JobLibrary, settings: Settings) -> None:
-    job = jobs.start_spec(spec("steps=8"), [], "again")
+    job = jobs.start(checked("steps=8"), "again")
     assert "stop it first" in refusal(lambda: jobs.delete(job.id))
     assert "stop it first" in refusal(lambda: jobs.retry(job.id))
     ended(jobs, job)
@@ -293,7 +292,7 @@ def test_a_job_is_repeated_and_deleted(jobs: JobLibrary, settings: Settings) -> 
 
 
 def test_a_stranger_sees_and_changes_none_of_it(jobs: JobLibrary, settings: Settings) -> None:
-    job = jobs.start_spec(spec("steps=200"), [])
+    job = jobs.start(checked("steps=200"))
     stranger = JobLibrary(settings, Store(settings.store_file), "somebody else")
     assert stranger.jobs() == []
     for act in (stranger.job, stranger.stop, stranger.resume, stranger.retry, stranger.delete):

@@ -15,6 +15,7 @@ from studio.store.store import Store
 from studio.training.config.request import TrainRequest
 from studio.training.folder import JobFolder
 from studio.training.library import JobLibrary
+from studio.training.preflight.report import preflight
 from tests.integration.in_turn import assert_refused, by_name, document, run
 from tests.jobs import ended, of_jobs, until
 from tests.training import EXAMPLES, Example, write_rows
@@ -182,9 +183,11 @@ def test_a_clip_that_goes_after_it_was_checked_is_named_by_the_failed_job(
     clip.write_bytes(Path(EXAMPLES[3].row()["audios"][0]).read_bytes())
     row = EXAMPLES[3].row() | {"audios": [str(clip)]}
     settings = Settings(home=home, device="cpu")
-    jobs = JobLibrary(settings, Store(settings.store_file))
+    store = Store(settings.store_file)
+    jobs = JobLibrary(settings, store)
     rows = write_rows(tmp_path / "rows.jsonl", [EXAMPLES[0].row(), row])
-    job = jobs.start(TrainRequest(rows, checkpoint=str(tiny_checkpoint)), measure=False)
+    request = TrainRequest(rows, checkpoint=str(tiny_checkpoint))
+    job = jobs.start(preflight(request, settings, store, measure=False))
     clip.unlink()  # before the trainer has read it
     failed = ended(jobs, job, 90)
     assert failed.state == "failed"

@@ -12,8 +12,6 @@ class Hyperparameter:
 
     Attributes:
         name: ms-swift's own.
-        help: one line.
-        choices: for the kind "choice".
         minimum, maximum: for numbers; None: no limit.
     """
 

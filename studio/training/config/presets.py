@@ -59,7 +59,7 @@ def arguments_for(
     base_bytes: int,
     overrides: Mapping[str, tuple[str, ...]],
 ) -> RunArguments:
-    """The arguments of a run.
+    """What the preset comes to for these rows.
 
     Args:
         seconds: duration of the trained clips together.
@@ -93,9 +93,8 @@ def arguments_for(
         "gradient_checkpointing": "true" if on_gpu or large else "false",
         "split_dataset_ratio": "0.1" if num_rows >= MIN_ROWS_HELD_OUT and not asked.evaluates_other_rows else "0",
     }
-    values |= {
-        name: " ".join(value) for name, value in overrides.items() if name in values
-    }  # what follows looks at them
+    # What follows looks at them.
+    values |= {name: " ".join(value) for name, value in overrides.items() if name in values}
     values |= _schedule(values, num_rows, chosen.checkpoints, asked)
     values |= {
         "logging_first_step": "true",

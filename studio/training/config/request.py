@@ -36,7 +36,6 @@ class TrainRequest:
         checkpoint: folder or hub id of the base; None: the one that the studio speaks with by default.
         device: "auto", "cpu", "mps", "cuda" or "cuda:N".
         overrides: ms-swift's arguments (and the plugin's options) by their own names; they stand above the preset.
-        name: what lists call it; "" makes one of the file's name.
     """
 
     rows: Path
@@ -44,7 +43,6 @@ class TrainRequest:
     checkpoint: str | None = None
     device: str = "auto"
     overrides: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    name: str = ""
 
     def __post_init__(self) -> None:
         if self.preset not in PRESET_NAMES:
@@ -70,9 +68,8 @@ def parse_overrides(entries: Iterable[str]) -> dict[str, tuple[str, ...]]:
                 f"{key} cannot be set, because a job writes down its settings: put it into the environment (HF_TOKEN)."
             )
         overrides[key] = _values(key, value.strip())
-        if any(
-            re.match(r"--[A-Za-z]", part) for part in overrides[key]
-        ):  # the trainer would read it as another argument
+        # The trainer would read it as another argument.
+        if any(re.match(r"--[A-Za-z]", part) for part in overrides[key]):
             raise StudioError(f"--set {key} has a value that begins with '--': give each setting by itself.")
     return overrides
 

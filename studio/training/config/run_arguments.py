@@ -32,11 +32,9 @@ class RunArguments:
     values: Mapping[str, tuple[str, ...]]
 
     def text(self, name: str, default: str = "") -> str:
-        """The first value."""
         return next(iter(self.values.get(name, ())), default)
 
     def number(self, name: str, default: float) -> float:
-        """A finite number."""
         try:
             number = float(self.text(name, str(default)))
         except ValueError:
@@ -44,7 +42,6 @@ class RunArguments:
         return number if math.isfinite(number) else default
 
     def whole(self, name: str, default: int) -> int:
-        """A number without its fraction."""
         return int(self.number(name, default))
 
     def flag(self, name: str) -> bool:
@@ -52,12 +49,11 @@ class RunArguments:
         return name in self.values and (self.text(name) or "true").lower() not in _FALSE
 
     def replaced(self, name: str, value: str) -> RunArguments:
-        """The same with one argument set otherwise."""
         return RunArguments({**self.values, name: (value,)})
 
     @property
     def is_full(self) -> bool:
-        """Whether all weights are trained."""
+        """Whether all weights are trained, not an adapter."""
         return self.text("tuner_type", "lora") == "full"
 
     @property

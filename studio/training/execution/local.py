@@ -19,12 +19,8 @@ from studio.training.folder import JobFolder
 
 JOB_VARIABLE = "STUDIO_JOB"
 """In the environment of every process of a job, with its id: so none of them can be overlooked."""
-
-
 ORPHAN_SECONDS = 120.0
 """A trainer whose supervisor is gone has been told to save and end; this long it may take."""
-
-
 _started: list[subprocess.Popen[bytes]] = []
 """Supervisors of this process, kept so that they can be waited for."""
 

@@ -40,7 +40,6 @@ class Outcome:
     sentence: str = ""
 
     def with_more(self, sentence: str) -> Outcome:
-        """The same with something more to say."""
         return replace(self, sentence=" ".join(part for part in (self.sentence, sentence) if part))
 
     def as_json(self) -> dict[str, Any]:
@@ -62,7 +61,7 @@ def outcome_of(exit_code: int, folder: JobFolder, *, log_offset: int, stop: bool
             return Outcome("completed", exit_code)
         return Outcome("stopped", exit_code, _what_is_left(folder, killed))
     if exit_code == 0:
-        if _cut_short(folder):
+        if _finished(folder) is False:
             return Outcome("stopped", exit_code, "A signal from outside of the studio stopped it: resume it to go on.")
         return Outcome("completed", exit_code)
     return Outcome("failed", exit_code, _reason(exit_code, said))
@@ -98,25 +97,14 @@ def _reason(exit_code: int, said: str) -> str:
     return f"The training failed with exit status {exit_code}: its log has the details."
 
 
-def _finished(folder: JobFolder) -> bool:
-    steps = _steps(folder)
-    return steps is not None and steps[0] >= steps[1]
-
-
-def _cut_short(folder: JobFolder) -> bool:
-    """Whether the last checkpoint says that there were steps left."""
-    steps = _steps(folder)
-    return steps is not None and steps[0] < steps[1]
-
-
-def _steps(folder: JobFolder) -> tuple[int, int] | None:
-    """Steps done and wanted, as the newest checkpoint tells."""
+def _finished(folder: JobFolder) -> bool | None:
+    """Whether the last checkpoint says that no steps are left; None where there is none that says anything."""
     newest = next(reversed(folder.checkpoints().values()), None)
     if newest is None:
         return None
     try:
         state = read_json(newest / "trainer_state.json")
-        return int(state["global_step"]), int(state["max_steps"])
+        return int(state["global_step"]) >= int(state["max_steps"])
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

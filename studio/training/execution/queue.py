@@ -24,7 +24,6 @@ from studio.training.job import PRESENT, WAITING
 
 log = logging.getLogger(__name__)
 
-
 LOST = (
     "Its supervisor disappeared, perhaps because the machine was restarted or ran out of memory: resume it to go on from its "
     "last checkpoint."
@@ -67,7 +66,7 @@ def advance(settings: Settings, session: Session) -> None:
 
 
 def folder_of(settings: Settings, record: JobRecord) -> JobFolder:
-    """Where a job lies."""
+    """The folder of a job."""
     return JobFolder(settings.jobs_folder / record.id)
 
 

@@ -31,8 +31,7 @@ from studio.training.spec import TrainingSpec
 
 
 def register(settings: Settings, store: Store, job_id: str, *, device: str) -> list[int]:
-    """Compare every whole LoRA checkpoint of a run with its base, and save it as an adapter; one that is known already is
-    compared anew.
+    """Compare every whole LoRA checkpoint of a run with its base, and save it as an adapter; a known one anew.
 
     Args:
         device: "cpu", "mps", "cuda" or "cuda:N"; of the latter only "cuda" counts, since the process sees one GPU.
@@ -63,7 +62,7 @@ def register(settings: Settings, store: Store, job_id: str, *, device: str) -> l
         for step, path in checkpoints.items():
             card = cards.card(step, path, comparison(path))
             with store.writing() as session:
-                queries.save(session, cards.row(step, path, card))
+                queries.save(session, cards.record(step, path, card))
             _say(f"step {step}: {card['comparison'].get('sentence') or card['comparison'].get('error')}")
     finally:
         release()
@@ -125,7 +124,7 @@ class _Cards:
         self._log = read_log(folder.metrics_file)
         self._samples = {each.step: each for each in read_samples(folder.samples)}
 
-    def row(self, step: int, path: Path, card: dict[str, Any]) -> AdapterRecord:
+    def record(self, step: int, path: Path, card: dict[str, Any]) -> AdapterRecord:
         job = self._job
         return AdapterRecord(
             owner=job.owner,

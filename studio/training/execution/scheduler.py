@@ -56,7 +56,6 @@ class Scheduler:
             time.sleep(LOOK_SECONDS)
 
     def look(self) -> None:
-        """Look once."""
         if not self._settings.store_file.exists():
             return
         tidy(self._settings, self._store)

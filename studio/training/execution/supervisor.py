@@ -36,7 +36,7 @@ from studio.training.spec import TrainingSpec
 LOOK_SECONDS = 0.25
 STATUS_SECONDS = 2.0
 CLAIM_SECONDS = 30.0
-"""How long it waits for the row that says that this process has the job."""
+"""How long it waits for the record that says that this process has the job."""
 LEASE_SECONDS = 60.0
 """How long it waits for others to give back their memory on the device."""
 STOP_SECONDS = 1800.0
@@ -68,13 +68,13 @@ class Supervisor:
         self._stop_asked = True
 
     def run(self) -> int:
-        """Run the job; returns the exit status, which nobody reads."""
-        row = self._claimed()
-        if row is None:
+        """Run the job, and return an exit status that nobody reads."""
+        record = self._claimed()
+        if record is None:
             return 1
         outcome: Outcome | None = None
         try:
-            outcome = self._run(row)
+            outcome = self._run(record)
         except Exception as error:  # noqa: BLE001  whatever happens, the job must not be left without an end
             outcome = Outcome("failed", None, f"Its supervisor failed ({type(error).__name__}: {error}): retry it.")
         finally:
@@ -85,21 +85,21 @@ class Supervisor:
     # The parts of a run, in order
 
     def _claimed(self) -> JobRecord | None:
-        """The job's row once it names this process; None where it never does."""
+        """The job's record once it names this process; None where it does not in time."""
         deadline = time.monotonic() + CLAIM_SECONDS
         while time.monotonic() < deadline:
             with suppress(StudioError), self._store.reading() as session:
-                row = queries.job_by_id(session, self._id)
-                if row is not None and row.pid == os.getpid() and row.state in ("running", "stopping"):
-                    return row
+                record = queries.job_by_id(session, self._id)
+                if record is not None and record.pid == os.getpid() and record.state in ("running", "stopping"):
+                    return record
             time.sleep(0.1)
         return None
 
-    def _run(self, row: JobRecord) -> Outcome:
-        spec = TrainingSpec.model_validate(row.spec)
+    def _run(self, record: JobRecord) -> Outcome:
+        spec = TrainingSpec.model_validate(record.spec)
         if not self._device_given_back(spec.device):
             return Outcome("stopped", None, "Stopped before it began.")
-        command = spec.command(self._folder, resume_from=self._resume_from(row))
+        command = spec.command(self._folder, resume_from=self._resume_from(record))
         outcome = self._trained(command, spec.device)
         if not spec.full_parameter and not spec.program and self._folder.checkpoints():
             self._tell(stage="comparing")
@@ -123,9 +123,9 @@ class Supervisor:
             self._say(f"the voice model gave back its memory on {device}")
         return not self._stop_wanted()
 
-    def _resume_from(self, row: JobRecord) -> Path | None:
+    def _resume_from(self, record: JobRecord) -> Path | None:
         """The checkpoint to go on from, where this is not the first time."""
-        if row.runs <= 1:
+        if record.runs <= 1:
             return None
         import shutil
 
@@ -134,7 +134,6 @@ class Supervisor:
         return next(reversed(self._folder.checkpoints().values()), None)
 
     def _trained(self, command: list[str], device: str) -> Outcome:
-        """Run the trainer to its end."""
         began = _size(self._folder.log_file)
         self._say(" ".join(command))
         logged = _size(self._folder.metrics_file)
@@ -186,11 +185,11 @@ class Supervisor:
 
     def _record(self, outcome: Outcome, ended_at: datetime) -> None:
         with self._store.writing() as session:
-            row = queries.job_by_id(session, self._id)
-            if row is not None and row.pid == os.getpid():
-                row.state, row.exit_code, row.sentence = outcome.state, outcome.exit_code, outcome.sentence
-                row.ended_at, row.pid, row.pid_started = ended_at, None, None
-                queries.save(session, row)
+            record = queries.job_by_id(session, self._id)
+            if record is not None and record.pid == os.getpid():
+                record.state, record.exit_code, record.sentence = outcome.state, outcome.exit_code, outcome.sentence
+                record.ended_at, record.pid, record.pid_started = ended_at, None, None
+                queries.save(session, record)
             advance(self._settings, session)
 
     def _insistently(self, do: Callable[[], None]) -> None:

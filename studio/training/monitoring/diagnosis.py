@@ -20,8 +20,8 @@ def diagnose(
     """What there is to say about a run, the worst first; never empty.
 
     Args:
-        samples: what was spoken at its steps, 0 for the base.
-        comparisons: by step how a checkpoint compares with the base ("comparison" of its card).
+        samples: step 0 is the base.
+        comparisons: "comparison" of the card of each checkpoint, by its step.
     """
     spoken = sorted((each for each in samples if each.samples and not each.error), key=lambda each: each.step)
     base = next((each for each in spoken if each.step == 0), None)
@@ -34,7 +34,5 @@ def diagnose(
         stop_not_learnt(trained, base, log),
         memorising(log, saved),
     ]
-    findings = [each for each in found if each is not None]
-    if not findings:
-        findings = [loss_course(log, trained)]
+    findings = [each for each in found if each is not None] or [loss_course(log, trained)]
     return sorted(findings, key=lambda each: _SEVERITY.index(each.tone))

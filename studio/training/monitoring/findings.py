@@ -15,9 +15,8 @@ class Finding:
     """One thing to know about a run.
 
     Attributes:
-        title: what it is, a few words.
+        title: a few words.
         evidence: sentences with the numbers and steps that say so.
-        advice: what to try.
     """
 
     kind: Kind

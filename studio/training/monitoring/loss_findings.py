@@ -59,11 +59,10 @@ class _Course:
     short: bool
 
     def steps_of(self, index: int) -> tuple[int, int]:
-        """The first and last step of a stretch."""
+        """The first and last step of a stretch that begins at a point."""
         return int(self.steps[index]), int(self.steps[index + self.length - 1])
 
     def mean_near(self, step: int) -> float:
-        """The mean of the stretch around a step."""
         middle = int(np.searchsorted(self.steps, step)) - self.length // 2
         return float(self.means[min(max(middle, 0), len(self.means) - 1)])
 

@@ -19,7 +19,6 @@ class Progress:
     """How far a job is. What is not known is None.
 
     Attributes:
-        stage: what it does at this moment.
         step, max_steps: optimizer steps done, and in all.
         elapsed_seconds: since it was started the last time, until it ended.
         memory_bytes, peak_memory_bytes: of the GPU where it trains on one, of its processes otherwise.

@@ -8,7 +8,7 @@ import os
 import threading
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -57,7 +57,7 @@ class RunLog:
         path: the file; it may be missing.
         version: changes whenever something else is to be seen.
         step: the last one that was logged; 0 before the first.
-        max_steps: steps of the whole run; 0 before the first.
+        max_steps: of the whole run; 0 before the first.
         epoch: passes over the data at ``step``; None before the first.
         seconds_per_step: mean since this run began or was resumed, evaluation and saving included.
         num_bad_lines: lines of which something was lost, because a process was killed while it wrote them.
@@ -225,7 +225,7 @@ def _rescued(line: bytes) -> tuple[list[dict[str, Any]], int]:
     """The steps in a line that was glued together when a killed run was resumed, and how many pieces were lost."""
     rows: list[dict[str, Any]] = []
     num_lost = 0
-    for piece in _pieces(line.decode(errors="replace")):
+    for piece in filter(str.strip, line.decode(errors="replace").strip().replace("}{", "}\n{").split("\n")):
         row = _parsed(piece)
         if not isinstance(row, dict):
             num_lost += 1
@@ -233,12 +233,6 @@ def _rescued(line: bytes) -> tuple[list[dict[str, Any]], int]:
         if isinstance(row, dict) and _PROGRESS in row:
             rows.append(row)
     return rows, num_lost
-
-
-def _pieces(line: str) -> Iterator[str]:
-    for piece in line.strip().replace("}{", "}\n{").split("\n"):
-        if piece.strip():
-            yield piece
 
 
 def _progress(text: Any) -> tuple[int, int] | None:

@@ -21,10 +21,8 @@ class Sample:
     """One sentence, as the model spoke it at a step.
 
     Attributes:
-        path: the sound, a WAV file.
-        seconds: duration.
+        path: a WAV file.
         ended: the model ended it by itself; False where it ran into its budget.
-        budget_seconds: duration of the budget.
         loudness_dbfs: RMS in decibels of full scale; -120 for digital silence.
         same_as_base: its codes are those that the untrained model gave for the same seed.
     """
@@ -39,7 +37,6 @@ class Sample:
 
     @property
     def silent(self) -> bool:
-        """Whether there is nothing to hear."""
         return self.loudness_dbfs < SILENT_DBFS
 
 

@@ -38,7 +38,7 @@ class Found:
 
     Attributes:
         argument_problems: sentences about settings that no trainer takes.
-        problems: sentences about why there is no target, or no base.
+        problems: why there is no target, or no base.
         shape: of the base, where there are rows to train it on.
         too_long: rows of more tokens than ``max_length``: tokens and number.
     """
@@ -62,11 +62,10 @@ class Costs:
 
     Attributes:
         memory_bytes: measured, else computed.
-        computed: how the memory comes about.
         measured: whether two steps were made.
         problem: why two steps could not be made; "" where they were, or were not tried.
         fitting: settings, as NAME=VALUE, with which a run that does not fit would; () for none.
-        seconds: None where nobody knows.
+        seconds: of the whole run; None where nobody knows.
     """
 
     memory_bytes: int
@@ -154,9 +153,8 @@ def costs_of(
             seconds = seen.start_seconds + found.plan.num_steps * pace * 1.1
     if seconds is None and not refused and not problem:
         announce("The rate of the device is measured …")
-        with suppress(
-            RuntimeError
-        ):  # the device has no room for two matrices: whoever has it now is said by the target
+        # No room for two matrices on the device: whoever has it now is said by the target.
+        with suppress(RuntimeError):
             pace = duration.seconds_per_step(shape, arguments, tokens=mean_tokens, device=target.device)
             seconds = duration.total_seconds(pace, found.plan.num_steps, sum(each.seconds for each in longest))
         return_memory()

@@ -12,12 +12,8 @@ from studio.training.preflight.memory import BaseShape
 
 _EFFICIENCY = 0.35
 """Part of the rate of one large matrix product that a training step comes to: the rest is small, elementwise, or waits."""
-
-
 _STEP_SECONDS = 0.15
 """Of a step that computes nothing: Python, the optimizer, the log."""
-
-
 _START_SECONDS = 25.0
 
 

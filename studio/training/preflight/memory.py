@@ -110,12 +110,10 @@ class Memory:
 
     @property
     def total(self) -> int:
-        """All parts together."""
         return sum(size for size, _ in self.parts)
 
     @property
     def sentence(self) -> str:
-        """The breakdown, for people."""
         return " + ".join(f"{formatting.memory(size)} {what}" for size, what in self.parts)
 
 

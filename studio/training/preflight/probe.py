@@ -104,30 +104,23 @@ def rows_needed(arguments: RunArguments) -> int:
 
 
 def _measure(
-    files: CheckpointFiles,
-    arguments: RunArguments,
-    rows: Sequence[TrainingRow],
-    settings: Settings,
-    time_limit: float,
+    files: CheckpointFiles, arguments: RunArguments, rows: Sequence[TrainingRow], settings: Settings, time_limit: float
 ) -> Measured:
+    cache = settings.home / "cache"
     try:
-        (settings.home / "cache").mkdir(parents=True, exist_ok=True)
-        _clear_remains(settings.home / "cache")
-        folder = Path(tempfile.mkdtemp(prefix="probe-", dir=settings.home / "cache"))
+        cache.mkdir(parents=True, exist_ok=True)
+        _clear_remains(cache)
+        folder = Path(tempfile.mkdtemp(prefix="probe-", dir=cache))
+        try:
+            lines = [json.dumps(row.as_row(), ensure_ascii=False) for row in rows]
+            (folder / "rows.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+            return _run(_command(files, arguments, folder), folder, settings, time_limit)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:
         raise StudioError(
             f"The training cannot be measured, because the cache cannot be written {write_advice(error)}"
         ) from error
-    try:
-        lines = [json.dumps(row.as_row(), ensure_ascii=False) for row in rows]
-        (folder / "rows.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        return _run(_command(files, arguments, folder), folder, settings, time_limit)
-    except OSError as error:
-        raise StudioError(
-            f"The training cannot be measured, because the cache cannot be written {write_advice(error)}"
-        ) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _clear_remains(cache: Path) -> None:

@@ -28,7 +28,7 @@ TINY_WARNING = (
 
 @dataclass(frozen=True)
 class Preflight:
-    """What was found.
+    """What was found before a start.
 
     Attributes:
         spec: complete where there are no refusals.
@@ -45,7 +45,6 @@ class Preflight:
 
     @property
     def ok(self) -> bool:
-        """Whether it can start."""
         return not self.refusals
 
     def as_json(self) -> dict[str, Any]:
@@ -72,7 +71,7 @@ def preflight(
     """Look at everything that decides whether a run can work.
 
     Args:
-        owner: whose library voices may be used.
+        owner: whose voices of the library may be used.
         measure: on a CPU, make two steps to measure memory and pace; otherwise they are computed.
         allowed: folders in which the clips of the rows must lie; None: anywhere.
         announce: called with a sentence before something slow begins.

@@ -49,7 +49,6 @@ class Target:
 
     @property
     def sentence(self) -> str:
-        """The device for people."""
         busy = f": in use, waits for {self.jobs} job{'s' * (self.jobs != 1)}" if self.jobs else ""
         held = "; the voice model on it gives its memory back first" if self.held and not self.jobs else ""
         return f"{self.device}{f' ({self.name})' if self.name else ''}{busy}{held}"

@@ -1,1 +1,1 @@
-"""One module a tab: its layout and its wiring, no logic."""
+"""A module or a package for each tab: its layout and its wiring, no logic."""

@@ -11,7 +11,7 @@ from studio.settings import Settings
 from studio.store.store import Store
 from studio.training.execution.scheduler import GIVEN_BACK, Scheduler
 from studio.training.library import JobLibrary
-from tests.jobs import ended, spec, status, until
+from tests.jobs import checked, ended, status, until
 
 
 @pytest.fixture
@@ -35,12 +35,12 @@ def test_the_engine_gives_its_memory_back_before_a_job_begins_and_says_so(settin
     store = Store(settings.store_file)
     scheduler, jobs = Scheduler(settings, store, host, lambda: speaking), JobLibrary(settings, store)
     host.engine()
-    elsewhere = jobs.start_spec(spec("steps=2", device="cuda:1"), [])
+    elsewhere = jobs.start(checked("steps=2", device="cuda:1"))
     assert ended(jobs, elsewhere).state == "completed"
     scheduler.look()
     assert host.status.state == "ready", "a training on another device needs nothing from it"
 
-    job = jobs.start_spec(spec("steps=2"), [])
+    job = jobs.start(checked("steps=2"))
     until(lambda: job.folder.status_file.exists() and status(job)["stage"] == "waiting")
     scheduler.look()
     assert host.status.state == "ready", "whoever is being spoken to may hear it to the end"
@@ -64,7 +64,7 @@ def test_the_engine_gives_its_memory_back_before_a_job_begins_and_says_so(settin
 def test_a_job_that_waits_for_memory_can_be_stopped(settings: Settings, host: EngineHost) -> None:
     jobs = JobLibrary(settings, Store(settings.store_file))
     host.engine()
-    job = jobs.start_spec(spec("steps=2"), [])
+    job = jobs.start(checked("steps=2"))
     until(lambda: job.folder.status_file.exists() and status(job)["stage"] == "waiting")
     jobs.stop(job.id)
     stopped = ended(jobs, job)

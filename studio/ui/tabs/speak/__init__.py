@@ -24,8 +24,6 @@ from studio.ui.visitors import owner_of, tab_of
 _MAX_FOLLOWERS = 16
 _NEWS_SECONDS = 300.0
 """For how long after its end a generation is still news to a page that comes back."""
-
-
 _LOSSY = (
     "This take has voices that the form cannot show, so they are left out here: `python -m studio take again` speaks it "
     "exactly as it was."
@@ -37,13 +35,12 @@ class SpeakTab:
     """What the page needs of the tab.
 
     Attributes:
-        voice_updates: outputs for what :attr:`offer` returns.
+        voice_updates, adapter_updates, restore_outputs: outputs for what :attr:`offer`, :attr:`offer_adapters` and
+            :attr:`restore` return.
         offer: the visitor's voices for every picker; with a voice's id it is chosen, and a sample text is filled in where
             there is none. A chosen voice that is gone is let go.
         restore: fills the tab as it was before a reload, and follows what still speaks.
-        restore_outputs: outputs for what :attr:`restore` returns.
         made: to be changed whenever there are other takes, or other marks on them.
-        adapter_updates: outputs for what :attr:`offer_adapters` returns.
         offer_adapters: the visitor's trained voices; with the id of one it is chosen. One that is gone is let go. To be
             called through the queue, when the visitor comes to the tab, and after a run was registered.
         examples: lines that the checkpoint was taught; empty where it speaks any text.
@@ -84,13 +81,10 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
     def submit(values: dict[Any, Any], request: gr.Request) -> tuple[Any, ...]:
         """The click on Speak: only a place in the queue, so that nothing depends on this browser any more."""
         try:
-            form = fields.typed(values)
+            form, owner = fields.typed(values), owner_of(request, services.settings)
             asked = services.generations.submit(
-                form.request(
-                    services.voices(owner_of(request, services.settings)),
-                    services.adapters(owner_of(request, services.settings)),
-                ),
-                owner=owner_of(request, services.settings),
+                form.request(services.voices(owner), services.adapters(owner)),
+                owner=owner,
                 tab=tab_of(request, services.settings, values[remembered]),
                 variations=form.takes,
             )
@@ -125,11 +119,9 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
 
     def use_again(take_id: str | None, request: gr.Request) -> list[Any]:
         try:
-            take = services.takes(owner_of(request, services.settings)).take(take_id or "")
-            voices, adapters = (
-                services.voices(owner_of(request, services.settings)).voices(),
-                services.adapters(owner_of(request, services.settings)).adapters(),
-            )
+            owner = owner_of(request, services.settings)
+            take = services.takes(owner).take(take_id or "")
+            voices, adapters = services.voices(owner).voices(), services.adapters(owner).adapters()
         except Exception as error:  # noqa: BLE001
             return [*fields.unchanged, card(error_sentence(error), "bad")]
         form, gone = Form.of_take(take).with_voices_of(voices)
@@ -149,10 +141,7 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
     def restore(known: Any, request: gr.Request) -> list[Any]:
         try:
             owner, tab = owner_of(request, services.settings), tab_of(request, services.settings, known)
-            voices, adapters = (
-                services.voices(owner_of(request, services.settings)).voices(),
-                services.adapters(owner_of(request, services.settings)).adapters(),
-            )
+            voices, adapters = services.voices(owner).voices(), services.adapters(owner).adapters()
             form = Form.remembered(known.get("speak") if isinstance(known, dict) else None)
             if form:
                 form, _ = form.with_voices_of(voices)[0].with_adapters_of(adapters)

@@ -18,7 +18,6 @@ from studio.voices.consent import CONSENT_NOT_RECORDED
 
 BASE_ALONE = ""
 """The value of "None"."""
-# Through the queue, for only there does Gradio tell a page that a state has changed; raw, for all of it is checked here.
 _NONE = ("None: the base model as it is", BASE_ALONE)
 _READY = "Loaded: what you speak from now on is spoken with it."
 _LATER = "No checkpoint is loaded: it is loaded with its base when you speak."
@@ -42,12 +41,11 @@ class TrainedPicker:
             )  # fmt: skip
             self._state = gr.HTML(padding=False, elem_id="adapter-state")
             self._about = gr.HTML(padding=False, elem_id="adapter-card")
-        self._box = box
         self.filled: list[Any] = [self.picker, box, self._about]
         self.offered: list[Any] = [self.picker, box, self._news]
 
     def wire(self) -> None:
-        """What happens when another one is chosen, or others are offered."""
+        """What happens when another one is chosen, or others are offered. Raw values: all are checked here."""
         self.picker.change(self._show, self.picker, self._about, trigger_mode="always_last", **RAW)
         self.picker.change(self._load, self.picker, self._state, trigger_mode="always_last", **RAW)
         self._news.change(self._settle, [self._news, self.picker], [self.picker, self._about, self._state], **RAW)
@@ -84,9 +82,8 @@ class TrainedPicker:
         if not chosen:
             return ""
         try:
-            return adapter_card(
-                self._services.adapters(owner_of(request, self._services.settings)).adapter(str(chosen))
-            )
+            owner = owner_of(request, self._services.settings)
+            return adapter_card(self._services.adapters(owner).adapter(str(chosen)))
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
             return card(error_sentence(error), "bad")
 
@@ -96,14 +93,13 @@ class TrainedPicker:
             yield ""  # every request says what it is spoken with: without one the base speaks as it is
             return
         try:
-            adapter = self._services.adapters(owner_of(request, self._services.settings)).adapter(str(chosen))
+            owner = owner_of(request, self._services.settings)
+            adapter = self._services.adapters(owner).adapter(str(chosen))
             if adapter.trouble:  # the card says it
                 yield ""
                 return
             yield _said("Loading …")
-            loaded = self._services.take_service.load_adapter(
-                adapter.id, owner=owner_of(request, self._services.settings)
-            )
+            loaded = self._services.take_service.load_adapter(adapter.id, owner=owner)
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
             yield card(error_sentence(error), "bad")
         else:

@@ -29,8 +29,6 @@ from studio.voices.languages import LANGUAGES
 from studio.voices.presets import preset_voices
 from studio.voices.voice import Voice
 
-# Raw values: the form checks every one itself and answers with sentences, where Gradio would answer with a notice.
-
 
 class Fields:
     """The components of the form, laid out where this is made.
@@ -92,6 +90,7 @@ class Fields:
 
     def wire(self) -> None:
         """What the fields do among themselves."""
+        # Raw values: the form checks each itself and answers with a sentence, where Gradio would answer with a notice.
         self.trained.wire()
         counted = [self._text.change, self._dialogue.input, self._language.change, self._variations.change]
         gr.on(counted, self._count_typed, set(self.all), self._expected, trigger_mode="always_last", **RAW)

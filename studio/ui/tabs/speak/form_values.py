@@ -170,7 +170,6 @@ class Form:
 
     @property
     def num_chars(self) -> int:
-        """How much text there is."""
         return len(self.text) if self.mode == ONE_VOICE else sum(len(line["text"]) for line in self.dialogue)
 
     # Inside

@@ -24,10 +24,7 @@ _TICK_SECONDS = 0.5
 
 def busy(running: bool) -> tuple[Any, Any]:
     """The Speak and the Stop button."""
-    return (
-        gr.Button("Speaking …" if running else "Speak", interactive=not running),
-        gr.Button(interactive=running),
-    )
+    return (gr.Button("Speaking …" if running else "Speak", interactive=not running), gr.Button(interactive=running))
 
 
 def hidden_live() -> Any:
@@ -142,8 +139,7 @@ def outcome(generations: Sequence[Generation]) -> str:
         "Seed": str(take.seed),
     }
     if len(generations) > 1:
-        facts = {}
-        takes = f"{len(made)} takes are ready"
+        facts, takes = {}, f"{len(made)} takes are ready"
     shortcomings = [each for generation in made if generation.take for each in generation.take.shortcomings]
     if not shortcomings:
         return card(f"{takes}.", "good", facts=facts)

@@ -12,6 +12,7 @@ import gradio as gr
 from studio.audio.writing import AUDIO_FORMATS
 from studio.services import Services
 from studio.settings import ASSETS
+from studio.takes.library import TakeLibrary
 from studio.takes.take import Take
 from studio.ui.events import UNLIMITED
 from studio.ui.html import card, error_sentence
@@ -97,8 +98,11 @@ def create_takes(services: Services, staging: Staging) -> TakesView:
     panel_outputs = [panel, heading, player, *downloads.values(), star, delete, trouble, facts, asked]
     nothing = [gr.skip()] * len(panel_outputs)
 
+    def library_of(request: gr.Request) -> TakeLibrary:
+        return services.takes(owner_of(request, services.settings))
+
     def look(words: str | None, only_starred: bool, asked: Any, take_id: str | None, request: gr.Request) -> tuple:
-        library, words = services.takes(owner_of(request, services.settings)), words or ""
+        library, words = library_of(request), words or ""
         limit = PAGE * _num_pages(asked, words, only_starred)
         try:
             found = library.takes(words, starred=only_starred, limit=limit + 1)
@@ -115,7 +119,7 @@ def create_takes(services: Services, staging: Staging) -> TakesView:
         """The take in the panel: its WAV at once, the other formats in the next event."""
         if take_id is None:
             return [gr.Column(visible=False), *nothing[1:-1], False]
-        library = services.takes(owner_of(request, services.settings))
+        library = library_of(request)
         try:
             take = library.take(take_id)
         except Exception as error:  # noqa: BLE001
@@ -141,7 +145,7 @@ def create_takes(services: Services, staging: Staging) -> TakesView:
     def fetch(take_id: str | None, request: gr.Request) -> list[Any]:
         """The other formats of the take in the panel."""
         updates: list[Any] = []
-        library = services.takes(owner_of(request, services.settings))
+        library = library_of(request)
         for suffix in list(downloads)[1:]:
             try:
                 take = library.take(take_id or "")
@@ -157,17 +161,13 @@ def create_takes(services: Services, staging: Staging) -> TakesView:
     def choose(event: gr.EventData, request: gr.Request) -> Any:
         take_id = getattr(event, "id", None)
         try:
-            return (
-                services.takes(owner_of(request, services.settings))
-                .take(take_id if isinstance(take_id, str) else "")
-                .id
-            )
+            return library_of(request).take(take_id if isinstance(take_id, str) else "").id
         except Exception as error:  # noqa: BLE001
             return _say(error, None)
 
     def toggle_star(take_id: str | None, request: gr.Request) -> tuple[Any, Any]:
         try:
-            library = services.takes(owner_of(request, services.settings))
+            library = library_of(request)
             take = library.star(take_id or "", not library.take(take_id or "").starred)
             return _star_button(take), f"star {take.id} {take.starred}"
         except Exception as error:  # noqa: BLE001
@@ -177,7 +177,7 @@ def create_takes(services: Services, staging: Staging) -> TakesView:
         if not sure:
             return gr.skip(), gr.Button("Press again to delete", variant="stop"), True, gr.skip()
         try:
-            services.takes(owner_of(request, services.settings)).delete(take_id or "")
+            library_of(request).delete(take_id or "")
         except Exception as error:  # noqa: BLE001
             return _say(error, gr.skip()), gr.Button("Delete", variant="secondary"), False, gr.skip()
         staging.forget(take_id or "")
@@ -228,7 +228,6 @@ def _row(take: Take) -> dict[str, Any]:
 
 
 def _voices(take: Take) -> str:
-    """Who speaks in it."""
     names = [voice.name for voice in take.voices] + list(take.settings.get("descriptions") or ())
     if not names:
         return "The model's own voice"

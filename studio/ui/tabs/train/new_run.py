@@ -203,7 +203,7 @@ class NewRun:
                 self._request(rows, typed, held_out), self._settings, self._services.store, owner=owner, allowed=[allowed],
                 announce=announce,
             )  # fmt: skip
-            job = library.start_checked(checked, typed[3] or "").id if start and checked.ok else ""
+            job = library.start(checked, typed[3] or "").id if start and checked.ok else ""
             return checked, job, kept
 
         waiting = {self._start: gr.Button(interactive=False), self._check: gr.Button(interactive=False)}
@@ -249,14 +249,13 @@ class NewRun:
         return self._settings.datasets_folder / chosen, self._settings.datasets_folder, taken, {}
 
     def _request(self, rows: Path, typed: Sequence[Any], held_out: dict[str, tuple[str, ...]]) -> TrainRequest:
-        _, base, preset, name, other, *advanced = typed
+        _, base, preset, _, other, *advanced = typed
         others = other_arguments(str(other or ""), strangers=self._settings.visitors_are_strangers)
         overrides = {**self._advanced.overrides(advanced), **others}
         refuse_paths(overrides)
         return TrainRequest(
             rows, preset=preset, checkpoint=self._checkpoint(base), device=self._settings.device,
             overrides={**held_out, **overrides},
-            name=str(name or ""),
         )  # fmt: skip
 
     def _checkpoint(self, base: Any) -> str | None:

@@ -46,10 +46,5 @@ def create_voices_tab(services: Services, remembered: gr.JSON) -> VoicesTab:
         return {**recorder.restore(kept, request), **shelf.offer(request)}
 
     return VoicesTab(
-        news,
-        restore,
-        [*recorder.restored, *shelf.outputs],
-        shelf.offer_news,
-        [shelf.search, news],
-        shelf.outputs,
+        news, restore, [*recorder.restored, *shelf.outputs], shelf.offer_news, [shelf.search, news], shelf.outputs
     )

@@ -51,7 +51,6 @@ class VoiceForm:
 
     @property
     def of_clip(self) -> list[gr.components.Component | gr.Column]:
-        """What shows the clip."""
         return [
             self.intake, self.details, self.coach, self.window, self.whole, self.clean, self.start, self.end,
             self.before, self.used, self.transcript, self.heard,

@@ -17,6 +17,7 @@ from studio.ui.players import sound_player
 from studio.ui.tabs.voices.new_voice import Recorder
 from studio.ui.tabs.voices.voice_html import LANGUAGE_CHOICES, playable, voice_facts, voice_line
 from studio.ui.visitors import owner_of
+from studio.voices.library import VoiceLibrary
 from studio.voices.naming import name_key
 from studio.voices.voice import Voice
 
@@ -88,7 +89,10 @@ class Shelf:
         self._list.input(self._chosen, self._list, outputs, **QUIET)
         self._clip.input(self._clip_chosen, [self._list, self._clip], outputs, **QUIET)
         # Through the queue: a state that changes outside of it triggers nothing.
-        self._speak.click(self._told(go=True), [self._list, self._news], self._news, **QUIET)
+        self._speak.click(
+            lambda selected, told: {"count": told["count"] + 1, "open": selected, "select": selected, "go": True},
+            [self._list, self._news], self._news, **QUIET,
+        )  # fmt: skip
         with_news = [*outputs, self._news]
         edited = [self._name, self._language, self._notes, self._transcript]
         self._save.click(self._edit, [*chosen, self._news, self._clip, *edited], with_news, **QUIET)
@@ -102,6 +106,9 @@ class Shelf:
         )
         self._yes.click(self._confirmed, [*chosen, self._news, self._wish], with_news, **QUIET)
 
+    def _voices(self, request: gr.Request) -> VoiceLibrary:
+        return self._services.voices(owner_of(request, self._services.settings))
+
     # Showing
 
     def offer(
@@ -109,7 +116,7 @@ class Shelf:
     ) -> Updates:
         """The list anew, with one voice opened if it is in it."""
         try:
-            voices = self._services.voices(owner_of(request, self._services.settings)).voices(search or "")
+            voices = self._voices(request).voices(search or "")
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
             return {self._outcome: card(error_sentence(error), "bad")}
         opened = next((voice for voice in voices if voice.id == selected), None)
@@ -131,16 +138,10 @@ class Shelf:
         return self._clip_chosen(selected, None, request)
 
     def _clip_chosen(self, selected: str | None, clip_id: str | None, request: gr.Request) -> Updates:
-        return self._guarded(
-            lambda: (
-                {self._outcome: ""}
-                | self._opened(
-                    self._services.voices(owner_of(request, self._services.settings)).voice(selected or ""),
-                    request,
-                    clip_id,
-                )
-            )
-        )
+        def do() -> Updates:
+            return {self._outcome: ""} | self._opened(self._voices(request).voice(selected or ""), request, clip_id)
+
+        return self._guarded(do)
 
     def _opened(self, voice: Voice, request: gr.Request, clip_id: str | None = None) -> Updates:
         clip = next((clip for clip in voice.clips if clip.id == clip_id), voice.clips[0] if voice.clips else None)
@@ -148,9 +149,7 @@ class Shelf:
         sound, damage = None, ""
         if clip is not None and clip.is_there:
             try:
-                sound = playable(
-                    self._services.voices(owner_of(request, self._services.settings)).read_clip(voice, clip)
-                )
+                sound = playable(self._voices(request).read_clip(voice, clip))
             except StudioError as error:  # damaged: the voice can still be looked at, mended and deleted
                 damage = str(error)
         return {
@@ -182,9 +181,6 @@ class Shelf:
 
     # Changing
 
-    def _told(self, *, go: bool = False) -> Callable[..., dict[str, Any]]:
-        return lambda selected, told: {"count": told["count"] + 1, "open": selected, "select": selected, "go": go}
-
     def _after(
         self, request: gr.Request, search: str, told: dict[str, Any], voice_id: str | None, said: str,
         clip_id: str | None = None,
@@ -201,7 +197,7 @@ class Shelf:
         name: str, language: str | None, notes: str, text: str, request: gr.Request,
     ) -> Updates:  # fmt: skip
         def do() -> Updates:
-            library = self._services.voices(owner_of(request, self._services.settings))
+            library = self._voices(request)
             voice = library.voice(selected or "")
             if name_key(name or "") != name_key(voice.name):
                 library.free_name(name)  # before anything is changed
@@ -220,9 +216,7 @@ class Shelf:
     ) -> Updates:  # fmt: skip
         def do() -> Updates:
             draft = self._recorder.shown_draft(kept, shown, text, spoken, request)
-            voice = self._services.voices(owner_of(request, self._services.settings)).add_clip(
-                selected or "", self._services.drafts.clip(draft)
-            )
+            voice = self._voices(request).add_clip(selected or "", self._services.drafts.clip(draft))
             self._recorder.forget(kept, request)
             said = f"{voice.name} has {len(voice.clips)} clips now."
             return self._recorder.emptied_clip() | self._after(
@@ -235,9 +229,7 @@ class Shelf:
         self, search: str, selected: str | None, told: dict[str, Any], clip_id: str | None, request: gr.Request
     ) -> Updates:
         def do() -> Updates:
-            voice = self._services.voices(owner_of(request, self._services.settings)).remove_clip(
-                selected or "", clip_id or ""
-            )
+            voice = self._voices(request).remove_clip(selected or "", clip_id or "")
             return self._after(request, search, told, voice.id, f"The clip of {voice.name} is deleted.")
 
         return self._guarded(do)
@@ -245,7 +237,7 @@ class Shelf:
     def _asks(self, wish: str) -> Callable[..., Updates]:
         def ask(selected: str | None, request: gr.Request) -> Updates:
             def do() -> Updates:
-                voice = self._services.voices(owner_of(request, self._services.settings)).voice(selected or "")
+                voice = self._voices(request).voice(selected or "")
                 question = (
                     f"Delete {voice.name} and its {'clips' if len(voice.clips) > 1 else 'clip'} for good? Takes stay."
                     if wish == "delete"
@@ -266,7 +258,7 @@ class Shelf:
         self, search: str, selected: str | None, told: dict[str, Any], wish: tuple[str, str], request: gr.Request
     ) -> Updates:
         def do() -> Updates:
-            library = self._services.voices(owner_of(request, self._services.settings))
+            library = self._voices(request)
             if wish[1] != selected:  # another voice was chosen since the question
                 return {self._confirm: gr.Column(visible=False)}
             if wish[0] == "delete":

@@ -21,13 +21,12 @@ from studio.ui.visitors import owner_of, tab_of
 from studio.voices.consent import SpeakerConsent
 from studio.voices.drafts import Draft
 from studio.voices.languages import LANGUAGES, passage
-from studio.voices.voice import Voice
 
 Updates = dict[Any, Any]
 
 
 class Recorder:
-    """Handlers of the form. Every one of them returns updates by component, and never raises.
+    """Handlers of the form. Each returns updates by component, and never raises.
 
     Args:
         news: the page's word that the library changed; see :class:`studio.ui.tabs.voices.VoicesTab`.
@@ -127,7 +126,6 @@ class Recorder:
         }
 
     def _nothing(self, said: str = "") -> Updates:
-        """No clip."""
         form = self._form
         return {
             form.details: gr.Column(visible=False),
@@ -255,7 +253,7 @@ class Recorder:
         self.forget(kept, request)
         return {
             **self.emptied(),
-            form.outcome: card(_kept_sentence(voice), "good"),
+            form.outcome: card(f"{voice.name} is in your library, and can speak.", "good"),
             form.speak_now: gr.Button(f"Hear {voice.name} speak", visible=True),
             self._saved: voice.id,
             self._news: {"count": told["count"] + 1, "open": voice.id, "select": voice.id, "go": False},
@@ -339,10 +337,6 @@ class Recorder:
         }
         # Nothing empty is written: somebody may already be typing there.
         return updates | {field: value or gr.skip() for field, value in remembered.items()}
-
-
-def _kept_sentence(voice: Voice) -> str:
-    return f"{voice.name} is in your library, and can speak."
 
 
 def _seconds(typed: str | None) -> float:

@@ -17,7 +17,6 @@ from studio.ui.visitors import owner_of
 
 Updates = dict[Any, Any]
 SWITCHED_OFF = "Training is switched off on this server by whoever runs it (STUDIO_TRAINING=true switches it on)."
-# Through the queue: only there may one event follow another.
 
 
 class Actions:
@@ -47,6 +46,7 @@ class Actions:
 
     def wire(self, chosen: gr.Radio, look: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:
         """What each button does; ``look`` then shows what came of it."""
+        # Through the queue: only there may one event follow another.
         changed = [self._outcome, self._confirm, self._wish, self._wanted]
         for button, act in (
             (self._stop, lambda library, job: (library.stop(job), "")),

@@ -107,7 +107,7 @@ def _plot(elem_id: str, kind: str = "curves-small") -> gr.HTML:
 
 
 def _value(job: Job, figure: Any, none: str) -> dict[str, Any]:
-    """A figure as the script takes it. Zoom stays as long as it is the same run."""
+    """A figure as the script takes it. Zoom stays as long as the run is the same."""
     if not figure.data:
         return {"data": [], "none": none}
     value = json.loads(figure.to_json())

@@ -204,13 +204,7 @@ class _Figure(go.Figure):
 
 def _figure(log: RunLog, title: str, aside: str = "", *, log_scale: bool = False) -> go.Figure:
     """Axes, colours and margins that all figures share."""
-    axis = {
-        "gridcolor": _GRID,
-        "linecolor": _GRID,
-        "zeroline": False,
-        "tickfont": {"size": 11},
-        "automargin": True,
-    }
+    axis = {"gridcolor": _GRID, "linecolor": _GRID, "zeroline": False, "tickfont": {"size": 11}, "automargin": True}
     figure = _Figure()
     # Plotly's own is as large as the curves, and for white paper.
     figure.layout.template = go.layout.Template()

@@ -28,7 +28,6 @@ _STATES: dict[str, tuple[str, Tone]] = {
 _STAGES = {
     "waiting": ("Waiting", "until its device has room"),
     "loading": ("Preparing", "the base is loaded and every row is checked"),
-    "saving": ("Training", "a checkpoint is being saved"),
     "comparing": ("Comparing", "its checkpoints speak beside the base"),
 }
 _MARKS: dict[str, str] = {"good": "✓", "info": "i", "warn": "!", "bad": "✕"}

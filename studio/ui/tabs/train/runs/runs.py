@@ -25,7 +25,6 @@ from studio.ui.visitors import owner_of
 Updates = dict[Any, Any]
 TICK_SECONDS = 2.0
 _NONE = '<p class="hint">No runs yet: what you start is listed here, whether it runs, waits or has ended.</p>'
-# Raw values: a run that was deleted in another window is still chosen in this one.
 _MAX_ENDED = 512
 
 
@@ -48,7 +47,6 @@ class Runs:
         self._ended: OrderedDict[tuple[Any, ...], Progress] = OrderedDict()
 
     def lay_out_list(self) -> None:
-        """The list of all runs."""
         gr.Markdown("### Runs", elem_classes="step")
         self._jobs = gr.Radio(
             label="Runs", show_label=False, container=False, choices=[], elem_id="train-jobs", elem_classes="card-list"
@@ -90,6 +88,7 @@ class Runs:
 
     def wire(self, tab: gr.Tab) -> gr.Timer:
         """Wire it; returns the timer, which runs while the tab is seen."""
+        # Raw values: a run that was deleted in another window is still chosen in this one.
         timer = gr.Timer(TICK_SECONDS, active=False)
         inputs, outputs, listening = self.inputs, self.outputs, self._listening
         timer.tick(self.look, inputs, outputs, **AT_ONCE)
@@ -193,9 +192,7 @@ class Runs:
             updates |= self._curves.drawn(job, log, beside, smoothing, log_scale)
         return updates
 
-    def _heard(
-        self, library: JobLibrary, job: Job, seen: Seen, step: int | None, sent_step: Any
-    ) -> Updates:  # fmt: skip
+    def _heard(self, library: JobLibrary, job: Job, seen: Seen, step: int | None, sent_step: Any) -> Updates:
         """Samples, and what they and the curves say."""
         news, comparisons = stamp(job.folder.samples / "samples.jsonl"), library.comparisons(job)
         updates: Updates = {}
@@ -217,15 +214,11 @@ class Runs:
     def _speak(self, chosen: str | None, step: int | None, told: dict[str, Any], request: gr.Request) -> Any:
         """Hand the adapter of the chosen checkpoint over to *Speak*."""
         try:
-            found = [
-                each
-                for each in self._services.adapters(owner_of(request, self._services.settings)).adapters()
-                if each.job_id == chosen
-            ]
+            adapters = self._services.adapters(owner_of(request, self._services.settings)).adapters()
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
             gr.Warning(error_sentence(error))
             return gr.skip()
-        adapter = next((each for each in found if each.step == step), None)
+        adapter = next((each for each in adapters if each.job_id == chosen and each.step == step), None)
         return {"count": told["count"] + 1, "adapter": adapter.id} if adapter else gr.skip()
 
 

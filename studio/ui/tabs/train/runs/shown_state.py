@@ -8,10 +8,10 @@ from typing import Any
 
 
 class Seen:
-    """What a page shows, so that only news is sent to it.
+    """What the page itself keeps and sends along with each look.
 
-    The page itself keeps it and sends it along with each look. Kept on the server it would say what was *sent*: an answer
-    that was lost, or came after a later one, would then never be made good.
+    Kept on the server it would say what was *sent*: an answer that was lost, or came after a later one, would then never
+    be made good.
 
     Args:
         kept: :attr:`value` as a browser sends it back; whatever is no such thing counts as nothing shown.
