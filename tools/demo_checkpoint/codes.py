@@ -18,12 +18,15 @@ import numpy as np
 import soxr
 import torch
 
+from studio.files import atomic_write_bytes
 from tools.demo_checkpoint import corpus, scope, state
 from tools.demo_checkpoint.codec import load_codec
 from tools.demo_checkpoint.codec_model import HOP, RATE, Codec
 from tools.demo_checkpoint.phonemes import sounds_of
 
 FRAME_SECONDS = HOP / RATE
+KEPT = Path(__file__).with_name("kept")
+"""Codes that were made before, by the name of their codec: a new machine need not speak the corpus again."""
 TEMPOS = (1.0, 1.0, 0.89, 1.13)
 """How fast an utterance is played for each of its encodings, in turn."""
 
@@ -120,7 +123,11 @@ def fingerprint(codec: Codec) -> str:
 
 
 def encode_all(codec: Codec, folder: Path, count: int) -> None:
-    """Encode the shards of the corpus that are not encoded yet."""
+    """Encode the shards of the corpus that are not encoded yet, after taking over those that lie in :data:`KEPT`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for kept in sorted((KEPT / folder.name).glob("s*.npz")):
+        if not (folder / kept.name).exists():
+            atomic_write_bytes(folder / kept.name, kept.read_bytes())
     todo = [path for path in corpus.shards() if not (folder / path.name).exists()]
     progress: Any = state.Progress("codes, shards", len(todo))
     for number, path in enumerate(todo, start=1):

@@ -83,3 +83,13 @@ def test_codes_come_back_as_they_were_written(folder) -> None:
         assert found.text == text
         assert (found.codes == wanted.codes).all() and (found.words == wanted.words).all()
         assert (found.sounds == wanted.sounds).all()
+
+
+def test_codes_that_are_kept_need_no_corpus(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIGGS_DEMO_STATE", str(tmp_path))
+    (kept,) = codes.KEPT.iterdir()
+    folder = tmp_path / "codes" / kept.name
+    codes.encode_all(None, folder, 4)  # type: ignore[arg-type]  no codec is asked where nothing is to be encoded
+    curriculum = Curriculum(Run(codes=str(folder), num_samples=1))
+    assert len(list(folder.glob("s*.npz"))) == len(list(kept.glob("s*.npz"))) > 50
+    assert curriculum.lesson(0, Alphabet(build_tokenizer(), 512, 513))["input_ids"]
