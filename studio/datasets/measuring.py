@@ -106,13 +106,17 @@ def judge(library: DatasetLibrary, dataset: Dataset) -> Grade:
             if record.suspicions != told:
                 record.suspicions, record.suspicion = told, max((each["weight"] for each in told), default=0.0)
                 queries.save(session, record)
-    return grade(measured, found)
+        graded = grade(measured, found)
+        kept = library.record(session, dataset.id)
+        kept.report = {**kept.report, "grade": graded.as_json()}
+        queries.save(session, kept)
+    return graded
 
 
-def grade_of(library: DatasetLibrary, dataset: Dataset) -> Grade | None:
-    """The grade of what was measured; None where nothing was."""
-    measured = [each for each in map(_measured, library.utterances(dataset.id)) if each is not None]
-    return grade(measured, suspicions(measured)) if measured else None
+def grade_of(dataset: Dataset) -> Grade | None:
+    """The grade of when it was last measured; None where it never was."""
+    kept = dataset.report.get("grade")
+    return Grade(**{**kept, "advice": tuple(kept["advice"])}) if kept else None
 
 
 def _measured(utterance: Utterance) -> Measured | None:
@@ -199,7 +203,11 @@ def _begin(tools: Tools) -> None:
     global _tools, _transcriber
     _tools, _transcriber = tools, None
     if parent_process() is not None:
-        _one_thread().__enter__()
+        import torch
+        from threadpoolctl import threadpool_limits
+
+        torch.set_num_threads(1)
+        threadpool_limits(1)
 
 
 @contextlib.contextmanager

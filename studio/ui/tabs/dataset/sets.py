@@ -120,25 +120,24 @@ class Sets:
             }
             if present is None:
                 return {**updates, self._panel: gr.Column(visible=False)}
-            return {**updates, **self._of(library.dataset(present), grade_of(library, library.dataset(present)))}
+            return {**updates, **self._of(library.dataset(present))}
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
             return {self._empty: card(error_sentence(error), "bad")}
 
     def _show(self, chosen: Any, request: gr.Request) -> dict[Any, Any]:
         try:
             library = self._services.datasets(owner_of(request, self._services.settings))
-            dataset = library.dataset(str(chosen))
             hidden = {self._outcome: "", self._archive: gr.File(visible=False, value=None)}
-            return {**self._of(dataset, grade_of(library, dataset)), **hidden}
+            return {**self._of(library.dataset(str(chosen))), **hidden}
         except Exception as error:  # noqa: BLE001
             return {self._outcome: card(error_sentence(error), "bad")}
 
-    def _of(self, dataset: Dataset, grade: Grade | None) -> dict[Any, Any]:
+    def _of(self, dataset: Dataset) -> dict[Any, Any]:
         speakers = [(each.name or _NOBODY, each.name) for each in dataset.speakers]
         first = next((each.name for each in dataset.speakers if each.trouble), speakers[0][1] if speakers else None)
         return {
             self._panel: gr.Column(visible=True),
-            self._facts: facts_html(dataset, grade),
+            self._facts: facts_html(dataset, grade_of(dataset)),
             self._speaker: gr.Dropdown(choices=speakers, value=first),
         }
 
