@@ -22,9 +22,9 @@ MAX_AGE_SECONDS = 86_400.0
 
 
 def shown_name(path: str | Path) -> str:
-    """Return how messages name a file: its base name in quotes, never the server's folders.
+    """How messages name a file: its base name in quotes, never the server's folders.
 
-    File names that are not valid UTF-8 are shown with replacement characters, so that the message can be printed.
+    What is not valid UTF-8 is shown with replacement characters, so that the message can be printed.
     """
     return f"'{Path(path).name.encode('utf-8', 'replace').decode('utf-8')}'"
 
@@ -83,8 +83,7 @@ def _write_and_rename(target: Path, data: bytes) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
-            # Quota and network file systems report a full disk only here.
-            os.fsync(file.fileno())
+            os.fsync(file.fileno())  # quota and network file systems report a full disk only here
         temporary.replace(target)
 
 
@@ -141,8 +140,7 @@ def write_advice(error: BaseException) -> str:
 
 
 def clear_old(cache: Path, *, max_age_seconds: float = MAX_AGE_SECONDS) -> int:
-    """Remove what has lain in the folder ``cache`` (of files in transit, or of drafts) for longer than that, whoever put it
-    there; returns how many entries went.
+    """Remove what is older than that in a folder of files in transit or drafts; returns how many entries went.
 
     Gradio removes files that it knows of, in the process that made them; a studio that was killed leaves its files to
     the next one, and empty folders stay in any case. By age, because several studios may share a home.

@@ -16,12 +16,7 @@ _SAME_SECONDS = 1.5
 
 @dataclass(frozen=True)
 class Process:
-    """A process.
-
-    Attributes:
-        pid: its id.
-        started: when it began, in seconds since 1970.
-    """
+    """A process by its id and by when it ``started``, in seconds since 1970."""
 
     pid: int
     started: float

@@ -32,35 +32,30 @@ class Services:
 
     @cached_property
     def store(self) -> Store:
-        """What is remembered of voices, takes and jobs."""
         from studio.store.store import Store
 
         return Store(self.settings.store_file)
 
     @cached_property
     def take_service(self) -> TakeService:
-        """Speaks requests."""
         from studio.takes.service import TakeService
 
         return TakeService.from_settings(self.settings, store=self.store)
 
     @cached_property
     def generations(self) -> GenerationQueue:
-        """What is being spoken."""
         from studio.takes.queue import GenerationQueue
 
         return GenerationQueue(self.take_service)
 
     @cached_property
     def transcriber(self) -> Transcriber:
-        """Writes down what is said in a clip."""
         from studio.listening.transcriber import Transcriber
 
         return Transcriber(self.settings.asr_model, device=self.settings.device)
 
     @cached_property
     def drafts(self) -> Drafts:
-        """Clips that are not saved yet."""
         from studio.voices.drafts import Drafts
 
         return Drafts(self.settings)
@@ -74,23 +69,19 @@ class Services:
 
     @property
     def host(self) -> EngineHost:
-        """Where the engine is."""
         return self.take_service.host
 
     def voices(self, owner: str = "") -> VoiceLibrary:
-        """The voices of an owner."""
         from studio.voices.library import VoiceLibrary
 
         return VoiceLibrary(self.settings, self.store, owner)
 
     def adapters(self, owner: str = "") -> AdapterLibrary:
-        """The trained voices of an owner."""
         from studio.adapters.library import AdapterLibrary
 
         return AdapterLibrary(self.settings, self.store, owner)
 
     def jobs(self, owner: str = "") -> JobLibrary:
-        """The training runs of an owner."""
         from studio.training.library import JobLibrary
 
         return JobLibrary(self.settings, self.store, owner)
@@ -102,7 +93,6 @@ class Services:
         return DatasetLibrary(self.settings, self.store, owner)
 
     def takes(self, owner: str = "") -> TakeLibrary:
-        """The takes of an owner."""
         from studio.takes.library import TakeLibrary
 
         return TakeLibrary(self.settings, self.store, owner)

@@ -61,13 +61,11 @@ class Settings(BaseSettings):
     asr_model: str = "small"
     """Model that writes transcripts: a local folder in the CTranslate2 format, or a hub name."""
     switch_checkpoint: bool | None = None
-    """Whether visitors may load another checkpoint for everyone; None: only where nobody but oneself can be a visitor,
-    or where visitors log in."""
-
+    """Whether visitors may load another checkpoint for everyone; None: only where they are not strangers."""
     strangers: bool | None = None
-    """Whether people who do not know each other may visit, and get libraries of their own; None: yes, unless only this
-    machine is listened on or visitors log in. To be set behind a reverse proxy on the same machine."""
-
+    """Whether people who do not know each other may visit: then each browser has a library of its own, else page and
+    command line share one. None: yes, unless only this machine is listened on or visitors log in (one login for all).
+    To be set behind a reverse proxy on the same machine."""
     training: bool | None = None
     """Whether visitors may train on this machine; None: only where they are not strangers."""
 
@@ -81,28 +79,17 @@ class Settings(BaseSettings):
 
     @property
     def may_switch_checkpoint(self) -> bool:
-        """The decision behind ``switch_checkpoint``."""
-        if self.switch_checkpoint is not None:
-            return self.switch_checkpoint
-        return not self.visitors_are_strangers
+        return not self.visitors_are_strangers if self.switch_checkpoint is None else self.switch_checkpoint
 
     @property
     def visitors_are_strangers(self) -> bool:
-        """Whether people who do not know each other may visit: then each browser has a library of its own.
-
-        Where only oneself can visit, or where visitors log in (there is one login for all), page and command line share
-        one library.
-        """
         if self.strangers is not None:
             return self.strangers
         return not (self._own_machine or bool(self.username and self.password))
 
     @property
     def may_train(self) -> bool:
-        """The decision behind ``training``."""
-        if self.training is not None:
-            return self.training
-        return not self.visitors_are_strangers
+        return not self.visitors_are_strangers if self.training is None else self.training
 
     @property
     def _own_machine(self) -> bool:
@@ -110,17 +97,14 @@ class Settings(BaseSettings):
 
     @property
     def store_file(self) -> Path:
-        """What is remembered of voices and takes."""
         return self.home / "studio.db"
 
     @property
     def voices_folder(self) -> Path:
-        """The clips of saved voices."""
         return self.home / "voices"
 
     @property
     def takes_folder(self) -> Path:
-        """The sound of every take."""
         return self.home / "takes"
 
     @property

@@ -45,11 +45,7 @@ class AacEncoder:
         self._resampler = None if sample_rate == self._rate else _resampler(sample_rate, self._rate)
 
     def feed(self, piece: Waveform) -> AacPiece:
-        """Encode what comes next; what does not fill a frame waits for the next piece.
-
-        Returns:
-            The frames that are complete: none (``b""``, 0 s) where the piece filled no frame.
-        """
+        """The frames complete with this piece, perhaps none (``b""``, 0 s); the rest waits for the next piece."""
         self._encode(piece.samples if self._resampler is None else self._resampler.resample_chunk(piece.samples))
         return self._taken()
 

@@ -11,15 +11,9 @@ SILENCE_DBFS = -60.0
 def require_speech_like(
     waveform: Waveform, *, min_seconds: float = 1.0, max_seconds: float = 60.0, what: str = "reference clip"
 ) -> None:
-    """Refuse a clip that is too short, too long or silent.
+    """Refuse a clip that is too short, too long or silent; ``what`` is how the message calls it.
 
     Lengths are compared as they are shown, to a tenth of a second, so that a message never contradicts itself.
-
-    Args:
-        waveform: the clip.
-        min_seconds: shortest length accepted, in seconds.
-        max_seconds: longest length accepted, in seconds.
-        what: how the message calls the clip.
 
     Raises:
         StudioError: one sentence with the figures. Silent means that the loudest sample or the RMS over the whole clip

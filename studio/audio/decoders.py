@@ -27,9 +27,7 @@ class NotRecognised(Exception):
 class Collector:
     """Gathers decoded blocks as mono float32 and refuses what must not get in.
 
-    Args:
-        name: the file, as messages show it.
-        max_seconds: refuse a file longer than this; None for no limit.
+    ``name`` is the file as messages show it; ``max_seconds`` None is no limit.
     """
 
     def __init__(self, name: str, max_seconds: float | None) -> None:
@@ -62,7 +60,7 @@ class Collector:
         self._blocks.append(mono)
 
     def samples(self) -> np.ndarray:
-        """Return all blocks as one array of shape ``(num_samples,)``."""
+        """All blocks as one array of shape ``(num_samples,)``."""
         if self.num_samples == 0:
             raise problems.no_samples(self.name)
         return np.concatenate(self._blocks)
@@ -110,8 +108,7 @@ def decode_with_soundfile(file: FileIO, into: Collector) -> None:
                 break
             into.add(block)
         if exact and into.num_samples < sound.frames:
-            found, announced = into.num_samples / into.rate, sound.frames / into.rate
-            raise problems.cut_short(into.name, found, announced)
+            raise problems.cut_short(into.name, into.num_samples / into.rate, sound.frames / into.rate)
         if failed:
             raise problems.damaged(into.name)
 

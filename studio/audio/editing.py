@@ -48,7 +48,6 @@ def trim_edges(waveform: Waveform, *, threshold_db: float = -45.0, keep_seconds:
     loudest block, so the result does not depend on the recording's level.
 
     Args:
-        waveform: the clip.
         threshold_db: limit in dB relative to the loudest block, below 0.
         keep_seconds: silence kept on each side, in seconds, so that soft onsets and tails survive.
 

@@ -4,8 +4,7 @@ import numpy as np
 
 from studio.audio.waveform import Waveform
 
-# ITU-R BS.1770-4 measures over blocks of 400 ms.
-_BLOCK_SECONDS = 0.4
+_BLOCK_SECONDS = 0.4  # ITU-R BS.1770-4 measures over blocks of 400 ms.
 
 
 def integrated_lufs(waveform: Waveform) -> float:
@@ -31,12 +30,11 @@ def integrated_lufs(waveform: Waveform) -> float:
 
 
 def normalised(waveform: Waveform, target_lufs: float = -23.0, *, peak_ceiling_dbfs: float = -1.0) -> Waveform:
-    """Return the clip at ``target_lufs`` or, where its peaks would pass the ceiling, as close below as they allow.
+    """The clip at ``target_lufs`` or, where its peaks would pass the ceiling, as close below as they allow.
 
     One gain for the whole clip, no limiter: the sound itself does not change and nothing clips.
 
     Args:
-        waveform: the clip.
         target_lufs: integrated loudness to reach, in LUFS (EBU R 128's −23 by default).
         peak_ceiling_dbfs: largest sample allowed, in dBFS (sample peak, not true peak).
 

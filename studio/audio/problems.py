@@ -1,41 +1,41 @@
-"""The sentences about files that cannot be read, all in one place so that they stay distinct and consistent."""
+"""The errors for files that cannot be read, all in one place so that their sentences stay distinct and consistent."""
 
 from studio import formatting
 from studio.errors import StudioError
 
 
 def not_found(name: str) -> StudioError:
-    """Return the error for a path that leads nowhere."""
+    """For a path that leads nowhere."""
     return StudioError(f"The file {name} does not exist; check the name or choose the file again.")
 
 
 def not_a_file(name: str) -> StudioError:
-    """Return the error for a device, a pipe or a socket, which could block a read for ever."""
+    """For a device, a pipe or a socket, which could block a read for ever."""
     return StudioError(f"{name} is not a regular file; choose an audio file.")
 
 
 def is_folder(name: str) -> StudioError:
-    """Return the error for a directory."""
+    """For a directory."""
     return StudioError(f"{name} is a folder, not an audio file; choose one of the files in it.")
 
 
 def unreadable(name: str, reason: str) -> StudioError:
-    """Return the error for a file the operating system will not open."""
+    """For a file the operating system will not open."""
     return StudioError(f"The file {name} cannot be opened ({reason}); check its permissions or choose another.")
 
 
 def empty_file(name: str) -> StudioError:
-    """Return the error for a file of 0 bytes."""
+    """For a file of 0 bytes."""
     return StudioError(f"The file {name} is empty (0 bytes); record or export it again.")
 
 
 def is_text(name: str) -> StudioError:
-    """Return the error for text under whatever suffix."""
+    """For text under whatever suffix."""
     return StudioError(f"The file {name} contains text, not sound; choose an audio file.")
 
 
 def not_audio(name: str) -> StudioError:
-    """Return the error for content that no reader recognises."""
+    """For content that no reader recognises."""
     return StudioError(
         f"The file {name} is not an audio file that can be read here; "
         "convert it to WAV, FLAC, MP3, OGG, Opus, M4A or WebM."
@@ -43,17 +43,17 @@ def not_audio(name: str) -> StudioError:
 
 
 def no_audio_stream(name: str) -> StudioError:
-    """Return the error for a container that holds only pictures or subtitles."""
+    """For a container that holds only pictures or subtitles."""
     return StudioError(f"The file {name} has no sound track; choose a recording with sound.")
 
 
 def no_samples(name: str) -> StudioError:
-    """Return the error for a proper audio file of zero length."""
+    """For a proper audio file of zero length."""
     return StudioError(f"The file {name} has a sound track of zero length; record or export it again.")
 
 
 def cut_short(name: str, found: float, announced: float) -> StudioError:
-    """Return the error for a file that holds ``found`` of the ``announced`` seconds."""
+    """For a file that holds ``found`` of the ``announced`` seconds."""
     if formatting.seconds(found) != formatting.seconds(announced):
         figures = f"{formatting.seconds(found)} of its {formatting.seconds(announced)}"
     else:
@@ -64,31 +64,31 @@ def cut_short(name: str, found: float, announced: float) -> StudioError:
 
 
 def ends_early(name: str) -> StudioError:
-    """Return the error for a file that ends before its own structure does, by how many seconds is not known."""
+    """For a file that ends before its own structure does, by how many seconds is not known."""
     return StudioError(
         f"The file {name} is damaged or cut short: it ends earlier than it announces; upload or export it again."
     )
 
 
 def damaged(name: str) -> StudioError:
-    """Return the error for a file that is recognised but cannot be decoded."""
+    """For a file that is recognised but cannot be decoded."""
     return StudioError(f"The file {name} is damaged or cut short and cannot be decoded; upload or export it again.")
 
 
 def invalid_samples(name: str) -> StudioError:
-    """Return the error for NaN or infinite samples, which are refused and never repaired."""
+    """For NaN or infinite samples, which are refused and never repaired."""
     return StudioError(f"The file {name} contains invalid (NaN or infinite) samples; export it again from its source.")
 
 
 def implausible_rate(name: str, rate: int) -> StudioError:
-    """Return the error for a sampling rate that no recording has."""
+    """For a sampling rate that no recording has."""
     return StudioError(
         f"The file {name} claims a sampling rate of {rate} Hz, which no recording of speech has; export it again."
     )
 
 
 def too_long(name: str, seconds: float | None, max_seconds: float) -> StudioError:
-    """Return the error for a file beyond the length limit; ``seconds`` is None where its length is not known."""
+    """For a file beyond the length limit; ``seconds`` is None where its length is not known."""
     length = "longer" if seconds is None else f"{formatting.seconds(seconds)} long, more"
     return StudioError(
         f"The file {name} is {length} than the limit of {formatting.seconds(max_seconds)}; use a part of it."

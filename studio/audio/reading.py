@@ -26,7 +26,6 @@ def read_audio(path: str | Path, *, max_seconds: float | None = None) -> Wavefor
     longer match its transcript.
 
     Args:
-        path: the file.
         max_seconds: refuse a longer file without decoding more of it than this (None: no limit). It is a limit, not
             a cut: to use a part, read the file and :func:`studio.audio.trim` it.
 

@@ -17,7 +17,7 @@ def decibels(amplitude: float) -> float:
 # Arrays have no single truth value, so the generated ``==`` would raise: waveforms compare by identity.
 @dataclass(frozen=True, eq=False)
 class Waveform:
-    """Mono samples and the rate they were taken at.
+    """Mono samples and their rate.
 
     Attributes:
         samples: float32, shape ``(num_samples,)``; full scale is ±1.0, though a file may exceed it.
@@ -46,7 +46,6 @@ class Waveform:
 
     @property
     def num_samples(self) -> int:
-        """Number of samples."""
         return len(self.samples)
 
     @property
@@ -97,7 +96,6 @@ class Span(NamedTuple):
 
     @property
     def duration(self) -> float:
-        """Length in seconds."""
         return self.end - self.start
 
 

@@ -27,12 +27,11 @@ AUDIO_FORMATS: dict[str, AudioFormat] = {
 
 # The rates of MPEG-1, 2 and 2.5 layer III (ISO/IEC 11172-3, 13818-3).
 _MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
-# libFLAC's limit; no sound card comes near.
-_FLAC_MAX_RATE = 655_350
+_FLAC_MAX_RATE = 655_350  # libFLAC's limit; no sound card comes near.
 
 
 def encode_audio(waveform: Waveform, format: str) -> bytes:
-    """Return the clip as the bytes of a file; ``format`` is ``"wav"``, ``"flac"`` or ``"mp3"``.
+    """The clip as the bytes of a file; ``format`` is ``"wav"``, ``"flac"`` or ``"mp3"``.
 
     WAV and FLAC are 16-bit PCM. Samples are limited to [−1, 1], multiplied by 32767 and rounded: the symmetric scale
     gives +1.0 and −1.0 the same magnitude. (Readers divide by 32768, so what comes back is 0.0003 dB quieter.) MP3 is
@@ -64,13 +63,10 @@ def encode_audio(waveform: Waveform, format: str) -> bytes:
 def write_audio(waveform: Waveform, path: str | Path) -> None:
     """Write the clip to ``path`` in the format its suffix names, whole or not at all.
 
-    An existing file is replaced only once the new one is complete on disk.
-
     Raises:
         StudioError: unknown suffix, empty clip, or any reason of :func:`studio.files.atomic_write_bytes`.
     """
-    suffix = _known_suffix(path)
-    atomic_write_bytes(path, encode_audio(waveform, suffix.removeprefix(".")))
+    atomic_write_bytes(path, encode_audio(waveform, _known_suffix(path).removeprefix(".")))
 
 
 def refuse_bad_target(path: str | Path) -> None:

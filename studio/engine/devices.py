@@ -23,8 +23,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 @contextmanager
 def importing_much() -> Iterator[None]:
-    """For imports of torch and what builds on it: without the garbage collector, which would look through everything that has
-    been imported so far again and again, they take three quarters of the time."""
+    """For imports of torch and what builds on it: they take three quarters of the time without the garbage collector,
+    which would look through all that was imported before again and again."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -43,7 +43,6 @@ DEMO_NOTICE = (
 )
 """The same for the demo checkpoint."""
 
-
 _DEFAULT_NAME = "the default checkpoint"
 _UNEXPECTED = (
     "The checkpoint could not be loaded because something went wrong inside the studio: its log has the details; "
@@ -76,7 +75,6 @@ class HostStatus:
 
     @property
     def shown_name(self) -> str:
-        """The name for visitors: a hub id, or a folder's own name without the server's path to it."""
         return shown_name(self.name)
 
 
@@ -84,7 +82,7 @@ class EngineHost:
     """Loads one engine at a time, lazily.
 
     Args:
-        checkpoint: folder or hub id; None chooses by the machine: with a large GPU the 3B from the hub, else tiny.
+        checkpoint: folder or hub id; None chooses by the machine, see :func:`default_checkpoint`.
         checkpoints_folder: where the tiny checkpoint is built when it is needed.
         announce: called with a sentence before something slow begins.
         leases: folder in which it says on which device it has a model; None says nothing.
@@ -130,10 +128,8 @@ class EngineHost:
     def switch(self, checkpoint: str) -> VoiceEngine:
         """Load another checkpoint, or one of the studio's own by its name, in place of the present one.
 
-        The present one stays if the other cannot be found, and comes back with the next request if it cannot be loaded.
-
-        Raises:
-            StudioError: it cannot be found or loaded.
+        The present one stays if the other cannot be found, and comes back with the next request if it cannot be loaded;
+        both raise StudioError.
         """
         with self._lock:
             before = self._status
@@ -151,11 +147,7 @@ class EngineHost:
             return self._engine
 
     def unload(self, because: str | None = None) -> None:
-        """Give the memory back; the next request loads the checkpoint again.
-
-        Args:
-            because: a sentence for whoever wonders.
-        """
+        """Give the memory back; the next request loads the checkpoint again. ``because``: a sentence for users."""
         with self._lock:
             self._release()
             if self._status.state != "failed":  # why it failed is worth more than that nothing is loaded

@@ -12,10 +12,9 @@ from studio.processes import Process, process_of
 
 
 class Lease:
-    """This process's file. A missing or unwritable folder changes nothing: a lease is a courtesy, no lock.
+    """This process's file in a folder that all processes of a home share.
 
-    Args:
-        folder: shared by all processes of a home.
+    A missing or unwritable folder changes nothing: a lease is a courtesy, no lock.
     """
 
     def __init__(self, folder: Path) -> None:

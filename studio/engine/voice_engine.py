@@ -26,14 +26,9 @@ if TYPE_CHECKING:
 
 
 class VoiceEngine(SpeechModel):
-    """Speaks with one loaded checkpoint. Requests do not influence each other.
+    """Speaks with one loaded checkpoint, see :class:`SpeechModel`. Requests do not influence each other.
 
-    Args:
-        checkpoint, code_cache: see :class:`SpeechModel`.
-        max_text_chars: longer texts are refused.
-
-    Raises:
-        StudioError: the model and the codec of the checkpoint do not belong together.
+    Texts longer than ``max_text_chars`` are refused.
     """
 
     def __init__(self, checkpoint: Checkpoint, *, code_cache: Path | None = None, max_text_chars: int = 10_000) -> None:
@@ -52,10 +47,7 @@ class VoiceEngine(SpeechModel):
         language: str | None = None,
         adapter: Adapter | None = None,
     ) -> Speech:
-        """Speak a text in the voice of the references: see :class:`SpeechRequest`.
-
-        Args:
-            text: plain text of any length, or a dialogue script of lines ``[Name] text``.
+        """Speak plain text, or a script of lines ``[Name] text``, in the voice of the references: see SpeechRequest.
 
         Raises:
             StudioError: nothing to say, too long, a name without a voice, an unloaded engine, …
@@ -80,9 +72,7 @@ class VoiceEngine(SpeechModel):
         return stream.speech
 
     def stream(self, request: SpeechRequest, *, cancel: threading.Event | None = None) -> SpeechStream:
-        """Like :meth:`clone`, in pieces as they are spoken.
-
-        Set ``cancel`` at any time to stop within one frame.
+        """Like :meth:`clone`, in pieces as they are spoken. Set ``cancel`` at any time to stop within one frame.
 
         Everything that can be refused is refused here, before the first piece.
         """

@@ -28,13 +28,9 @@ _WINDOW, _HOP, _BANDS, _LAYERS = 400, 160, 40, 3
 
 
 def mel_frames(samples: np.ndarray) -> np.ndarray:
-    """What the encoder reads.
+    """What the encoder reads: float32 of shape ``(num_samples // 160 + 1, 40)``.
 
-    Args:
-        samples: float32 of shape ``(num_samples,)`` at 16 kHz, at the level :data:`LEVEL`.
-
-    Returns:
-        float32 of shape ``(num_samples // 160 + 1, 40)``.
+    ``samples`` are float32 of shape ``(num_samples,)`` at 16 kHz, at the level :data:`LEVEL`.
     """
     import librosa
 
@@ -59,8 +55,7 @@ def embed(mels: np.ndarray) -> np.ndarray:
     lstm, projection = _loaded()
     with torch.inference_mode():
         _, (hidden, _) = lstm(torch.from_numpy(mels))
-        raw = torch.relu(projection(hidden[-1]))
-        return torch.nn.functional.normalize(raw, dim=1).numpy()
+        return torch.nn.functional.normalize(torch.relu(projection(hidden[-1])), dim=1).numpy()
 
 
 @lru_cache(maxsize=1)

@@ -53,10 +53,6 @@ def find_speakers(waveform: Waveform, speech: Sequence[Span]) -> Speakers | None
     divides them in the two groups that differ most; two voices are two groups whose means are less alike than two
     halves of one person's speech ever are. Of a long recording 300 windows are heard, spread evenly.
 
-    Args:
-        waveform: the clip.
-        speech: where somebody speaks, in seconds.
-
     Returns:
         None where it cannot be told: under 3 s of speech.
     """
@@ -84,8 +80,7 @@ def voice_likeness(
 ) -> float | None:
     """How alike two voices are: cosine of their mean embeddings, 0–1; one voice mostly reads over 0.8.
 
-    Returns:
-        None where one of them has under 1.6 s of speech.
+    None where one of them has under 1.6 s of speech.
     """
     first, second = voice_vector(one, speech_of_one), voice_vector(other, speech_of_other)
     return None if first is None or second is None else _cosine(first, second)

@@ -40,10 +40,9 @@ class Transcriber:
     Making one costs nothing: the libraries are imported and the model loaded by the first ``transcribe``.
 
     Args:
-        model: a folder in the CTranslate2 format, or a hub name: a size ("small", "large-v3-turbo") or ``owner/model``.
+        model, cache: see :class:`WhisperFiles`.
         device: "auto" takes a GPU where CTranslate2 finds one, and the CPU where that fails; "mps" means the CPU, because
             CTranslate2 does not know Apple's GPUs.
-        cache: folder of the hub's downloads; None for the hub client's own (``HF_HOME``).
     """
 
     def __init__(
@@ -56,11 +55,9 @@ class Transcriber:
 
     @property
     def name(self) -> str:
-        """The model's name for visitors, without a path of the server."""
         return self._files.name
 
     def missing(self) -> str | None:
-        """Why the model is not on this machine and what to do about it, in a sentence; None when it is. Asks no network."""
         return self._files.missing()
 
     def transcribe(self, waveform: Waveform, *, language: str | None = None) -> Transcript:
@@ -68,7 +65,7 @@ class Transcriber:
 
         Args:
             waveform: any rate and length.
-            language: the language spoken, an ISO 639-1 code ("en", also "en-GB"); None to detect it.
+            language: an ISO 639-1 code ("en", also "en-GB"); None to detect it.
 
         Returns:
             The text with its punctuation, and every word with its time: within the clip, and none before the one before

@@ -87,8 +87,7 @@ def cut_text(transcript: Transcript, start: float | None, end: float | None) -> 
 
     Args:
         transcript: of the whole clip, with times or without.
-        start: seconds from the beginning of the clip; None for its beginning.
-        end: likewise; None for its end.
+        start, end: as for :func:`trimmed`.
 
     Returns:
         The transcript of the cut, and whether a person has to check it: where times are missing the text is still the

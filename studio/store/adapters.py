@@ -9,8 +9,7 @@ from studio.store.tables import AdapterRecord
 
 def adapters(session: Session, owner: str) -> list[AdapterRecord]:
     """All adapters of an owner: those of the newest run first, and of a run the last step first."""
-    query = select(AdapterRecord).where(AdapterRecord.owner == owner)
-    records = list(session.exec(query))
+    records = list(session.exec(select(AdapterRecord).where(AdapterRecord.owner == owner)))
     newest = {
         record.job_id: max(each.created_at for each in records if each.job_id == record.job_id) for record in records
     }

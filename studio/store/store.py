@@ -22,11 +22,7 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class Store:
-    """Sessions on ``studio.db``. Opened, and brought up to the newest schema, when first used. Safe in threads.
-
-    Args:
-        path: the file; made, with its folder, where it is not there.
-    """
+    """Sessions on ``studio.db``: made, opened and brought up to the newest schema when first used. Safe in threads."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -10,7 +10,7 @@ from sqlmodel import Field, Relationship, SQLModel
 
 
 def new_id() -> str:
-    """A name for a row and its files that nobody can guess and that is safe in any path."""
+    """A name for a record and its files that nobody can guess and that is safe in any path."""
     return secrets.token_hex(12)
 
 
@@ -26,7 +26,6 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
-        """Into the database: UTC without a zone. A time without a zone is the caller's bug."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -34,7 +33,6 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.astimezone(UTC).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
-        """Out of the database."""
         return None if value is None else value.replace(tzinfo=UTC)
 
 
@@ -137,7 +135,6 @@ class JobRecord(SQLModel, table=True):
     """A training run: what was asked for, and where it is. How far it got stands in its folder.
 
     Attributes:
-        name: what the list calls it.
         device: "cpu", "mps" or "cuda:N"; jobs of one device run one after the other.
         state: queued, running, stopping, completed, stopped, failed or lost.
         queued_at: its place in the queue of its device.
@@ -175,7 +172,6 @@ class AdapterRecord(SQLModel, table=True):
 
     Attributes:
         step: of the run; there is one adapter for each saved step.
-        name: what pickers call it.
         folder: of the checkpoint, from the studio's home.
         card: data, command, base, metrics, samples, consent and the comparison with the base.
     """

@@ -11,7 +11,6 @@ class Program:
     """A program that is not part of the environment.
 
     Attributes:
-        name: as it is called on a command line.
         use: what uses it, and what happens without it.
         path: where it was found; None where it was not.
     """

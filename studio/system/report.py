@@ -108,7 +108,7 @@ def doctor(settings: Settings) -> list[Check]:
 
     checks.append(Check("model hub", True, "reachable" if hub_reachable() else "not reachable: only local checkpoints"))
     checks.append(_checkpoint(settings))
-    free = shutil.disk_usage(Path.home()).free if not settings.home.exists() else shutil.disk_usage(settings.home).free
+    free = shutil.disk_usage(settings.home if settings.home.exists() else Path.home()).free
     checks.append(Check("disk", free > 2**30, f"{free / 2**30:.1f} GiB free"))
     checks += [
         Check(f"program {program.name}", True, f"{program.path or 'not found'} ({program.use})")

@@ -29,7 +29,7 @@ def storage_summary(settings: Settings) -> dict[str, int]:
         "unsaved clips": folder_bytes(settings.drafts_folder),
         "checkpoints": folder_bytes(settings.checkpoints_folder),
         "training jobs": folder_bytes(settings.jobs_folder),
-        "datasets": folder_bytes(settings.datasets_folder),
+        "datasets": folder_bytes(settings.datasets_folder) + folder_bytes(settings.sets_folder),
         "code cache": folder_bytes(settings.code_cache_folder),
         "page cache": folder_bytes(settings.page_cache_folder),
         "free on disk": shutil.disk_usage(existing).free,
@@ -37,11 +37,7 @@ def storage_summary(settings: Settings) -> dict[str, int]:
 
 
 def empty_code_cache(settings: Settings) -> int:
-    """Remove the codes of all clips: the next time a voice speaks, its clips are encoded again.
-
-    Returns:
-        Bytes freed.
-    """
+    """Remove the codes of all clips, which are encoded again the next time a voice speaks; returns the bytes freed."""
     before = folder_bytes(settings.code_cache_folder)
     for entry in settings.code_cache_folder.iterdir() if settings.code_cache_folder.is_dir() else ():
         if entry.is_dir() and not entry.is_symlink():

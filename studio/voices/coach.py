@@ -50,7 +50,6 @@ class ClipReport:
 
     @property
     def sentence(self) -> str:
-        """All of it in one sentence."""
         bad, warned = ([verdict for verdict in self.verdicts if verdict.verdict == grade] for grade in ("bad", "warn"))
         found = next(verdict for verdict in self.verdicts if verdict.item == "speech")
         if not self.speech:
@@ -66,11 +65,7 @@ class ClipReport:
         return f"A good reference clip with {found.shown} of speech{offer}."
 
     def verdict(self, item: str) -> Verdict:
-        """The verdict on one item.
-
-        Raises:
-            KeyError: there is none of that name (``transcript`` where none was given).
-        """
+        """The verdict on one item. Raises KeyError where there is none (``transcript`` where none was given)."""
         for verdict in self.verdicts:
             if verdict.item == item:
                 return verdict
@@ -105,7 +100,6 @@ def examine(
     Any clip gets a report, silence and a few samples as well. 20 minutes take some seconds on one core.
 
     Args:
-        waveform: the clip, of any length.
         transcript: what is said in it, to be compared with its length; blank counts as not known.
         language: ISO 639-1 code of the transcript; by default the one the script suggests.
         max_seconds: longest clip that can be a reference.

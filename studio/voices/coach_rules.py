@@ -65,11 +65,8 @@ def judged(
     """The verdicts on everything, in the order in which a report shows them.
 
     Args:
-        quality: the figures.
         speakers: who is heard; None where that was not checked.
-        transcript: what is said, where that is known; blank counts as not known.
-        language: ISO 639-1 code of the transcript.
-        max_seconds: longest clip that can be a reference.
+        transcript, language, max_seconds: as for :func:`studio.voices.coach.examine`.
     """
     verdicts = [
         _duration(quality, max_seconds),
@@ -128,10 +125,8 @@ def _noise(quality: ClipQuality) -> Verdict:
     if snr < VERY_NOISY_DB and not (echo == "bad" and snr >= CROWDED_DB):
         grade, advice = "bad", "Record in a quieter place or remove the noise: it would become part of the voice."
     elif snr < NOISY_DB and echo in ("warn", "bad"):
-        grade, advice = (
-            "warn",
-            "Something fills the pauses, the echo of the room or other voices: record in a quiet room.",
-        )
+        grade = "warn"
+        advice = "Something fills the pauses, the echo of the room or other voices: record in a quiet room."
     elif snr < NOISY_DB:
         grade, advice = "warn", "Record closer to the microphone, in a quieter place, or remove the noise."
     return Verdict("noise", "Background noise", round(snr, 1), "dB", f"{snr:.0f} dB", grade, advice)
@@ -179,12 +174,9 @@ def _bandwidth(quality: ClipQuality) -> Verdict:
     if bandwidth < TELEPHONE_HZ:
         grade, advice = "bad", "Record with a microphone instead: this sounds like a telephone, and so would the voice."
     elif bandwidth < NARROW_HZ:
-        grade, advice = (
-            "warn",
-            "Find a better source if you can: the high part of the voice is missing, it sounds dull.",
-        )
-    shown = f"{bandwidth / 1000:.3g} kHz"
-    return Verdict("bandwidth", label, round(bandwidth), "Hz", shown, grade, advice)
+        grade = "warn"
+        advice = "Find a better source if you can: the high part of the voice is missing, it sounds dull."
+    return Verdict("bandwidth", label, round(bandwidth), "Hz", f"{bandwidth / 1000:.3g} kHz", grade, advice)
 
 
 def _echo_grade(quality: ClipQuality) -> Grade | None:

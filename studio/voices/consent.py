@@ -18,7 +18,6 @@ CONSENT_WORDING: dict[str, str] = {
 }
 """What whoever saves a voice agrees to, by ground; kept word for word with the voice."""
 
-
 _NOBODY: dict[str, str] = {"own": "the person who saved this voice", "permission": "", "licence": ""}
 
 
@@ -27,7 +26,6 @@ class SpeakerConsent:
     """By what right a voice is used.
 
     Attributes:
-        who: who speaks.
         ground: "own", "permission" or "licence".
         wording: the sentence that was agreed to.
         statement: who gave the permission and when, or which licence.
@@ -43,11 +41,7 @@ class SpeakerConsent:
 
     @classmethod
     def given(cls, ground: str | None, *, who: str = "", statement: str = "") -> SpeakerConsent:
-        """A record made now.
-
-        Raises:
-            StudioError: no ground, an unknown one, or no statement where one is needed.
-        """
+        """A record made now. Raises StudioError without a known ground, or without a statement where one is needed."""
         if not ground:
             raise StudioError(
                 "Say whose voice it is before it is saved: your own, with permission, or under a licence."
@@ -63,7 +57,6 @@ class SpeakerConsent:
 
     @property
     def shown_ground(self) -> str:
-        """The ground in words."""
         return CONSENT_GROUNDS[self.ground]  # type: ignore[index]
 
     def as_json(self) -> dict[str, Any]:

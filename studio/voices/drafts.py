@@ -57,11 +57,9 @@ class Draft:
 
     @property
     def used(self) -> Span:
-        """The part that is used."""
         return self.cut or Span(0.0, self.seconds)
 
     def source(self) -> Waveform:
-        """The whole recording."""
         return read_audio(self.folder / _SOURCE, max_seconds=MAX_SOURCE_SECONDS)
 
     def before(self, source: Waveform | None = None) -> Waveform:
@@ -87,11 +85,7 @@ class Draft:
 
 
 class Drafts:
-    """The unsaved clips of a studio, one for each tab of a browser.
-
-    Args:
-        settings: where they lie, and how long a reference may be.
-    """
+    """The unsaved clips of a studio, one for each tab of a browser."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -117,7 +111,6 @@ class Drafts:
             raise
 
     def of(self, tab: str) -> Draft | None:
-        """The tab's unsaved clip, if it has one."""
         return self._read(self._folder(tab))
 
     def _read(self, folder: Path) -> Draft | None:
@@ -200,7 +193,6 @@ class Drafts:
         return known
 
     def clip(self, draft: Draft) -> NewClip:
-        """The clip as the library takes it."""
         transcript, needs_check = draft.transcript()
         before = draft.before()
         waveform, method = denoised(before) if draft.clean else (before, "")

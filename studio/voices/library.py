@@ -31,16 +31,10 @@ MAX_NOTES_CHARS = 2000
 
 
 class VoiceLibrary:
-    """The voices of one owner, and the presets.
-
-    Args:
-        owner: whose; "" is whoever runs the studio. Another owner's voices do not exist here.
-    """
+    """The voices of one owner ("" is whoever runs the studio) and the presets; others' voices do not exist here."""
 
     def __init__(self, settings: Settings, store: Store, owner: str = "") -> None:
         self._settings, self._store, self.owner = settings, store, owner
-
-    # Looking
 
     def voices(self, search: str = "") -> list[Voice]:
         """Own voices, the newest first, then presets; those whose name, notes, language or transcripts have ``search``."""
@@ -82,13 +76,8 @@ class VoiceLibrary:
             raise StudioError(voice.trouble or f"The clip of {voice.name} is gone from the disk.")
         return read_audio(clip.path)
 
-    # Speaking
-
     def references(self, name_or_id: str, *, speaker: str | None = None) -> list[Reference]:
-        """The voice as references for the engine.
-
-        Args:
-            speaker: the name it has in a dialogue script.
+        """The voice as references for the engine; ``speaker`` is its name in a dialogue script.
 
         Raises:
             StudioError: no such voice, consent withdrawn, or a clip is gone.
@@ -112,8 +101,6 @@ class VoiceLibrary:
                 raise StudioError(f"{name} was deleted from the library, so speaking with it was stopped.")
             if found[voice_id] is not None:
                 raise StudioError(f"The consent for {name} was withdrawn, so speaking with it was stopped.")
-
-    # Changing
 
     def add(
         self, name: str, clips: Iterable[NewClip], consent: SpeakerConsent, *, language: str = "", notes: str = ""
@@ -249,8 +236,6 @@ class VoiceLibrary:
             queries.delete(session, self._row(session, voice))
         shutil.rmtree(self._folder(voice.id), ignore_errors=True)
         return voice
-
-    # Inside
 
     def _folder(self, voice_id: str) -> Path:
         return self._settings.voices_folder / voice_id

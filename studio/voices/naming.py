@@ -15,11 +15,7 @@ _FORBIDDEN = re.compile(r"[\[\]<>|=:\\/\"]|\.\.|^\.")
 
 
 def checked_name(name: str | None) -> str:
-    """The name with its spaces tidied.
-
-    Raises:
-        StudioError: empty, too long, or with characters that a script or a command line would misread.
-    """
+    """The name, tidied. Raises StudioError if it is empty, too long, or a script or command line would misread it."""
     tidy = " ".join(unicodedata.normalize("NFC", name or "").split())
     if not tidy:
         raise StudioError("The voice has no name: type one, such as that of the person who speaks.")

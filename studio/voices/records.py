@@ -30,11 +30,7 @@ def voice_of(record: VoiceRecord, folder: Path) -> Voice:
 
 
 def written_clip(folder: Path, clip: NewClip, report: ClipReport) -> ClipRecord:
-    """The record of a clip, whose file has been written to ``folder``; it still lacks its voice and its position.
-
-    Raises:
-        StudioError: the folder or the file cannot be written.
-    """
+    """Write a clip to ``folder``; its record still lacks voice and position. Raises StudioError if it cannot."""
     clip_id = new_id()
     try:
         folder.mkdir(parents=True, exist_ok=True)

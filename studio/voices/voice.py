@@ -34,7 +34,6 @@ class VoiceClip:
 
     @property
     def is_there(self) -> bool:
-        """Whether the file is still on the disk."""
         return self.path.is_file()
 
     def as_json(self) -> dict[str, Any]:
@@ -55,11 +54,7 @@ class VoiceClip:
 
 @dataclass(frozen=True)
 class Voice:
-    """A voice that can be spoken with, as long as its consent holds.
-
-    Attributes:
-        preset: it comes with the studio and cannot be changed.
-    """
+    """A voice that can be spoken with while its consent holds. A preset comes with the studio and cannot be changed."""
 
     id: str
     name: str
@@ -72,7 +67,6 @@ class Voice:
 
     @property
     def seconds(self) -> float:
-        """Duration of all clips."""
         return sum(clip.seconds for clip in self.clips)
 
     @property
@@ -92,7 +86,6 @@ class Voice:
         return None
 
     def as_json(self) -> dict[str, Any]:
-        """For ``--json``."""
         return {
             "id": self.id,
             "name": self.name,

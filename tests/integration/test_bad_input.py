@@ -100,7 +100,7 @@ def test_a_clip_that_is_no_recording_is_refused(
         ({"end": math.nan}, "must be numbers of seconds"),
     ],
 )
-def test_what_belongs_to_a_clip_is_checked(
+def test_what_is_wrong_about_a_clip_is_refused(
     service: TakeService, clip: ReferenceClip, out: Path, changes: dict[str, Any], says: str
 ) -> None:
     bad = replace(clip, **changes)
@@ -312,5 +312,5 @@ def test_what_only_the_engine_knows_is_said_in_one_line_too(said: dict[str, tupl
     assert list(folder.iterdir()) == []
 
 
-def test_no_target_is_said(tmp_path: Path) -> None:
+def test_a_missing_target_is_said(tmp_path: Path) -> None:
     assert_refused(run(tmp_path, "speak", "Hi."), "--out FILE.wav")

@@ -111,7 +111,7 @@ def unwritten(path: Path) -> str:
 
 
 @pytest.mark.parametrize("command", TO_RUN, ids=ids(TO_RUN))
-def test_a_command_runs(command: Command, session: Session) -> None:
+def test_a_documented_command_runs(command: Command, session: Session) -> None:
     ran = session.run(command)
     if ran is SKIPPED:
         pytest.skip("no speech recogniser: see requirements-test-models.txt")

@@ -191,7 +191,7 @@ def test_a_text_that_cannot_be_the_transcript_is_noticed(clip, text, words, grad
     assert report.verdict("transcript").verdict == grade
 
 
-def test_a_text_without_words_and_one_left_blank(clip):
+def test_a_text_without_words_is_bad_and_one_left_blank_is_not_judged(clip):
     assert examine(clip, transcript="…").verdict("transcript").verdict == "bad"
     with pytest.raises(KeyError):
         examine(clip, transcript="  ").verdict("transcript")
@@ -205,7 +205,7 @@ def test_no_part_is_recommended_where_every_part_is_bad(clip, text):
     assert "check its text" in examine(clip, transcript=text * 9).sentence
 
 
-def test_the_report_as_json(clean):
+def test_the_report_says_everything_in_json(clean):
     document = json.loads(json.dumps(clean.as_json(), allow_nan=False))
     assert set(document) == {"ok", "duration", "sentence", "verdicts", "window", "speech"}
     assert document["ok"] is True

@@ -243,7 +243,9 @@ def test_what_could_not_be_saved_is_kept_once_it_can(service: Any, owner: str, m
     assert "nothing to keep" in refusal(failed.keep_again)
 
 
-def test_memory_is_let_go_of(generations: GenerationQueue, owner: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_takes_are_forgotten_and_their_sound_before_them(
+    generations: GenerationQueue, owner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = generations.submit(SpeakRequest(SHORT), owner=owner, tab="tab", variations=3)
     for each in asked:
         take_of(each)

@@ -125,7 +125,7 @@ def test_a_logarithmic_scale_is_of_the_loss_only(log: RunLog) -> None:
     assert sent(plots.losses(log))["layout"]["yaxis"].get("type", "linear") == "linear"
 
 
-def test_codebooks_in_order_each_with_its_colour(log: RunLog) -> None:
+def test_codebooks_are_drawn_in_order_each_with_its_colour(log: RunLog) -> None:
     for split in ("train", "eval"):
         drawn = sent(plots.codebooks(log, smoothing=0.9 if split == "eval" else 0, split=split))["data"]
         assert [each["name"] for each in drawn] == [str(k) for k in range(8)]
@@ -133,7 +133,7 @@ def test_codebooks_in_order_each_with_its_colour(log: RunLog) -> None:
         assert np.allclose(numbers(drawn[3]["y"]), log.series("audio_loss_cb3", split)[1], rtol=1e-5)
 
 
-def test_both_learning_rates(log: RunLog) -> None:
+def test_both_learning_rates_are_drawn_as_logged(log: RunLog) -> None:
     figure = plots.learning_rates(log)
     assert np.allclose(numbers(line(figure, "text side")["y"]), log.series("learning_rate")[1], rtol=1e-5)
     assert np.allclose(numbers(line(figure, "audio side")["y"]), 2e-4)
@@ -149,7 +149,7 @@ def test_one_learning_rate_needs_no_sides(tmp_path: Path) -> None:
     assert len(sent(plots.losses(log, smoothing=0))["data"]) == 1
 
 
-def test_gradient_norm(log: RunLog) -> None:
+def test_the_gradient_norm_is_drawn_as_logged(log: RunLog) -> None:
     drawn = line(plots.gradient_norm(log, smoothing=0), "gradient norm")
     assert np.allclose(numbers(drawn["y"]), log.series("grad_norm")[1], rtol=1e-5)
 
@@ -168,7 +168,7 @@ def test_a_long_run_is_redrawn_with_few_points(tmp_path: Path) -> None:
         assert len(str(figure.to_json())) < 60_000
 
 
-def test_before_the_first_step(tmp_path: Path) -> None:
+def test_before_the_first_step_the_plot_says_so(tmp_path: Path) -> None:
     log = RunLog(tmp_path / "none.jsonl")
     for figure in (plots.losses(log), plots.codebooks(log), plots.learning_rates(log), plots.gradient_norm(log)):
         assert "No step logged yet" in texts(figure)

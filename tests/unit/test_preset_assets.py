@@ -33,7 +33,7 @@ def test_there_are_at_least_four_and_no_file_without_an_entry() -> None:
 
 
 @every_preset
-def test_the_entry_is_complete(preset: dict[str, Any]) -> None:
+def test_the_entry_of_a_preset_voice_is_complete(preset: dict[str, Any]) -> None:
     assert list(preset) == KEYS
     assert preset["id"] == f"preset-{Path(preset['file']).stem}"
     assert preset["licence"] in ("CC0-1.0", "Apache-2.0")
@@ -66,14 +66,14 @@ def test_the_transcript_fits_the_length(preset: dict[str, Any]) -> None:
 
 
 @every_preset
-def test_it_can_be_used_as_it_is(preset: dict[str, Any]) -> None:
+def test_a_preset_voice_can_be_used_as_it_is(preset: dict[str, Any]) -> None:
     consent = Consent(preset["ground"], preset["statement"])
     reference = Reference(read_audio(VOICES / preset["file"]), preset["transcript"], consent)
     assert reference.consent.ground == "licence"
 
 
 @every_preset
-def test_the_notice_names_it(preset: dict[str, Any]) -> None:
+def test_the_notice_names_each_preset_voice(preset: dict[str, Any]) -> None:
     section = (REPOSITORY / "NOTICE").read_text(encoding="utf-8").partition("4. Preset voices")[2]
     assert f"{preset['name']} ({preset['file']})" in section
 

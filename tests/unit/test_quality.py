@@ -188,7 +188,7 @@ def test_loudness_of_a_long_recording_is_that_of_a_part(clip):
     assert speech_lufs(long, find_speech(long)) == pytest.approx(speech_lufs(clip, find_speech(clip)), abs=1.0)
 
 
-def test_frames_in_a_span():
+def test_a_span_holds_the_frames_of_its_seconds():
     assert frames_in([Span(0.1, 0.2)], 20).sum() == 5
     assert frames_in([Span(0.1, 0.2)], 20, grow=0.04).sum() == 9
     assert frames_in([Span(0.1, 0.2)], 20, grow=-0.2).sum() == 0

@@ -69,7 +69,7 @@ def test_storage_is_counted_by_part(tmp_path: Path) -> None:
     assert summary["free on disk"] > 0
 
 
-def test_storage_of_a_home_that_is_not_there_yet(tmp_path: Path) -> None:
+def test_a_home_that_is_not_there_yet_takes_no_storage(tmp_path: Path) -> None:
     summary = storage_summary(Settings(home=tmp_path / "not" / "yet"))
     assert summary["checkpoints"] == 0
     assert summary["free on disk"] > 0

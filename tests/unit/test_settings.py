@@ -29,7 +29,7 @@ def test_without_any_variable_the_studio_is_for_this_machine_alone() -> None:
     assert settings.username is settings.password is None
 
 
-def test_variables_decide(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_variables_of_the_environment_decide(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     values = {
         "HOME": tmp_path / "voices 🎤", "CHECKPOINT": "anna/voice", "DEVICE": "cpu", "PRECISION": "bfloat16",
         "MAX_TEXT_CHARS": 500, "MAX_REFERENCE_SECONDS": 12.5, "PORT": 0, "SWITCH_CHECKPOINT": "false",

@@ -61,7 +61,7 @@ def test_nothing_is_decided_on_little_speech(clips):
     assert find_speakers(short, []) is None
 
 
-def test_likeness_of_voices(clips):
+def test_a_voice_is_more_like_itself_than_like_another(clips):
     one, other = clips[0], clips[1]
     spans = find_speech(one), find_speech(other)
     same = voice_likeness(one, other, *spans)
@@ -96,7 +96,7 @@ def test_damaged_weights_are_a_sentence(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(not LIBRISPEECH.is_dir(), reason="../shared/speech/librispeech is not here")
-def test_six_real_speakers_by_twos(clips):
+def test_two_of_six_real_speakers_are_told_from_one_alone(clips):
     with (LIBRISPEECH / "metadata.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     voices: dict[str, list[Waveform]] = {}

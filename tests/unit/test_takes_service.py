@@ -39,7 +39,9 @@ def test_each_voice_gets_its_lines() -> None:
     assert names(with_speakers(Script("[A] Hi.\n[B] Ho."), [anna, deb, eve]))[2] == ("Eve", None)
 
 
-def test_a_dialogue_between_voices_with_several_clips(service: Any, owner: str, kathleen: Any, tmp_path: Path) -> None:
+def test_voices_with_several_clips_speak_their_lines_of_a_dialogue(
+    service: Any, owner: str, kathleen: Any, tmp_path: Path
+) -> None:
     saved_voice(service, owner, kathleen, "Anna", clips=2)
     saved_voice(service, owner, kathleen, "Bo", clips=1)
     asked = request("[Bo] Good morning.\n[Guest] Good evening.", "Anna", "bo", seed=2)

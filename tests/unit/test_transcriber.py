@@ -170,7 +170,7 @@ def test_a_corrected_text_keeps_the_times(heard: dict[Path, Transcript], kathlee
     assert trimmed(corrected, 0.0, 1.58).text == "For the twentieth time that evening"
 
 
-def test_arabic(transcriber: Transcriber) -> None:
+def test_arabic_is_recognised_and_written_with_its_times(transcriber: Transcriber) -> None:
     if not ARABIC_DIGITS.is_file():
         pytest.skip("no Arabic recording on this machine")
     clip = read_audio(ARABIC_DIGITS)
@@ -207,7 +207,9 @@ def test_long_silence_around_speech_adds_nothing(transcriber: Transcriber, heard
     assert abs(found.words[-1].end - 6.0 - heard[path].words[-1].end) < 0.3
 
 
-def test_languages(transcriber: Transcriber, heard: dict[Path, Transcript]) -> None:
+def test_a_language_code_may_name_a_country_and_an_unknown_one_is_refused(
+    transcriber: Transcriber, heard: dict[Path, Transcript]
+) -> None:
     path = next(path for path in heard if "b0394" in path.name)
     for code in ("xx", "klingon"):
         sentence = refusal(lambda code=code: transcriber.transcribe(read_audio(path), language=code))
@@ -253,7 +255,9 @@ def test_short_names_are_those_of_faster_whisper() -> None:
         assert WhisperFiles(name).hub_id() == hub_id
 
 
-def test_a_folder_that_is_no_model(tmp_path: Path, kathleen: dict[Path, str], asr_model: Path) -> None:
+def test_a_folder_that_is_no_model_is_said_without_its_path(
+    tmp_path: Path, kathleen: dict[Path, str], asr_model: Path
+) -> None:
     clip = read_audio(next(iter(kathleen)))
     (tmp_path / "config.json").write_text("{}")
     for wanted, what in (
@@ -276,7 +280,9 @@ def test_a_folder_that_is_no_model(tmp_path: Path, kathleen: dict[Path, str], as
     ("name", "content"),
     [("model.bin", b"PK" * 99), ("model.bin", b""), ("vocabulary.json", b"{"), ("tokenizer.json", b"{")],
 )
-def test_a_damaged_model(tmp_path: Path, asr_model: Path, kathleen: dict[Path, str], name: str, content: bytes) -> None:
+def test_a_damaged_model_is_said_and_never_used(
+    tmp_path: Path, asr_model: Path, kathleen: dict[Path, str], name: str, content: bytes
+) -> None:
     for file in FILES:
         (tmp_path / file).symlink_to(asr_model / file)
     (tmp_path / name).unlink()
@@ -290,7 +296,9 @@ def test_a_damaged_model(tmp_path: Path, asr_model: Path, kathleen: dict[Path, s
 
 
 @pytest.mark.usefixtures("offline")
-def test_a_hub_that_cannot_be_reached(tmp_path: Path, kathleen: dict[Path, str], asr_model: Path) -> None:
+def test_a_hub_that_cannot_be_reached_is_said_at_once_and_downloads_serve(
+    tmp_path: Path, kathleen: dict[Path, str], asr_model: Path
+) -> None:
     clip = read_audio(next(iter(kathleen)))
     absent = Transcriber("small", device="cpu", cache=tmp_path)
     assert "is not on this machine yet" in (absent.missing() or "")
@@ -308,7 +316,9 @@ def test_a_hub_that_cannot_be_reached(tmp_path: Path, kathleen: dict[Path, str],
     assert Transcriber("somebody/half", cache=tmp_path).missing()
 
 
-def test_a_hub_that_says_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kathleen: dict[Path, str]) -> None:
+def test_a_hub_that_says_nothing_is_given_up_within_seconds(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kathleen: dict[Path, str]
+) -> None:
     monkeypatch.setattr("studio.listening.whisper_files._ANSWER_SECONDS", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         set_hub(monkeypatch, f"http://127.0.0.1:{mute.getsockname()[1]}")
@@ -327,7 +337,7 @@ def test_a_hub_that_says_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         (200, {"id": "a/b", "sha": "0" * 40, "siblings": [{"rfilename": "model.safetensors"}]}, "no model.bin"),
     ],
 )
-def test_a_hub_that_does_not_have_it(
+def test_why_the_hub_does_not_give_a_model_is_said(
     hub: Callable[[int, Any], None], tmp_path: Path, kathleen: dict[Path, str], status: int, content: Any, what: str
 ) -> None:
     hub(status, content)
@@ -339,7 +349,7 @@ def test_a_hub_that_does_not_have_it(
     assert "type the transcript by hand" in sentence
 
 
-def test_names_that_no_hub_could_know(kathleen: dict[Path, str]) -> None:
+def test_names_that_no_hub_could_know_are_refused_with_one_that_works(kathleen: dict[Path, str]) -> None:
     clip = read_audio(next(iter(kathleen)))
     for name in ("smal", "what is this?", "a/b c"):
         unknown = Transcriber(name)
@@ -390,7 +400,7 @@ def test_a_gpu_that_fails_is_replaced_unless_it_was_asked_for(
     assert "too little free memory" in refusal(lambda: Transcriber(str(asr_model), device="cuda").transcribe(clip))
 
 
-def test_no_gpu_where_one_was_asked_for(
+def test_a_gpu_that_was_asked_for_and_is_not_there_is_said(
     monkeypatch: pytest.MonkeyPatch, asr_model: Path, kathleen: dict[Path, str]
 ) -> None:
     monkeypatch.setattr("ctranslate2.get_cuda_device_count", lambda: 0)
@@ -398,7 +408,9 @@ def test_no_gpu_where_one_was_asked_for(
     assert "finds no GPU" in sentence
 
 
-def test_memory_that_runs_out(monkeypatch: pytest.MonkeyPatch, asr_model: Path, kathleen: dict[Path, str]) -> None:
+def test_memory_that_runs_out_is_said_and_the_model_let_go_of(
+    monkeypatch: pytest.MonkeyPatch, asr_model: Path, kathleen: dict[Path, str]
+) -> None:
     import faster_whisper
 
     def fail(*arguments: object, **options: object) -> None:

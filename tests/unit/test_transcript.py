@@ -143,7 +143,7 @@ def test_inserted_words_share_the_pause() -> None:
     assert later.words[5] == Word("mastered", 1.92, 2.28)
 
 
-def test_words_added_at_the_edges() -> None:
+def test_words_added_at_the_edges_go_at_the_pace_of_the_others() -> None:
     late = timed("boy hesitated", ("boy", 1.0, 1.3), ("hesitated", 1.3, 2.2))
     edited = retimed(late, "The boy hesitated long", duration=2.4)
     check(edited)
@@ -155,7 +155,7 @@ def test_words_added_at_the_edges() -> None:
     assert (whole.words[0].start, whole.words[-1].end) == (1.0, 2.2)
 
 
-def test_a_word_that_the_model_takes_for_two() -> None:
+def test_a_word_that_the_model_takes_for_two_keeps_its_times() -> None:
     known = timed("a well-known cat", ("a", 0.0, 0.1), ("well", 0.1, 0.4), ("-known", 0.4, 0.8), ("cat", 0.9, 1.2))
     edited = retimed(known, "a well-known dog")
     check(edited)
@@ -163,7 +163,7 @@ def test_a_word_that_the_model_takes_for_two() -> None:
     assert retimed(known, "a well known cat").words[2] == Word("known", 0.411, 0.8)  # by letters
 
 
-def test_an_edit_that_leaves_nothing_and_one_that_changes_nothing() -> None:
+def test_an_edit_that_leaves_no_words_has_no_times_and_one_that_changes_none_keeps_them() -> None:
     assert retimed(BOY, f" {BOY.text}\n") is BOY
     assert retimed(BOY, " … ") == Transcript("…", "en", (), "base")
     assert retimed(timed("e \u0301", ("e", 0.0, 0.2)), "e \u0301 \u0301a").words[0].start == 0.0  # stray accents

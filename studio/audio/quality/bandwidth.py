@@ -37,7 +37,7 @@ def effective_bandwidth(waveform: Waveform, speech: Sequence[Span]) -> Bandwidth
 
     Returns:
         Hz, at most half the rate, and ``masked`` where most bands above it are loud enough but never change; None with
-        less than 0.3 s of speech.
+        less than 0.3 s of speech, or where no band counts.
     """
     levels = band_levels(waveform, speech)
     if levels is None or levels.shape[0] < 20:

@@ -43,10 +43,8 @@ def best_windows(
     (10 s is best), width of the pauses at its ends; one that is clipped or in which two groups speak comes last.
 
     Args:
-        waveform: the clip.
         speech: where somebody speaks, in seconds, in order.
         groups: moments of which the speaker is known, one sequence for each speaker.
-        most: how many windows at most.
 
     Returns:
         Empty only where nobody speaks. Where no pauses are 5–15 s apart (a few words in a long silence), one window

@@ -25,7 +25,6 @@ class ClipQuality:
 
     Attributes:
         duration: length in seconds.
-        speech_seconds: seconds in which somebody speaks.
         lead_seconds: seconds before the first speech; the whole clip where there is none.
         trail_seconds: seconds after the last speech; 0.0 where there is none.
         snr_db: speech over background, in dB.
@@ -53,12 +52,7 @@ class ClipQuality:
 def measured(waveform: Waveform, speech: Sequence[Span]) -> ClipQuality:
     """Measure a clip of any length in bounded memory; 20 minutes take a few seconds.
 
-    Args:
-        waveform: the clip.
-        speech: where somebody speaks, in seconds, in order; may be empty.
-
-    Returns:
-        None where there is too little to measure; never NaN.
+    ``speech`` is in order and may be empty. A figure is None where there is too little to measure, and never NaN.
     """
     powers = frame_powers(waveform)
     lead, trail = edge_silence(waveform, speech)

@@ -32,15 +32,9 @@ def frame_powers(waveform: Waveform) -> np.ndarray:
 
 
 def frames_in(spans: Iterable[Span], count: int, *, grow: float = 0.0) -> np.ndarray:
-    """Which of ``count`` frames of 20 ms have their middle inside a span.
+    """Which of ``count`` frames of 20 ms have their middle inside a span: bool, shape ``(count,)``.
 
-    Args:
-        spans: stretches in seconds.
-        count: number of frames.
-        grow: seconds added to both ends of each span; negative to shrink it.
-
-    Returns:
-        bool, shape ``(count,)``.
+    ``grow`` is added to both ends of each span, in seconds; a negative one shrinks it.
     """
     middles = (np.arange(count) + 0.5) * FRAME_SECONDS
     inside = np.zeros(count, dtype=bool)

@@ -35,7 +35,7 @@ def reverberation_seconds(waveform: Waveform, speech: Sequence[Span]) -> float |
     heard less reads shorter, and background noise, which also keeps the level from falling, reads longer.
 
     Returns:
-        Seconds, 0.0 or more; None with less than about 1 s of speech.
+        Seconds, 0.0 or more; None with less than about 1 s of speech, or where nothing falls.
     """
     slopes = _slopes(waveform, speech)
     if len(slopes) * _HOP_SECONDS < 1.0:

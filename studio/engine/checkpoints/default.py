@@ -29,7 +29,7 @@ def default_checkpoint(
     Args:
         folder: of the studio's checkpoints.
         announce: called with a sentence before something slow begins.
-        gpu_bytes: free memory of the GPU that it is for; None for another device.
+        gpu_bytes: free on the GPU that it is for; None for another device.
 
     Raises:
         StudioError: the demo checkpoint is damaged.
@@ -47,8 +47,7 @@ def default_checkpoint(
 
 
 def own_checkpoint(name: str, folder: Path, announce: Callable[[str], None]) -> CheckpointFiles | None:
-    """One of the studio's own checkpoints by its name; None where the name is none of theirs. Raises StudioError if it is
-    damaged, or cannot be built."""
+    """One of the studio's own checkpoints; None for any other name. Raises StudioError if damaged or not built."""
     if name == DEMO_NAME:
         return find_checkpoint(str(DEMO_FOLDER))
     return tiny_checkpoint(folder, announce) if name == TINY_FOLDER else None

@@ -50,7 +50,6 @@ class CheckpointFiles:
 
     @property
     def shown_name(self) -> str:
-        """The name in sentences, which visitors of the page may read: see :func:`shown_name`."""
         return shown_name(self.name)
 
     @property

@@ -37,7 +37,6 @@ class Checkpoint:
 
     @property
     def num_parameters(self) -> int:
-        """Parameters of the language model."""
         return sum(parameter.numel() for parameter in self.model.parameters())
 
 
@@ -87,11 +86,7 @@ def load_checkpoint(
 
 
 def load_codec(files: CheckpointFiles, device: str) -> tuple[Any, Any]:
-    """The codec of a checkpoint alone: its model in eval mode on ``device``, and its feature extractor.
-
-    Raises:
-        StudioError: as :func:`load_checkpoint`.
-    """
+    """A codec alone, in eval mode on ``device``, and its feature extractor. Raises as :func:`load_checkpoint`."""
     from transformers import DacFeatureExtractor, HiggsAudioV2TokenizerModel
 
     codec_class: Any = HiggsAudioV2TokenizerModel

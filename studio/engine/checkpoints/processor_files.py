@@ -70,8 +70,8 @@ def processor_settings(config: Any, *, codec: str, sample_rate: int) -> dict[str
     """The content of ``processor_config.json``.
 
     Args:
-        config: ``HiggsAudioV2Config`` of the model.
-        codec: hub id or path of the codec; a subfolder ``audio_tokenizer`` of the checkpoint comes before it.
+        config: the model's ``HiggsAudioV2Config``.
+        codec: hub id or path; a subfolder ``audio_tokenizer`` of the checkpoint comes before it.
         sample_rate: of the codec, in Hz.
     """
     return {

@@ -46,11 +46,7 @@ _ORIGINAL_DEFAULTS: dict[str, Any] = {
 
 
 def check_supported(config: dict[str, Any], keys: Iterable[str]) -> dict[str, str]:
-    """Refuse what has no native counterpart. Returns the tower's tensors that a config tells the model to skip.
-
-    Raises:
-        StudioError: one of the original's architectures that the native model does not have.
-    """
+    """Raise StudioError for what has no native counterpart. Returns the tower's tensors that the config skips."""
     tower = [key for key in keys if bare_key(key).startswith(AUDIO_TOWER)]
     old = {**_ORIGINAL_DEFAULTS, **config}
     layers = int({**_LLAMA_DEFAULTS, **old.get("text_config", {})}["num_hidden_layers"])
@@ -86,7 +82,6 @@ def native_config(original: dict[str, Any], tokenizer: Path, dtype: str) -> dict
     """The keyword arguments of ``HiggsAudioV2Config`` for an original ``config.json``.
 
     Args:
-        original: the content of the original ``config.json``.
         tokenizer: folder with the tokenizer the model was trained with; it knows the ids the config leaves out.
         dtype: of the weights, e.g. ``bfloat16``.
 
@@ -155,11 +150,7 @@ def build_config(arguments: dict[str, Any]) -> Any:
 
 
 def read_native_config(folder: Path) -> Any:
-    """The ``HiggsAudioV2Config`` of a native checkpoint folder.
-
-    Raises:
-        StudioError: it is not one.
-    """
+    """The ``HiggsAudioV2Config`` of a native checkpoint folder. Raises StudioError for another folder."""
     content = read_json(folder / "config.json")
     if content.get("model_type") != NATIVE_TYPE:
         raise StudioError(
@@ -170,11 +161,7 @@ def read_native_config(folder: Path) -> Any:
 
 
 def tokenizer_folder(old: Path, base: Path | None) -> Path:
-    """Where the tokenizer's files are taken from: beside the old weights, else the base.
-
-    Raises:
-        StudioError: from nowhere.
-    """
+    """Where the tokenizer's files are: beside the old weights, else in the base. Raises StudioError for neither."""
     for folder in (old if old.is_dir() else None, base):
         if folder is not None and all((folder / name).is_file() for name in _TOKENIZER_NEEDS):
             return folder
@@ -189,20 +176,18 @@ def write_companions(
 ) -> tuple[str, ...]:
     """Write the config and everything beside the weights. Returns what is still missing, each with where to put it.
 
-    Raises:
-        StudioError: the codec given does not fit the model.
+    Raises StudioError if the codec given does not fit the model.
     """
     from transformers import GenerationConfig
 
     config.save_pretrained(folder)
-    generation = GenerationConfig(
+    GenerationConfig(
         bos_token_id=config.bos_token_id,
         eos_token_id=config.eos_token_id,
         pad_token_id=config.pad_token_id,
         ras_win_len=RAS_WINDOW,
         ras_win_max_num_repeat=RAS_REPEATS,
-    )
-    generation.save_pretrained(folder)
+    ).save_pretrained(folder)
     _copy(tokenizer, folder, TOKENIZER_FILES)
     if base is not None:
         _copy(base, folder, _PROCESSOR_FILES)
@@ -220,8 +205,7 @@ def write_companions(
         (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE, encoding="utf-8")
     if not (folder / "processor_config.json").is_file():
         name = CODEC_FOLDER if codec is not None else HUB_CODEC
-        settings = processor_settings(config, codec=name, sample_rate=rate)
-        write_json(folder / "processor_config.json", settings)
+        write_json(folder / "processor_config.json", processor_settings(config, codec=name, sample_rate=rate))
     return tuple(missing)
 
 

@@ -44,8 +44,6 @@ class ConversionReport:
     """What a conversion did.
 
     Attributes:
-        kind: a whole model, or a LoRA adapter.
-        folder: where the result lies.
         tensors: how many were written.
         dtype: of most of their numbers, e.g. ``bfloat16``.
         dropped: tensors of the original that were left out, each with the reason.
@@ -62,12 +60,10 @@ class ConversionReport:
     missing: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """The report as one JSON object."""
         return {**vars(self), "folder": str(self.folder)}
 
     @property
     def message(self) -> str:
-        """The report in a few sentences, for a person."""
         text = f"Converted {self.tensors} tensors ({self.dtype}) to the native {self.kind} {self.folder}."
         if self.dropped:
             text += f" Left out: {named(f'{name} ({reason})' for name, reason in self.dropped.items())}."

@@ -38,8 +38,7 @@ class TensorSource:
     def __init__(self, place: Path, stem: str = "model") -> None:
         self._read: dict[str, Callable[[], torch.Tensor]] = {}
         self._meta: dict[str, torch.Tensor] = {}
-        files = _weight_files(place, stem) if place.is_dir() else [place]
-        for file in files:
+        for file in _weight_files(place, stem) if place.is_dir() else [place]:
             (self._open_pickle if file.suffix in PICKLES else self._open_safetensors)(file)
         if not self._meta:
             raise StudioError(f"{place} holds no tensors: check that it was downloaded or saved completely.")
@@ -53,7 +52,7 @@ class TensorSource:
         return self._meta[key]
 
     def tensor(self, keys: list[str]) -> torch.Tensor:
-        """The tensor ``keys[0]``; of several keys the rows one after the other."""
+        """The tensor ``keys[0]``; several are joined along their first dimension."""
         import torch
 
         parts = [self._read[key]() for key in keys]
@@ -101,8 +100,7 @@ class TensorSource:
             self._add(file, name, meta, lambda name=name: reader.get_tensor(name))
 
     def _open_pickle(self, file: Path) -> None:
-        state = _unpickle(file)
-        for name, tensor in state.items():
+        for name, tensor in _unpickle(file).items():
             self._add(file, name, tensor.to("meta"), lambda tensor=tensor: tensor.detach())
 
 
@@ -156,8 +154,7 @@ def _weight_files(folder: Path, stem: str) -> list[Path]:
 
 
 def _indexed_files(index: Path) -> list[Path]:
-    content = read_json(index)
-    listed = content.get("weight_map")
+    listed = read_json(index).get("weight_map")
     names = set(listed.values()) if isinstance(listed, dict) else set()
     if not names or not all(isinstance(name, str) and Path(name).name == name for name in names):
         raise StudioError(f"{index} is not an index of weight files: download it again.")
@@ -177,11 +174,7 @@ def _check_numbering(folder: Path, files: list[Path]) -> None:
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """The object in ``file``.
-
-    Raises:
-        StudioError: it is missing, or is not a JSON object.
-    """
+    """The object in ``file``. Raises StudioError where it is missing or no JSON object."""
     try:
         return files.read_json(file)
     except FileNotFoundError:
@@ -200,8 +193,7 @@ def write_json(file: Path, content: Mapping[str, Any]) -> None:
 def write_tensors(folder: Path, plan: Mapping[str, list[str]], source: TensorSource, stem: str = "model") -> None:
     """Write the planned tensors as ``stem.safetensors``, or as shards of 4 GB with an index; one shard in memory.
 
-    Raises:
-        StudioError: a tensor holds NaN or infinity.
+    Raises StudioError if a tensor holds NaN or infinity.
     """
     import torch
     from huggingface_hub import split_torch_state_dict_into_shards
@@ -234,11 +226,7 @@ def write_tensors(folder: Path, plan: Mapping[str, list[str]], source: TensorSou
 
 
 def check_written(folder: Path, plan: Mapping[str, list[str]], source: TensorSource, stem: str = "model") -> None:
-    """Read back what :func:`write_tensors` wrote: every planned tensor is there, none more, each equal bit for bit.
-
-    Raises:
-        StudioError: it is not so, as after a failing disk.
-    """
+    """Raise StudioError, as after a failing disk, unless exactly the planned tensors are there, equal bit for bit."""
     import torch
 
     written = TensorSource(folder, stem)

@@ -55,9 +55,7 @@ _DTYPES = {"F64", "F32", "F16", "BF16"}
 class Adapter:
     """An adapter that was loaded. It holds no weights: whoever remembers it does not keep a model in memory.
 
-    Attributes:
-        folder: where it was read from.
-        num_bytes: memory that its weights take.
+    ``num_bytes`` is the memory that its weights take.
     """
 
     folder: Path
@@ -170,7 +168,6 @@ class _Plan:
     replaced: dict[str, dict[str, str]]
 
     def num_bytes(self, shapes: Mapping[str, tuple[int, ...]], modules: Mapping[str, Any]) -> int:
-        """Memory that the loaded weights take."""
         adapted = sum(math.prod(shapes[key]) * 4 for keys in self.adapted.values() for key in keys.values())
         return adapted + sum(
             math.prod(shapes[key]) * modules[name].get_parameter(parameter).element_size()

@@ -111,11 +111,9 @@ class AdapterSettings(BaseModel, strict=True):
     _compiled: dict[str, Any] = {}
 
     def rank_of(self, name: str) -> int:
-        """The rank of the layer ``name``."""
         return self._by_pattern(self.rank_pattern, name, self.r)
 
     def alpha_of(self, name: str) -> float:
-        """The alpha of the layer ``name``."""
         return self._by_pattern(self.alpha_pattern, name, self.lora_alpha)
 
     def is_saved(self, name: str) -> bool:

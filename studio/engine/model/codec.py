@@ -21,17 +21,12 @@ from studio.files import atomic_write_bytes
 if TYPE_CHECKING:
     import torch
 
-
 _NO_DIFFERENCE = 1e-7
 """Of full scale: 40 dB below one step of 16-bit audio."""
 
 
 class CodeCache:
-    """Codes of clips on disk, by content and codec: a clip is encoded once, whoever asks.
-
-    Args:
-        folder: where the files lie; made when first needed.
-    """
+    """Codes of clips in a ``folder``, by content and codec: a clip is encoded once, whoever asks."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
@@ -106,7 +101,6 @@ class Codec:
 
     @property
     def frame_rate(self) -> float:
-        """Frames per second."""
         return self.sample_rate / self.hop_length
 
     def encode(self, clip: Waveform) -> np.ndarray:
@@ -166,8 +160,7 @@ class Codec:
     def decoder_context(self) -> DecoderContext:
         """Measured on the decoder itself: change one frame's codes, see which samples change."""
         length = 128
-        rng = np.random.default_rng(0)
-        codes = rng.integers(0, self.codebook_size, (self.num_codebooks, length))
+        codes = np.random.default_rng(0).integers(0, self.codebook_size, (self.num_codebooks, length))
         other = codes.copy()
         middle = length // 2
         other[:, middle] = (other[:, middle] + self.codebook_size // 2) % self.codebook_size
@@ -191,7 +184,6 @@ class StreamDecoder:
     that the decoder looks at on either side, so only rounding can differ (below 1e-5 of full scale).
 
     Args:
-        codec: the codec.
         first_frames: frames in the first piece; small for an early start.
         piece_frames: frames in each later piece.
     """

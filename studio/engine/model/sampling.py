@@ -69,8 +69,6 @@ class FrameStream:
 
     Args:
         lend: gives the model (``HiggsAudioV2ForConditionalGeneration`` in eval mode) for one forward pass at a time.
-        config: the model's config.
-        prompt: see :func:`studio.engine.prompt.encode_prompt`.
         max_frames: length budget; reaching it leaves ``ended`` False.
         generator: CPU random generator of this request alone.
         cancelled: asked before each step; True stops at once.

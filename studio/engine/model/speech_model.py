@@ -20,7 +20,6 @@ from studio.errors import StudioError
 if TYPE_CHECKING:
     import torch
 
-
 _UNLOADED = "The model was unloaded to free its memory: load a checkpoint and try again."
 
 
@@ -85,11 +84,7 @@ class SpeechModel:
     def prompt_logits(
         self, conversation: Conversation, clips: Sequence[torch.Tensor], *, adapter: Adapter | None
     ) -> torch.Tensor:
-        """What the audio head says after a prompt: float32 on the CPU, shape (num_codebooks, codebook_size).
-
-        Args:
-            conversation, clips: as for :meth:`frame_stream`.
-        """
+        """What the audio head says after a prompt: float32 on the CPU, shape (num_codebooks, codebook_size)."""
         import torch
 
         prompt = self._prompt(conversation, clips)
@@ -112,7 +107,6 @@ class SpeechModel:
         )
 
     def stream_decoder(self, first_seconds: float, piece_seconds: float) -> StreamDecoder:
-        """A decoder for frames as they come, in pieces of these durations."""
         return StreamDecoder(
             self.codec,
             first_frames=round(first_seconds * self.frame_rate),
@@ -136,12 +130,8 @@ class SpeechModel:
         """Read an adapter for single passes; nobody speaks with it by that. Adapters that were used lately are still
         loaded, so going back to one takes no time, unless its files have changed.
 
-        Args:
-            folder: what a training wrote: ``adapter_config.json`` and ``adapter_model.safetensors``.
-
         Raises:
-            StudioError: unloaded engine; a folder that is missing, damaged, or no LoRA adapter of the loaded checkpoint;
-                too little memory.
+            StudioError: unloaded engine, or as :meth:`Adapters.load`.
         """
         with self._adapter_lock:
             if self._adapters is None:
@@ -150,7 +140,6 @@ class SpeechModel:
 
     @property
     def is_loaded(self) -> bool:
-        """False after :meth:`unload`."""
         return self._model is not None
 
     def unload(self) -> None:

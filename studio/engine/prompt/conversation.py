@@ -47,7 +47,6 @@ class Turn:
 
     @property
     def is_clip(self) -> bool:
-        """Whether codes stand here, not words."""
         return self.role == "assistant" and not self.text
 
 
@@ -59,7 +58,6 @@ class Conversation:
         turns: user and assistant turns, the last one the text to be spoken; clips are given apart, in turn order.
         scene: where and how it is spoken; empty for none.
         speakers: descriptions of voices known only in words, e.g. ``{"SPEAKER0": "feminine"}``.
-        system: the instruction.
     """
 
     turns: tuple[Turn, ...]
@@ -85,7 +83,6 @@ class Conversation:
 
     @property
     def num_clips(self) -> int:
-        """Number of clips that belong to the turns."""
         return sum(turn.is_clip for turn in self.turns)
 
 
@@ -153,8 +150,7 @@ def header(role: str) -> str:
 def native_messages(conversation: Conversation, clips: Sequence[Any] = ()) -> list[dict[str, Any]]:
     """The same conversation as the messages of ``processor.apply_chat_template`` (roles system, scene, user, assistant).
 
-    Args:
-        clips: one entry for each assistant turn: a path or an array.
+    ``clips`` has a path or an array for each assistant turn.
     """
 
     def written(text: str) -> dict[str, str]:

@@ -22,11 +22,8 @@ def num_delayed_steps(num_frames: int, num_codebooks: int) -> int:
 def apply_delay(codes: torch.Tensor, *, bos_id: int, eos_id: int) -> torch.Tensor:
     """Lay out a clip as the model reads it.
 
-    Args:
-        codes: shape (num_codebooks, num_frames), integer.
-
-    Returns:
-        Shape (num_delayed_steps, num_codebooks): one step of the language model each.
+    From integers of shape (num_codebooks, num_frames) to shape (num_delayed_steps, num_codebooks): one step of the
+    language model each.
     """
     num_codebooks, num_frames = codes.shape
     steps = codes.new_full((num_delayed_steps(num_frames, num_codebooks), num_codebooks), eos_id)
@@ -46,11 +43,7 @@ def audio_labels(codes: torch.Tensor, *, eos_id: int) -> torch.Tensor:
     That EOS is what the model learns to stop by. Everything else in the delay pattern is filling: the BOS before a codebook
     begins and the EOS after it has ended are forced while speaking, so nothing is learnt from them.
 
-    Args:
-        codes: shape (num_codebooks, num_frames), integer.
-
-    Returns:
-        Shape (num_delayed_steps, num_codebooks): the labels of :func:`apply_delay`; ``IGNORED`` where not trained.
+    The shapes are those of :func:`apply_delay`; ``IGNORED`` where not trained.
     """
     num_codebooks, num_frames = codes.shape
     labels = codes.new_full((num_delayed_steps(num_frames, num_codebooks), num_codebooks), IGNORED)
@@ -63,11 +56,7 @@ def audio_labels(codes: torch.Tensor, *, eos_id: int) -> torch.Tensor:
 def revert_delay(steps: torch.Tensor) -> torch.Tensor:
     """Undo the shift of steps that hold codes only (without the step of BOS).
 
-    Args:
-        steps: shape (num_frames + num_codebooks - 1, num_codebooks).
-
-    Returns:
-        Shape (num_codebooks, num_frames).
+    From shape (num_frames + num_codebooks - 1, num_codebooks) to (num_codebooks, num_frames).
     """
     import torch
 

@@ -34,8 +34,7 @@ def encode_prompt(
 ) -> PromptInputs:
     """Tokenize a conversation up to where the model is to speak, and lay its clips out in the delay pattern.
 
-    Args:
-        clips: codes of each clip, shape (num_codebooks, num_frames), in turn order.
+    ``clips`` are the codes of each clip, shape (num_codebooks, num_frames), in turn order.
     """
     expanded = _expand(conversation, clips)
     text = "".join(piece for piece, _ in expanded) + header("assistant") + AUDIO_BOS
@@ -67,9 +66,7 @@ def encode_training(
     Of a trained clip the text head learns ``<|audio_out_bos|>``, ``<|audio_eos|>`` and ``<|eot_id|>``, as in the original
     collator (``tests/data/labels.json``), and the audio heads its codes with one stream-EOS each.
 
-    Args:
-        clips: codes of each clip, shape (num_codebooks, num_frames), in turn order.
-        tokenizer: a fast one, since labels are placed by the characters that a token stands for.
+    The tokenizer must be a fast one, since labels are placed by the characters that a token stands for.
     """
     import torch
 

@@ -7,20 +7,12 @@ import re
 from studio.errors import StudioError
 
 BEGIN_OF_TEXT, END_OF_TURN = "<|begin_of_text|>", "<|eot_id|>"
-
-
 AUDIO_BOS, AUDIO_EOS = "<|audio_out_bos|>", "<|audio_eos|>"
-
-
 AUDIO, AUDIO_DELAY = "<|AUDIO_OUT|>", "<|reserved_special_token_6|>"
-
-
 SCENE_START, SCENE_END = "<|scene_desc_start|>", "<|scene_desc_end|>"
-
 
 CONTROL_TOKEN = re.compile(r"<\|[^\n]*?\|>")
 """What the tokenizer may take for a control token; nothing that a person writes may contain one."""
-
 
 _BROKEN = re.compile("[\ud800-\udfff]")
 """Halves of a character: what Python makes of bytes that are not UTF-8."""

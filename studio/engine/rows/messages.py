@@ -29,7 +29,6 @@ class Message:
 
     @property
     def clips(self) -> list[Path]:
-        """The clips in the message."""
         return [part for part in self.parts if isinstance(part, Path)]
 
     @property
@@ -154,7 +153,6 @@ def _source(value: Any, key: str) -> str:
 
 
 def _place_audios(messages: list[_Written], audios: list[str], references: list[str]) -> None:
-    """Give each ``<audio>`` its entry of ``audios``."""
     places = [part for message in messages for part in message.parts if isinstance(part, _Place)]
     marks = [place for place in places if not place.source]
     if len(audios) > 1 and len(audios) != len(marks):

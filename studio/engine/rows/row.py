@@ -46,7 +46,6 @@ class RowTurn:
     Attributes:
         text: of a user turn, or of an assistant turn that answers in writing.
         clip: of an assistant turn that is a clip; an absolute path.
-        trained: whether the model learns this turn.
     """
 
     role: Literal["user", "assistant"]
@@ -72,7 +71,6 @@ class TrainingRow:
 
     @property
     def clips(self) -> tuple[Path, ...]:
-        """The clips of the assistant turns, in order."""
         return tuple(turn.clip for turn in self.turns if turn.clip is not None)
 
     def conversation(self) -> Conversation:

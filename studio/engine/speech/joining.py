@@ -120,8 +120,7 @@ class _Fade:
         return samples[:split]
 
     def end(self) -> np.ndarray:
-        falling = self._ramp[: len(self._held)][::-1]
-        return self._held * falling
+        return self._held * self._ramp[: len(self._held)][::-1]
 
 
 class ChunkJoiner:
@@ -143,7 +142,6 @@ class ChunkJoiner:
         self._stages = [_EdgeTrim(self._rate), self._level, _Fade(self._rate)]
 
     def push(self, samples: np.ndarray) -> np.ndarray:
-        """Samples of the current chunk, float32, any number of them."""
         if self._untouched:
             return samples
         for stage in self._stages:

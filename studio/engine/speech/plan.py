@@ -50,11 +50,7 @@ class SpeechPlan:
 
 
 def plan_speech(request: SpeechRequest, *, max_chars: int, frame_rate: float) -> SpeechPlan:
-    """Plan a text or a dialogue script.
-
-    Raises:
-        StudioError: nothing to say, too long, control tokens, or a name that has no voice.
-    """
+    """Plan a text or script. Raises StudioError: nothing to say, too long, control tokens, a name without a voice."""
     request.script.require_speakable(max_chars=max_chars)
     names, references, descriptions = request.script.speakers, request.references, request.descriptions
     if names:

@@ -45,9 +45,8 @@ class Reference:
     """One reference turn.
 
     Attributes:
-        clip: the recording, mono, at any rate (the engine resamples).
+        clip: at any rate (the engine resamples).
         transcript: what is said in it, word for word.
-        consent: by what right the voice is used.
         speaker: the name used for this voice in a dialogue script; None in single-voice speech.
     """
 

@@ -21,7 +21,6 @@ class SpeechRequest:
         references: clips of the voice; several are allowed; none lets the model pick a voice. In a dialogue each names
             its speaker.
         scene: where it is spoken, in words; empty for none.
-        sampling: how codes are drawn; the default suits cloning.
         seed: 0 to 2**32 - 1; None draws one and reports it.
         descriptions: voices given in words instead of a clip, by the name used in the script.
         language: ISO 639-1 code for numbers and sentence boundaries; None finds it from the script.

@@ -1,4 +1,4 @@
-"""Speech: the result of a request, and the stream that produces it piece by piece."""
+"""Speech: the result of a request."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Speech:
 
     Attributes:
         waveform: mono at the checkpoint's rate.
-        codes: shape (num_codebooks, num_frames), all chunks in a row.
+        codes: shape (num_codebooks, num_frames), all chunks one after the other.
         elapsed: seconds of computing, from the request to the last sample.
         seed: with the same text, references, checkpoint and settings it gives the same codes.
     """
@@ -46,12 +46,11 @@ class Speech:
 
     @property
     def num_frames(self) -> int:
-        """Frames of all chunks."""
         return self.codes.shape[1]
 
     @property
     def seconds(self) -> float:
-        """Duration of the waveform, pauses between chunks included."""
+        """Pauses between chunks included."""
         return self.waveform.duration
 
     @property
@@ -61,7 +60,6 @@ class Speech:
 
     @property
     def ended(self) -> bool:
-        """Whether the model ended every chunk by itself."""
         return all(chunk.ended for chunk in self.chunks)
 
     def shortcomings(self) -> list[str]:

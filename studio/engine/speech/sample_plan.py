@@ -17,7 +17,7 @@ class SamplePlan:
     """What is spoken at each step.
 
     Attributes:
-        folder: where it is written to.
+        folder: where the samples are written to.
         row: a training row as JSON; its last trained text is replaced by each of the sentences. None where nothing is to
             be spoken.
     """

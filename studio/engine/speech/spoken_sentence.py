@@ -47,7 +47,6 @@ class SpokenSentence:
         codes: shape (num_codebooks, num_frames), int64.
         ended: the model ended it by itself; False where it ran into its budget.
         num_frames, budget_frames: frames spoken and frames allowed.
-        frame_rate: frames per second.
     """
 
     text: str
@@ -60,12 +59,10 @@ class SpokenSentence:
 
     @property
     def seconds(self) -> float:
-        """Duration."""
         return self.waveform.duration
 
     @property
     def budget_seconds(self) -> float:
-        """Duration of the budget."""
         return self.budget_frames / self.frame_rate
 
     @property
@@ -75,7 +72,6 @@ class SpokenSentence:
 
     @property
     def silent(self) -> bool:
-        """Whether there is nothing to hear."""
         return self.loudness_dbfs < SILENT_DBFS
 
     @property
@@ -143,11 +139,7 @@ def speak_sentence(
 def prompt_logits(engine: SpeechModel, row: TrainingRow, text: str, adapter: Adapter | None = None) -> torch.Tensor:
     """What the audio head says at the end of the prompt of :func:`speak_sentence`: the numbers from which all speech begins.
 
-    Returns:
-        float32 on the CPU, shape (num_codebooks, codebook_size).
-
-    Raises:
-        StudioError: as :func:`speak_sentence`.
+    float32 on the CPU, shape (num_codebooks, codebook_size). Raises StudioError as :func:`speak_sentence`.
     """
     with _memory_translated(engine.device):
         return engine.prompt_logits(conversation_for(row, text), _codes_of_references(engine, row), adapter=adapter)

@@ -24,7 +24,6 @@ from studio.errors import StudioError
 if TYPE_CHECKING:
     import torch
 
-
 CONTEXT_TURNS = 2
 """Generated turns kept as context for the next chunk of a long text, besides the references."""
 
@@ -46,8 +45,8 @@ class SpeechStream:
         started: ``time.perf_counter()`` at the request; what came before the first frame counts too.
         cancel: set from elsewhere, it has the effect of :meth:`cancel`.
 
-    Stop it with :meth:`cancel`, from any thread: it ends within one frame and lets its memory go. Once it is exhausted,
-    :attr:`speech` holds the whole.
+    :meth:`cancel` may be called from any thread: the stream ends within one frame and lets its memory go. Once it is
+    exhausted, :attr:`speech` holds the whole.
     """
 
     def __init__(
@@ -80,17 +79,14 @@ class SpeechStream:
 
     @property
     def num_frames(self) -> int:
-        """Frames generated so far."""
         return self._progress.num_frames
 
     @property
     def generated_seconds(self) -> float:
-        """Duration of the frames generated so far."""
         return self._progress.num_frames / self._engine.frame_rate
 
     @property
     def cancelled(self) -> bool:
-        """Whether :meth:`cancel` was called."""
         return self._cancel.is_set()
 
     @property
@@ -101,7 +97,6 @@ class SpeechStream:
         return self._speech
 
     def cancel(self) -> None:
-        """Stop within one frame."""
         self._cancel.set()
 
     def close(self) -> None:

@@ -85,9 +85,8 @@ def expected_seconds(text: str, language: str | None = None) -> float:
 
     It grows with every sound added and takes raw text and prepared text alike.
 
-    Args:
-        text: any text, in any mixture of scripts.
-        language: ISO 639-1 code of the language numbers are read in; by default the one the script suggests.
+    Scripts may be mixed. ``language`` is the ISO 639-1 code of the one that numbers are read in; by default the one the
+    script suggests.
     """
     text = _with_ascii_digits(text).rstrip()
     if not text:
@@ -120,12 +119,8 @@ def frame_budget(text: str, *, frame_rate: float, language: str | None = None) -
 
     Twice the expected time plus 2.5 s: half the normal pace is as slow as natural speech gets (the slowest of 350
     recorded utterances takes 1.7 times its expected length), and the seconds leave room for pauses around a short
-    text. At least 3 s. Frames of speech only: a delay pattern needs its extra steps on top.
-
-    Args:
-        text: what is to be said.
-        frame_rate: audio frames per second of the checkpoint's codec (25 for Higgs Audio v2).
-        language: as for :func:`expected_seconds`.
+    text. At least 3 s. Frames of speech only: a delay pattern needs its extra steps on top. ``frame_rate`` is that of
+    the checkpoint's codec, in frames per second (25 for Higgs Audio v2).
     """
     if not frame_rate > 0:
         raise ValueError(f"frame_rate must be positive, not {frame_rate}")

@@ -27,10 +27,7 @@ _RUNS: list[tuple[int, str]] = [
     (0xFE00, "Latin"), (0xFE70, "Arabic"), (0xFF00, "Latin"), (0xFF66, "Kana"), (0xFFA0, "Hangul"), (0xFFE0, "Latin"),
     (0x1B000, "Kana"), (0x1B170, "Latin"), (0x20000, "Han"), (0x323B0, "Latin"),
 ]  # fmt: skip
-
-
 _RUN_STARTS = [start for start, _ in _RUNS]
-
 
 _LANGUAGES = {
     "Latin": "en", "Greek": "el", "Cyrillic": "ru", "Armenian": "hy", "Hebrew": "he", "Arabic": "ar", "Thaana": "dv",
@@ -39,10 +36,8 @@ _LANGUAGES = {
     "Myanmar": "my", "Georgian": "ka", "Hangul": "ko", "Ethiopic": "am", "Khmer": "km", "Kana": "ja", "Han": "zh",
 }  # fmt: skip
 
-
 # Letters that only one language of a script has. One stray letter (a foreign name) does not decide: see _SHARE.
 _TELLING_LETTERS = {"ar": (("ur", "ٹڈڑےںھہ"), ("fa", "پچژگ")), "ru": (("uk", "іїєґІЇЄҐ"),)}
-
 
 _SHARE = 0.02
 
@@ -66,8 +61,7 @@ def detect_language(text: str) -> str:
         counts["Kana"] = kana + counts.pop("Han", 0)
     language = _LANGUAGES[max(counts, key=counts.__getitem__, default="Latin")]
     for narrower, telling in _TELLING_LETTERS.get(language, ()):
-        script_letters = counts[script_of(telling[0])]
-        if sum(letter in telling for letter in letters) > _SHARE * script_letters:
+        if sum(letter in telling for letter in letters) > _SHARE * counts[script_of(telling[0])]:
             return narrower
     return language
 

@@ -30,14 +30,10 @@ SOUND_TAGS = {
 }
 """The sound effects a user can ask for, and the tags the model knows them by."""
 
-
 SOUND_TAG_PATTERN = r"<SE(?:_[se])?>\[[^\]\n]*\]</SE(?:_[se])?>"
-
 
 SPEAKER_TAG_PATTERN = r"\[SPEAKER\d+\]"
 
-
 SOUND_NAME = re.compile("|".join(re.escape(tag) for tag in SOUND_TAGS), re.IGNORECASE)
-
 
 MARKUP = re.compile(f"{SOUND_TAG_PATTERN}|{SPEAKER_TAG_PATTERN}|{SOUND_NAME.pattern}", re.IGNORECASE)

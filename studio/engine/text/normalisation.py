@@ -1,4 +1,4 @@
-"""What the model is given to read: languages by script, and the text normalised the way the model was shown text.
+"""What the model is given to read: the text normalised the way the model was shown text.
 
 The rules of the normalisation are those of the example script of Higgs Audio v2 (``examples/generation.py`` of
 boson-ai/higgs-audio): the model was only ever demonstrated on text that had gone through them. What is added here is
@@ -52,8 +52,7 @@ def paragraphs(text: str) -> list[str]:
     """
     text = _LINE_ENDS.sub("\n", text).replace("\u2029", "\n\n")
     text = _PRESENTATION_FORMS.sub(lambda match: unicodedata.normalize("NFKC", match.group()), text)
-    visible = (character for character in text if not _is_invisible(character))
-    text = unicodedata.normalize("NFC", "".join(visible))
+    text = unicodedata.normalize("NFC", "".join(character for character in text if not _is_invisible(character)))
     return [part.strip() for part in re.split(r"\n\s*\n", text) if is_pronounceable(part)]
 
 
@@ -95,11 +94,7 @@ def refuse_too_long(text: str, max_chars: int) -> None:
 
 
 def refuse_unspeakable(text: str) -> None:
-    """Raise for a text that cannot be spoken whatever its length.
-
-    Raises:
-        StudioError: the text is empty, has nothing to pronounce, or holds a control token of the model.
-    """
+    """Raise StudioError for a text that is empty, has nothing to pronounce, or holds a control token of the model."""
     if not text.strip():
         raise StudioError("There is no text: type what the voice should say.")
     # On what the model would get: full-width brackets and zero-width characters can hide a token in the raw text.
@@ -113,9 +108,7 @@ def refuse_unspeakable(text: str) -> None:
 def prepare_text(text: str, *, max_chars: int) -> str:
     """The text as the model is given it, whole: one line per line of ``text``, blank lines dropped.
 
-    Args:
-        text: what the user typed. Lines may start with ``[SPEAKER0]``-style tags, which are left as they are.
-        max_chars: the most characters accepted.
+    Lines may start with ``[SPEAKER0]``-style tags, which are left as they are.
 
     Raises:
         StudioError: the text is empty, too long, has nothing to pronounce or holds a control token of the model.

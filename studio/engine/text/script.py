@@ -72,11 +72,7 @@ class Script:
         return list(dict.fromkeys(line.speaker for line in self.lines if line.speaker is not None))
 
     def require_speakable(self, *, max_chars: int) -> None:
-        """Refuse a text that cannot be spoken.
-
-        Raises:
-            StudioError: it is too long, has nothing to pronounce, holds a control token of the model, or is no script.
-        """
+        """Raise StudioError for what is too long, has nothing to pronounce, holds a control token, or is no script."""
         refuse_too_long(self.text, max_chars)
         _ = self._speakable, self.lines
 

@@ -66,7 +66,6 @@ _LETTERS = re.compile(
     re.DOTALL,
 )
 
-
 _CONTEXT = 64  # Characters on each side of a sentence end that are looked at.
 
 
@@ -81,7 +80,7 @@ def split_text(text: str, *, language: str | None = None, max_seconds: float = 2
     Args:
         text: the raw text: blank lines part paragraphs, which the prepared text no longer shows.
         language: ISO 639-1 code; by default told from the script of each paragraph.
-        max_seconds: the longest expected duration of a chunk, as of ``length.expected_seconds``.
+        max_seconds: the longest duration of a chunk, as of :func:`expected_seconds`.
 
     Raises:
         StudioError: as ``prepare_text`` does, except for length: the caller has a limit, or none.

@@ -12,12 +12,12 @@ def test_real_speech_passes():
         require_speech_like(read_audio(path))
 
 
-def test_too_short():
+def test_a_clip_that_is_too_short_is_refused_with_its_length():
     with pytest.raises(StudioError, match=r"reference clip is only 0\.2 s long; .* at least 1 s of speech"):
         require_speech_like(sine(seconds=0.2))
 
 
-def test_too_long():
+def test_a_clip_that_is_too_long_is_refused_with_its_length():
     with pytest.raises(StudioError, match=r"target is 75\.5 s long and at most 60 s .* 5–30 s"):
         require_speech_like(sine(seconds=75.5, rate=8000), what="target")
 
@@ -35,7 +35,7 @@ def test_padding_by_a_codec_does_not_cross_a_limit():
         (joined(silence(1), sine(seconds=0.0003, amplitude=0.1), silence(1)), r"peak -20 dBFS, average -6\d dBFS"),
     ],
 )
-def test_silent(clip, figure):
+def test_a_silent_clip_is_refused_with_its_level(clip, figure):
     with pytest.raises(StudioError, match=figure):
         require_speech_like(clip)
 

@@ -7,7 +7,7 @@ from studio.errors import StudioError
 from .sounds import DATA, joined, silence, sine
 
 
-def test_trim_by_seconds():
+def test_a_cut_keeps_exactly_the_seconds_asked_for():
     clip = sine(seconds=2)
     part = trim(clip, 0.5, 1.25)
     assert part.duration == 0.75

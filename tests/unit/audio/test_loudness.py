@@ -7,7 +7,7 @@ from .sounds import DATA, joined, silence, sine
 
 
 @pytest.mark.parametrize("rate", [16_000, 24_000, 44_100, 48_000])
-def test_reference_sine(rate):
+def test_a_reference_sine_reads_its_stated_loudness(rate):
     # BS.1770-4: a full-scale 997 Hz sine in one channel reads −3.01 LKFS, so one of peak −19.99 dBFS reads −23.
     tone = sine(997, seconds=5, rate=rate, amplitude=10 ** (-19.99 / 20))
     assert integrated_lufs(tone) == pytest.approx(-23.0, abs=0.1)
@@ -25,7 +25,7 @@ def test_silence_has_no_loudness():
 
 
 @pytest.mark.parametrize("seconds", [0.39, 0.2, 0.1])
-def test_clips_shorter_than_a_block(seconds):
+def test_clips_shorter_than_a_block_are_measured_too(seconds):
     assert integrated_lufs(sine(997, seconds=seconds, amplitude=0.1)) == pytest.approx(-23.0, abs=0.3)
 
 

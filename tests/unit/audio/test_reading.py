@@ -54,7 +54,7 @@ def refusal(path, **options):
         ("tone.aiff", {}),
     ],
 )
-def test_formats_of_soundfile(save, name, options):
+def test_formats_of_audio_editors_are_read(save, name, options):
     sound = read_audio(save(name, sine(1000, seconds=2, rate=48_000), **options))
     assert sound.sample_rate == 48_000
     assert sound.duration == pytest.approx(2.0, abs=0.03)
@@ -76,7 +76,7 @@ def test_formats_of_soundfile(save, name, options):
         ("mp3", "libmp3lame"),
     ],
 )
-def test_formats_of_phones_and_browsers(save, container, codec):
+def test_formats_of_phones_and_browsers_are_read(save, container, codec):
     # The suffix says nothing: every one of them is called .bin.
     sound = read_audio(save("recording.bin", encoded(sine(1000, seconds=2, rate=48_000), container, codec)))
     assert sound.sample_rate == 48_000
@@ -137,7 +137,7 @@ def test_channels_in_opposite_phase_cancel_in_compressed_files_too(save):
     assert sound.peak < 1e-6
 
 
-def test_96_khz_8_bit_stereo(save):
+def test_a_96_khz_8_bit_stereo_recording_is_read(save):
     tone = sine(1000, rate=96_000)
     path = save("wide.wav", b"")
     soundfile.write(path, np.stack([tone.samples] * 2, axis=1), 96_000, subtype="PCM_U8")
@@ -155,7 +155,7 @@ def test_any_name_will_do(save, name):
     assert read_audio(str(path)).num_samples == tone.num_samples
 
 
-def test_a_name_that_is_not_utf8(tmp_path):
+def test_a_file_whose_name_is_not_utf8_is_read_or_named(tmp_path):
     path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav")
     with open(path, "wb") as file:
         soundfile.write(file, sine().samples, 24_000, format="WAV")
@@ -166,7 +166,7 @@ def test_a_name_that_is_not_utf8(tmp_path):
     str(caught.value).encode("utf-8")
 
 
-def test_committed_utterances():
+def test_the_committed_utterances_are_read_whole():
     for name, text in json.loads((DATA / "kathleen.json").read_text()).items():
         clip = read_audio(DATA / name)
         assert text
@@ -174,41 +174,41 @@ def test_committed_utterances():
         assert 2.5 < clip.duration < 4
 
 
-def test_missing_file(tmp_path):
+def test_a_missing_file_is_said(tmp_path):
     assert "'none.wav' does not exist" in refusal(tmp_path / "none.wav")
     assert "does not exist" in refusal(tmp_path / "none.wav" / "deeper.wav")
     assert "does not exist" in refusal(tmp_path / "nul\0.wav")
 
 
-def test_folder_and_pipe(tmp_path):
+def test_a_folder_and_a_pipe_are_refused(tmp_path):
     (tmp_path / "clips").mkdir()
     assert "'clips' is a folder" in refusal(tmp_path / "clips")
     os.mkfifo(tmp_path / "pipe.wav")
     assert "not a regular file" in refusal(tmp_path / "pipe.wav")
 
 
-def test_empty_file(save):
+def test_an_empty_file_is_refused(save):
     assert "'void.wav' is empty (0 bytes)" in refusal(save("void.wav", b""))
 
 
 @pytest.mark.parametrize("text", ["The quick brown fox.\n" * 50, "hi", "\ufeffنص عربي 语音 " * 400])
 @pytest.mark.parametrize("name", ["notes.wav", "notes.mp3", "notes.vox", "notes.raw"])
-def test_text_under_an_audio_name(save, name, text):
+def test_text_under_an_audio_name_is_refused(save, name, text):
     assert f"'{name}' contains text" in refusal(save(name, text.encode()))
 
 
-def test_other_content(save):
+def test_what_is_no_audio_is_refused(save):
     noise = np.random.default_rng(1).bytes(50_000)
     assert "not an audio file" in refusal(save("random.wav", noise))
     assert "not an audio file" in refusal(save("zeros.wav", bytes(5000)))
     assert "not an audio file" in refusal(save("picture.wav", b"\x89PNG\r\n\x1a\n" + bytes(2000)))
 
 
-def test_a_video_without_sound(save):
+def test_a_video_without_sound_is_refused(save):
     assert "'film.mp4' has no sound track" in refusal(save("film.mp4", silent_video()))
 
 
-def test_zero_samples(save):
+def test_a_file_without_samples_is_refused(save):
     for suffix in ("wav", "aiff"):
         path = save(f"nothing.{suffix}", Waveform(np.zeros(0, np.float32), 24_000))
         assert "zero length" in refusal(path)
@@ -229,7 +229,7 @@ def test_numbers_too_large_for_a_sample_are_invalid(save):
     assert "invalid" in refusal(path)
 
 
-def test_a_rate_no_recording_has(save):
+def test_a_rate_no_recording_has_is_refused(save):
     assert "sampling rate of 100 Hz" in refusal(save("slow.wav", sine(10, rate=100)))
 
 
@@ -341,26 +341,26 @@ class TestFilesThatNameOtherFiles:
         with path.open("rb") as file, av.open(file, options={"safe": "0"}) as container:
             return sum(frame.samples for frame in container.decode(audio=0))
 
-    def test_concat_script(self, save):
+    def test_a_concat_script_is_refused(self, save):
         path = save("clip.wav", b"ffconcat version 1.0\nfile secret.wav\n")
         assert self.ffmpeg_alone_would_read(path) == 48_000
         assert "contains text" in refusal(path)
 
-    def test_concat_script_that_does_not_look_like_text(self, save):
+    def test_a_concat_script_that_does_not_look_like_text_is_refused(self, save):
         path = save("clip.wav", b"ffconcat version 1.0\n# \xff\xfe\nfile secret.wav\n")
         assert self.ffmpeg_alone_would_read(path) == 48_000
         assert "not an audio file" in refusal(path)
 
     @pytest.mark.parametrize("name", ["list.m3u8", "list.wav"])
     @pytest.mark.parametrize("comment", [b"", b"#\xff\xfe\n"])
-    def test_playlist(self, save, tmp_path, name, comment):
+    def test_a_playlist_is_refused(self, save, tmp_path, name, comment):
         target = (tmp_path / "secret.wav").as_uri().encode()
         lines = b"#EXTM3U\n#EXT-X-TARGETDURATION:2\n" + comment + b"#EXTINF:2,\n" + target + b"\n#EXT-X-ENDLIST\n"
         message = refusal(save(name, lines))
         assert ("not an audio file" if comment else "contains text") in message
 
 
-def test_length_limit(save):
+def test_a_recording_over_the_length_limit_is_refused(save):
     path = save("long.wav", sine(seconds=3))
     assert read_audio(path, max_seconds=3).duration == 3
     assert "'long.wav' is 3 s long, more than the limit of 2 s" in refusal(path, max_seconds=2)

@@ -10,7 +10,7 @@ from studio.errors import StudioError
 from .sounds import loudest_frequency, silence, sine, tone_level
 
 
-def test_length_and_level():
+def test_length_and_level_are_those_of_the_samples():
     tone = sine(1000, seconds=0.5, rate=8000, amplitude=1.0)
     assert (tone.num_samples, tone.duration) == (4000, 0.5)
     assert tone.peak == pytest.approx(1.0, abs=1e-6)

@@ -25,7 +25,7 @@ def noise():
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac"])
-def test_lossless_round_trip(tmp_path, noise, suffix):
+def test_wav_and_flac_keep_each_sample_to_sixteen_bits(tmp_path, noise, suffix):
     path = tmp_path / f"clip{suffix}"
     write_audio(noise, path)
     steps, rate = soundfile.read(path, dtype="int16")
@@ -44,7 +44,7 @@ def test_full_scale_is_symmetric_and_limited():
 
 
 @pytest.mark.parametrize(("rate", "stored"), [(24_000, 24_000), (44_100, 44_100), (20_000, 22_050), (96_000, 48_000)])
-def test_mp3(tmp_path, rate, stored):
+def test_an_mp3_keeps_length_pitch_and_level(tmp_path, rate, stored):
     path = tmp_path / "clip.mp3"
     write_audio(sine(1000, seconds=2, rate=rate), path)
     sound = read_audio(path)
@@ -63,7 +63,7 @@ def test_formats_name_their_mime_type():
     }
 
 
-def test_suffix_in_capitals(tmp_path):
+def test_a_suffix_in_capitals_is_understood(tmp_path):
     write_audio(sine(), tmp_path / "CLIP.WAV")
     assert read_audio(tmp_path / "CLIP.WAV").duration == 1.0
 
@@ -93,7 +93,7 @@ def test_a_file_is_replaced_whole_and_keeps_the_users_mode(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
 
 
-def test_the_longest_name_the_system_allows(tmp_path):
+def test_the_longest_name_the_system_allows_is_saved_and_no_longer_one(tmp_path):
     atomic_write_bytes(tmp_path / ("n" * 255), b"data")
     with pytest.raises(StudioError, match="could not be saved"):
         atomic_write_bytes(tmp_path / ("n" * 256), b"data")
@@ -109,26 +109,26 @@ def test_writers_at_the_same_time_leave_one_whole_file(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_missing_folder(tmp_path):
+def test_a_missing_folder_is_said(tmp_path):
     for folder in (tmp_path / "absent", tmp_path / "file"):
         (tmp_path / "file").write_bytes(b"")
         with pytest.raises(StudioError, match=r"folder for 'clip\.wav' does not exist; create it"):
             write_audio(sine(), folder / "clip.wav")
 
 
-def test_the_target_is_a_folder(tmp_path):
+def test_a_target_that_is_a_folder_is_refused(tmp_path):
     (tmp_path / "clip.wav").mkdir()
     with pytest.raises(StudioError, match=r"'clip\.wav' is a folder"):
         write_audio(sine(), tmp_path / "clip.wav")
     assert [entry.name for entry in tmp_path.iterdir()] == ["clip.wav"]
 
 
-def test_a_name_that_cannot_be(tmp_path):
+def test_a_name_that_no_file_can_have_is_refused(tmp_path):
     with pytest.raises(StudioError, match="could not be saved"):
         atomic_write_bytes(tmp_path / "nul\0.wav", b"data")
 
 
-def test_no_permission():
+def test_a_folder_that_may_not_be_written_is_said():
     # A folder that refuses even root; for others, too.
     with pytest.raises(StudioError, match=r"no permission to write 'clip\.wav'"):
         write_audio(sine(), "/sys/clip.wav")
@@ -191,7 +191,7 @@ def test_full_disk_leaves_the_old_file_and_nothing_else(small_disk):
     assert list(small_disk.iterdir()) == [path]
 
 
-def test_read_only_disk(small_disk):
+def test_a_read_only_disk_is_said(small_disk):
     remount_read_only = 0x20 | 0x1  # MS_REMOUNT, MS_RDONLY of <sys/mount.h>
     assert mount(small_disk, remount_read_only, None) == 0
     with pytest.raises(StudioError, match="no permission"):

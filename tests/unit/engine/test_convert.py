@@ -203,7 +203,7 @@ def refused(message, old, new, **options):
 
 
 class TestModel:
-    def test_computes_what_the_original_weights_compute(self, tiny, tmp_path):
+    def test_a_converted_model_computes_what_the_original_weights_compute(self, tiny, tmp_path):
         old = write_original(tmp_path / "old")
         report = convert_checkpoint(old, tmp_path / "new", base=tiny)
         assert (report.kind, report.tensors, report.dtype) == ("model", len(NATIVE_TO_ORIGINAL), "float32")
@@ -240,7 +240,7 @@ class TestModel:
         assert config["rope_parameters"] == {"rope_theta": 10000.0, "rope_type": "default"}
         assert config["rms_norm_eps"] == 1e-6
 
-    def test_the_result_speaks(self, tiny, tmp_path):
+    def test_a_converted_checkpoint_speaks(self, tiny, tmp_path):
         from transformers import AutoProcessor
 
         convert_checkpoint(write_original(tmp_path / "old"), tmp_path / "new", base=tiny)
@@ -262,7 +262,7 @@ class TestModel:
             assert written[native].dtype == torch.bfloat16
             assert torch.equal(written[native], state[old])
 
-    def test_shards_in_and_shards_out(self, tiny, tmp_path, monkeypatch):
+    def test_a_sharded_checkpoint_becomes_a_sharded_one(self, tiny, tmp_path, monkeypatch):
         old = tmp_path / "old"
         write_original(old)
         (old / "model.safetensors").unlink()
@@ -283,7 +283,7 @@ class TestModel:
         refused("2 of 3 numbered", old, tmp_path / "again", base=tiny)
 
     @pytest.mark.parametrize("prefix", ["model.", "module.", "module.model.", "_orig_mod.module."])
-    def test_prefixes_of_wrappers(self, prefix, tiny, tmp_path):
+    def test_names_with_the_prefixes_of_wrappers_are_understood(self, prefix, tiny, tmp_path):
         state = {prefix + name: tensor for name, tensor in original_state().items()}
         state[prefix + "rotary_emb.inv_freq"] = torch.ones(4)
         state[prefix + "audio_codebook_weights"] = torch.ones(8)
@@ -377,7 +377,7 @@ class TestRefusals:
             ({"audio_out_token_idx": 250}, "numbers <|AUDIO_OUT|> 266, the model's config 250"),
         ],
     )
-    def test_configs(self, changes, message, tiny, tmp_path):
+    def test_a_config_that_the_native_model_cannot_follow_is_refused(self, changes, message, tiny, tmp_path):
         old = write_original(tmp_path / "old", config={**ORIGINAL_CONFIG, **changes})
         refused(message.replace("|", r"\|"), old, tmp_path / "new", base=tiny)
 
@@ -389,7 +389,7 @@ class TestRefusals:
             {"skip_audio_tower": False, "encode_whisper_embed": True},
         ],
     )
-    def test_audio_tower(self, changes, tiny, tmp_path):
+    def test_a_model_that_uses_its_audio_tower_is_refused(self, changes, tiny, tmp_path):
         state = {**original_state(), "audio_tower.conv1.weight": torch.ones(2, 2)}
         old = write_original(tmp_path / "old", state, {**ORIGINAL_CONFIG, **changes})
         refused("audio tower", old, tmp_path / "new", base=tiny)
@@ -406,12 +406,12 @@ class TestRefusals:
             (lambda s: s.update({"model.norm.weight": torch.ones(HIDDEN)}), "do not fit together"),
         ],
     )
-    def test_tensors(self, change, message, tiny, tmp_path):
+    def test_tensors_that_do_not_make_the_model_are_refused(self, change, message, tiny, tmp_path):
         state = original_state()
         change(state)
         refused(message, write_original(tmp_path / "old", state), tmp_path / "new", base=tiny)
 
-    def test_places(self, tiny, tmp_path):
+    def test_folders_and_files_that_cannot_be_converted_are_refused(self, tiny, tmp_path):
         old = write_original(tmp_path / "old")
         refused("does not exist", tmp_path / "nowhere", tmp_path / "new", base=tiny)
         refused("is not a folder", old, tmp_path / "new", base=tmp_path / "nowhere")
@@ -560,7 +560,7 @@ class TestAdapter:
         assert config["base_model_name_or_path"] == str(base.resolve())
         assert (config["auto_mapping"], config["modules_to_save"]) == (None, None)
 
-    def test_heads_and_embeddings_saved_with_the_adapter(self, base, tmp_path):
+    def test_heads_and_embeddings_saved_with_the_adapter_compute_as_trained(self, base, tmp_path):
         from peft import PeftModel
 
         generator = torch.Generator().manual_seed(4)
@@ -592,7 +592,7 @@ class TestAdapter:
         with model.disable_adapter():
             assert_same_logits(model, reference_model(state))
 
-    def test_dora(self, base, tmp_path):
+    def test_dora_computes_what_a_merge_by_hand_computes(self, base, tmp_path):
         from peft import PeftModel
 
         extra = {}
@@ -609,7 +609,7 @@ class TestAdapter:
         model = PeftModel.from_pretrained(load(base), tmp_path / "new").eval()
         assert_same_logits(model, reference_model(merged), atol=5e-4)
 
-    def test_loads_on_a_model_without_text_head(self, base, tmp_path):
+    def test_a_converted_adapter_loads_on_a_model_without_text_head(self, base, tmp_path):
         from peft import PeftModel
         from transformers import HiggsAudioV2ForConditionalGeneration
 
@@ -646,7 +646,7 @@ class TestAdapter:
             ({}, {"init_lora_weights": "pissa"}, "changes the base's weights"),
         ],
     )
-    def test_refusals(self, extra, config, message, base, tmp_path):
+    def test_an_adapter_that_cannot_be_converted_is_refused(self, extra, config, message, base, tmp_path):
         extra = {name: torch.ones(shape) for name, shape in extra.items()}
         original_adapter(tmp_path / "old", config=config, extra=extra)
         refused(message, tmp_path / "old", tmp_path / "new", base=base)
@@ -658,11 +658,11 @@ class TestAdapter:
             ({"lora_dropout": "much"}, "peft cannot build the adapter in"),
         ],
     )
-    def test_a_config_that_does_not_fit_the_tensors(self, config, message, base, tmp_path):
+    def test_a_config_that_does_not_fit_the_tensors_is_refused(self, config, message, base, tmp_path):
         original_adapter(tmp_path / "old", config=config)
         refused(message, tmp_path / "old", tmp_path / "new", base=base)
 
-    def test_needs_a_base_and_weights(self, base, tmp_path):
+    def test_an_adapter_without_its_base_or_its_weights_is_refused(self, base, tmp_path):
         original_adapter(tmp_path / "old")
         refused("name the native checkpoint it belongs to", tmp_path / "old", tmp_path / "new")
         (tmp_path / "old/adapter_model.safetensors").unlink()

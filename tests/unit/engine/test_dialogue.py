@@ -24,7 +24,7 @@ def test_a_line_without_a_name_goes_on_with_the_speaker_before() -> None:
     assert lines(script) == [Line("Anna", "First.\nSecond.\n\nThird."), Line("Bob", "Fourth.")]
 
 
-def test_names_in_any_script_with_spaces_and_indentation() -> None:
+def test_names_may_be_of_any_script_with_spaces_and_indentation() -> None:
     script = "  [ Dr. Ada L. ]   Hello.\n\n[ليلى] مرحبا.\n[小明] 你好。"
     assert [line.speaker for line in lines(script)] == ["Dr. Ada L.", "ليلى", "小明"]
 

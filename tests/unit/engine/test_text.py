@@ -117,7 +117,7 @@ def test_sound_effects_become_the_tags_of_the_model(asked: str, given: str) -> N
     assert f"Hello {given} there." in prepared(f"Hello {asked} there.")
 
 
-def test_sound_effects_of_the_original_script() -> None:
+def test_sound_effects_become_those_of_the_original_script() -> None:
     # Values of examples/generation.py in boson-ai/higgs-audio.
     assert prepared("[laugh] Hi") == "<SE>[Laughter]</SE> Hi."
     assert prepared("[humming start] hm [humming end]") == "<SE>[Humming]</SE> hm <SE_e>[Humming]</SE_e>"

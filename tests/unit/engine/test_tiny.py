@@ -56,7 +56,7 @@ def test_every_file_of_a_checkpoint_is_there_and_nothing_else(tiny_checkpoint: P
     assert list(tiny_checkpoint.parent.iterdir()) == [tiny_checkpoint], "something was left beside it"
 
 
-def test_it_is_small(tiny_checkpoint: Path) -> None:
+def test_the_tiny_checkpoint_is_small(tiny_checkpoint: Path) -> None:
     assert sum(path.stat().st_size for path in tiny_checkpoint.rglob("*") if path.is_file()) < 12e6
 
 
@@ -70,7 +70,7 @@ def test_another_seed_gives_other_weights_in_the_same_format(tiny_checkpoint: Pa
     assert differing == {"model.safetensors", "audio_tokenizer/model.safetensors", "studio_checkpoint.json"}
 
 
-def test_others_may_read_it(tiny_checkpoint: Path) -> None:
+def test_other_users_may_read_the_checkpoint(tiny_checkpoint: Path) -> None:
     assert tiny_checkpoint.stat().st_mode & 0o055 == 0o055
 
 

@@ -125,7 +125,7 @@ def test_licences_are_listed_and_none_binds() -> None:
         ("MPL-2.0 AND MIT", False),
     ],
 )
-def test_what_binds(licence: str, binds: bool) -> None:
+def test_a_licence_that_binds_is_told_from_one_that_does_not(licence: str, binds: bool) -> None:
     assert (licences.what_binds(licence) == "copyleft") is binds
 
 

@@ -31,7 +31,7 @@ def alphabet() -> Alphabet:
     return Alphabet(build_tokenizer(), 512, 513)
 
 
-def test_a_number_is_a_lesson(folder, alphabet: Alphabet) -> None:
+def test_the_same_number_is_the_same_lesson(folder, alphabet: Alphabet) -> None:
     run = Run(codes=str(folder), num_samples=10)
     one, other = Curriculum(run), Curriculum(run)
     for number in range(6):

@@ -29,7 +29,7 @@ def _until(stage: run.Stage, state: str) -> None:
         time.sleep(0.02)
 
 
-def test_pause_and_resume(stage: run.Stage) -> None:
+def test_a_stage_is_paused_and_goes_on_and_is_started_once(stage: run.Stage) -> None:
     stage.signal(signal.SIGSTOP)
     _until(stage, "paused")
     stage.signal(signal.SIGCONT)

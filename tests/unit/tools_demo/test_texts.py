@@ -17,7 +17,7 @@ def test_the_grammar_says_only_words_of_the_scope() -> None:
         assert text[0].isupper() and text[-1] in ".?!", text
 
 
-def test_a_scope_of_some_hundred_words_with_the_sentences_of_the_page() -> None:
+def test_the_scope_has_some_hundred_words_and_all_of_the_page() -> None:
     assert 250 <= len(scope.words()) <= 500
     for text in scope.FIXED:
         assert set(scope.words_of(text)) <= set(scope.words())
@@ -50,7 +50,7 @@ def test_other_words_are_spelled_and_any_script_can_be_encoded(tokenizer) -> Non
         assert unknown not in tokenizer(text, add_special_tokens=False).input_ids
 
 
-def test_control_tokens_are_tokens(tokenizer) -> None:
+def test_control_tokens_inside_words_stay_whole(tokenizer) -> None:
     from studio.engine.checkpoints.tiny import SPECIAL_TOKENS
 
     for token in SPECIAL_TOKENS:

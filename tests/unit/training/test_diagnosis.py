@@ -68,7 +68,7 @@ def only(findings: Sequence[Finding], kind: str) -> Finding:
 # Going well
 
 
-def test_a_run_that_goes_well(run: Callable[..., RunLog]) -> None:
+def test_a_run_that_goes_well_is_called_fine_and_why(run: Callable[..., RunLog]) -> None:
     evals = {40: 5.0, 80: 4.2, 120: 3.9, 160: 3.75, 200: 3.7}
     found = only(
         diagnose(run(falling(), evals), [spoken(0, ended=False), spoken(200)], {200: {"applied": True}}), "fine"
@@ -79,7 +79,7 @@ def test_a_run_that_goes_well(run: Callable[..., RunLog]) -> None:
     assert "steps 1 to 20" in found.evidence and "steps 181 to 200" in found.evidence
 
 
-def test_the_beginning_says_nothing(run: Callable[..., RunLog]) -> None:
+def test_the_first_steps_are_too_early_to_judge(run: Callable[..., RunLog]) -> None:
     found = only(diagnose(run(falling()[:19], max_steps=200), [], {}), "too_early")
     assert found.evidence.startswith("19 steps logged so far, up to step 19 of 200")
     assert only(diagnose(run([]), [], {}), "too_early").tone == "info"
@@ -119,7 +119,7 @@ def test_noise_is_no_divergence(run: Callable[..., RunLog], num: int, course: st
 
 @pytest.mark.parametrize("num", [40, 150, 400])
 @pytest.mark.parametrize("noise", [0.02, 0.1])
-def test_a_loss_that_rises_again(run: Callable[..., RunLog], num: int, noise: float) -> None:
+def test_a_loss_that_rises_again_diverges(run: Callable[..., RunLog], num: int, noise: float) -> None:
     done = np.arange(num) / num
     clean = 3 + 5 * np.exp(-8 * done) + 10 * np.maximum(0, done - 0.6)
     values = clean * np.exp(np.random.default_rng(1).normal(0, noise, num))
@@ -129,7 +129,7 @@ def test_a_loss_that_rises_again(run: Callable[..., RunLog], num: int, noise: fl
     assert lowest == pytest.approx(3, rel=0.1) and f"to {num})" in found.evidence
 
 
-def test_a_loss_that_jumps_up_from_the_first_steps(run: Callable[..., RunLog]) -> None:
+def test_a_loss_that_jumps_up_from_the_first_steps_diverges(run: Callable[..., RunLog]) -> None:
     assert kinds(diagnose(run([8.0] * 10 + [14.0] * 90), [], {})) == ["diverging"]
 
 
@@ -144,7 +144,7 @@ def test_a_loss_near_nothing_may_double(run: Callable[..., RunLog]) -> None:
 
 
 @pytest.mark.parametrize(("value", "word"), [(math.nan, "not a number"), (math.inf, "infinite")])
-def test_a_loss_that_broke(run: Callable[..., RunLog], value: float, word: str) -> None:
+def test_a_loss_that_broke_is_told_with_its_first_step(run: Callable[..., RunLog], value: float, word: str) -> None:
     found = diagnose(run([*falling(30), *[value] * 10]), [], {})[0]
     assert (found.kind, found.tone) == ("diverging", "bad")
     assert f"was {word} at 10 of 40 logged steps, first at step 31" in found.evidence
@@ -161,7 +161,7 @@ def test_a_loss_that_broke_once_is_a_warning(run: Callable[..., RunLog]) -> None
     assert found.tone == "warn" and "1 of 200 logged steps, first at step 100" in found.evidence
 
 
-def test_a_loss_that_broke_on_held_out_rows_only(run: Callable[..., RunLog]) -> None:
+def test_a_loss_that_broke_on_held_out_rows_only_is_told(run: Callable[..., RunLog]) -> None:
     found = only(diagnose(run(falling(), {100: 4.0, 200: math.nan}), [], {}), "diverging")
     assert "on held-out rows was not a number at 1 of 2 logged steps, first at step 200" in found.evidence
 
@@ -171,14 +171,14 @@ def test_a_loss_that_broke_on_held_out_rows_only(run: Callable[..., RunLog]) -> 
 TURNED = {25: 5.0, 50: 4.2, 75: 3.9, 100: 3.8, 125: 3.9, 150: 4.1, 175: 4.3, 200: 4.6}
 
 
-def test_rows_learnt_by_heart(run: Callable[..., RunLog]) -> None:
+def test_rows_learnt_by_heart_are_told_with_the_best_checkpoint(run: Callable[..., RunLog]) -> None:
     samples = [spoken(0, ended=False), spoken(60), spoken(110), spoken(200)]
     found = only(diagnose(run(falling(), TURNED), samples, {}), "memorising")
     assert "lowest at step 100 (3.8) and is 4.6 at step 200" in found.evidence
     assert "checkpoint of step 110, the nearest one that was saved" in found.advice
 
 
-def test_the_best_step_where_it_was_saved_or_nothing_was(run: Callable[..., RunLog]) -> None:
+def test_the_best_step_is_advised_where_it_was_saved_or_nothing_was(run: Callable[..., RunLog]) -> None:
     log = run(falling(), TURNED)
     assert "step 100, which was the best one" in only(diagnose(log, [], {100: {}, 200: {}}), "memorising").advice
     assert "near step 100" in only(diagnose(log, [spoken(0)], {}), "memorising").advice
@@ -192,7 +192,7 @@ def test_evaluations_that_flatten_are_not_learning_by_heart(run: Callable[..., R
         assert kinds(diagnose(run(falling(seed=seed), evals), [], {})) == ["fine"]
 
 
-def test_evaluations_that_give_back_little_of_what_they_won(run: Callable[..., RunLog]) -> None:
+def test_evaluations_that_give_back_little_of_what_they_won_are_fine(run: Callable[..., RunLog]) -> None:
     evals = {40: 8.0, 80: 5.0, 120: 4.0, 160: 4.1, 200: 4.1}
     assert kinds(diagnose(run(falling(), evals), [], {})) == ["fine"]
 
@@ -210,7 +210,7 @@ def test_held_out_rows_that_rise_with_the_training_rows_are_not_learnt_by_heart(
 # Samples
 
 
-def test_it_does_not_stop(run: Callable[..., RunLog]) -> None:
+def test_a_run_that_does_not_stop_is_told_with_a_step_that_did(run: Callable[..., RunLog]) -> None:
     samples = [spoken(0, ended=False), spoken(80), spoken(120, ended=False)]
     found = only(diagnose(run(falling(120)), samples, {}), "stop_not_learnt")
     assert "2 of 2 samples at step 120 ran to their budget of 8.1 s" in found.evidence
@@ -237,7 +237,7 @@ def test_only_the_last_samples_count_and_those_that_failed_do_not(run: Callable[
     assert "2 of 2 samples at step 150 ended by themselves" in found.evidence
 
 
-def test_silence(run: Callable[..., RunLog]) -> None:
+def test_a_run_that_fell_silent_is_told_with_a_step_that_spoke(run: Callable[..., RunLog]) -> None:
     found = only(diagnose(run(falling()), [spoken(0), spoken(150), spoken(200, loudness=-93)], {}), "silent")
     assert found.tone == "bad"
     assert "2 of 2 samples at step 200 are below −60 dBFS, the loudest at −93 dBFS" in found.evidence
@@ -250,23 +250,23 @@ def test_some_silence_is_a_warning(run: Callable[..., RunLog]) -> None:
     assert found.tone == "warn" and "1 of 2 samples at step 200 is below −60 dBFS: −61 dBFS" in found.evidence
 
 
-def test_silence_of_the_saved_adapter(run: Callable[..., RunLog]) -> None:
+def test_silence_of_the_saved_adapter_is_told(run: Callable[..., RunLog]) -> None:
     comparisons = {100: {"applied": True}, 200: {"applied": True, "silent": True, "loudness_dbfs": -80.0}}
     found = only(diagnose(run(falling()), [], comparisons), "silent")
     assert "adapter of step 200 spoke silence (−80 dBFS)" in found.evidence
 
 
-def test_a_base_that_is_silent_itself(run: Callable[..., RunLog]) -> None:
+def test_of_a_silent_run_it_is_told_that_the_base_was_silent_too(run: Callable[..., RunLog]) -> None:
     found = only(diagnose(run(falling()), [spoken(0, loudness=-90), spoken(200, loudness=-90)], {}), "silent")
     assert "The base was silent too" in found.evidence
 
 
-def test_an_adapter_that_changes_nothing(run: Callable[..., RunLog]) -> None:
+def test_an_adapter_that_changes_nothing_is_told(run: Callable[..., RunLog]) -> None:
     found = only(diagnose(run(falling()), [], {200: {"applied": False, "logit_change": 0.0}}), "no_effect")
     assert found.tone == "bad" and "step 200" in found.evidence and "largest change is 0" in found.evidence
 
 
-def test_samples_like_the_base(run: Callable[..., RunLog]) -> None:
+def test_samples_like_the_base_are_a_warning(run: Callable[..., RunLog]) -> None:
     found = only(diagnose(run(falling()), [spoken(0, same=True), spoken(200, same=True)], {}), "no_effect")
     assert found.tone == "warn" and "2 of 2 samples at step 200 are code for code" in found.evidence
 
@@ -300,7 +300,7 @@ def test_a_rise_of_some_percent_is_no_divergence(run: Callable[..., RunLog]) -> 
         [*np.linspace(4.6, 3.8, 17), 3.81, 4.3, 3.81],  # one that is off
     ],
 )
-def test_evaluations_that_barely_turn_up(run: Callable[..., RunLog], evals: list[float]) -> None:
+def test_evaluations_that_barely_turn_up_are_fine(run: Callable[..., RunLog], evals: list[float]) -> None:
     held_out = {10 * (i + 1): float(value) for i, value in enumerate(evals)}
     assert kinds(diagnose(run(falling(), held_out), [], {})) == ["fine"]
 

@@ -53,7 +53,7 @@ FINAL = (
 SUMMARY = json.dumps({"train_runtime": 2.4, "train_loss": 14.9, "epoch": 0.4, "global_step/max_steps": "4/100"}) + "\n"
 
 
-def test_curves_and_place_of_a_run(path: Path) -> None:
+def test_curves_and_place_of_a_run_are_those_of_its_log(path: Path) -> None:
     append(
         path,
         line(1, loss=3.0, text_loss=1.0, grad_norm=12),
@@ -70,7 +70,7 @@ def test_curves_and_place_of_a_run(path: Path) -> None:
     assert points(log, "never logged") == []
 
 
-def test_before_the_first_line(path: Path) -> None:
+def test_before_the_first_line_nothing_is_known_and_nothing_fails(path: Path) -> None:
     log = RunLog(path)
     assert not log.refresh()
     assert (log.step, log.max_steps, log.epoch, log.seconds_per_step, log.version) == (0, 0, None, None, 0)
@@ -123,7 +123,7 @@ def test_a_whole_line_without_its_end_is_not_lost(path: Path) -> None:
     assert log.num_bad_lines == 0
 
 
-def test_a_line_cut_within_a_letter(path: Path) -> None:
+def test_a_line_cut_within_a_letter_costs_itself_alone(path: Path) -> None:
     cut = '{"train_dataset": "291±'.encode()[:-1]
     path.write_bytes(line(1, loss=3.0).encode() + cut + line(2, loss=2.0).encode())
     log = read(path)
@@ -160,7 +160,7 @@ def test_a_resumed_run_replaces_what_was_after_its_checkpoint(path: Path) -> Non
     assert points(log, "loss", "eval") == [(4, 44.0), (8, 0.88)]
 
 
-def test_a_resumed_run_that_evaluates_first(path: Path) -> None:
+def test_a_resumed_run_that_evaluates_first_replaces_what_came_later(path: Path) -> None:
     append(path, line(10, loss=3.0), line(12, loss=12.0, evaluation=True), line(20, loss=2.0))
     append(path, line(12, loss=0.12, evaluation=True), line(20, loss=1.0))
     log = read(path)
@@ -194,7 +194,7 @@ def test_a_file_that_was_replaced_by_a_longer_one_is_read_anew(path: Path, in_pl
     assert points(log) == [(1, 9.5), (2, 8.5)]
 
 
-def test_a_file_that_is_gone(path: Path) -> None:
+def test_a_file_that_is_gone_has_no_curves(path: Path) -> None:
     append(path, line(1, loss=3.0))
     log = read(path)
     path.unlink()
@@ -266,7 +266,7 @@ def test_thinned_keeps_gaps() -> None:
     assert kept[np.isfinite(kept)].max() == values[np.isfinite(values)].max()
 
 
-def test_thinned_to_very_few_points() -> None:
+def test_thinned_to_two_points_keeps_both_ends() -> None:
     assert thinned(np.arange(100), np.arange(100.0), 2)[0].tolist() == [0, 99]
 
 
@@ -285,7 +285,7 @@ def test_smoothed_is_the_corrected_moving_average(weight: float) -> None:
     assert np.allclose(smoothed(values, weight), naive(values.tolist(), weight), rtol=1e-10)
 
 
-def test_smoothed_at_both_ends_of_the_scale() -> None:
+def test_smoothed_by_nothing_is_the_curve_and_by_all_its_mean() -> None:
     values = np.array([4.0, 2.0, 6.0])
     assert smoothed(values, 0.0).tolist() == [4.0, 2.0, 6.0]
     assert np.allclose(smoothed(values, 1.0), [4.0, 3.0, 4.0])

@@ -20,7 +20,7 @@ def test_a_setting_is_taken_by_its_own_name_with_all_its_values() -> None:
     }
 
 
-def test_json_is_one_value() -> None:
+def test_a_setting_in_json_is_one_value() -> None:
     assert parse_overrides(['lr_scheduler_kwargs={"num_cycles": 2, "x": 1}'])["lr_scheduler_kwargs"] == (
         '{"num_cycles": 2, "x": 1}',
     )

@@ -53,7 +53,7 @@ class NewSet:
                 placeholder="where the files do not say",
             )  # fmt: skip
         self._language = gr.Dropdown(
-            label="Language", choices=[("Found from the speech", ""), *((name, code) for code, name in LANGUAGES.items())],
+            label="Language", choices=[("Not said", ""), *((name, code) for code, name in LANGUAGES.items())],
             value="", elem_id="set-language",
         )  # fmt: skip
         with gr.Row(elem_classes="actions"):
