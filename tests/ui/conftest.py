@@ -165,11 +165,21 @@ def plays(page: Any, player: str) -> None:
     """Press *Play* and see the time go on; a player that is drawn anew meanwhile is pressed again."""
     page.wait_for_function(
         """(player) => {
-            const box = document.querySelector(player);
-            if ((box?.querySelector("time#time")?.textContent ?? "0:00") !== "0:00") return true;
-            // Looked at often, since a short take shows a second for a moment only; pressed seldom, so that it can play.
-            if (Date.now() - (window.pressedPlayAt ?? 0) > 1500) {
-                box?.querySelector("button[aria-label='Play']")?.click();
+            const time = () => document.querySelector(player)?.querySelector("time#time")?.textContent ?? "0:00";
+            const shows = () => time() !== "0:00";
+            if (!window.watchesTime) {
+                // However slow the machine is, and however short the take, no second that was shown is missed.
+                window.watchesTime = new MutationObserver(() => { window.sawTime ||= shows(); });
+                window.watchesTime.observe(document.body, { subtree: true, childList: true, characterData: true });
+            }
+            if (window.sawTime || shows()) {
+                window.watchesTime.disconnect();
+                window.watchesTime = window.sawTime = window.pressedPlayAt = undefined;
+                return true;
+            }
+            // Seldom: a second press while the first one still loads the sound would stop it again.
+            if (Date.now() - (window.pressedPlayAt ?? 0) > 6000) {
+                document.querySelector(player)?.querySelector("button[aria-label='Play']")?.click();
                 window.pressedPlayAt = Date.now();
             }
             return false;
