@@ -69,7 +69,7 @@ def export(
     shutil.rmtree(making, ignore_errors=True)
     try:
         making.mkdir(parents=True)
-        writer = _Writer(library, dataset, making, announce, references_seed, without_reference)
+        writer = _Writer(making, announce, references_seed, without_reference)
         getattr(writer, kind)(utterances)
         atomic_write_bytes(
             making / "dataset.json", json.dumps(about(library, dataset), indent=1, ensure_ascii=False).encode()
@@ -115,11 +115,8 @@ def clip_names(utterances: Sequence[Utterance]) -> list[str]:
 class _Writer:
     """Writes the layouts into one folder."""
 
-    def __init__(
-        self, library: DatasetLibrary, dataset: Dataset, folder: Path, announce: Announce, seed: int, without: float
-    ) -> None:
-        self._library, self._dataset, self._folder, self._announce = library, dataset, folder, announce
-        self._seed, self._without = seed, without
+    def __init__(self, folder: Path, announce: Announce, seed: int, without: float) -> None:
+        self._folder, self._announce, self._seed, self._without = folder, announce, seed, without
 
     def rows(self, utterances: Sequence[Utterance]) -> None:
         """``rows.jsonl`` and, where some are held out, ``rows_val.jsonl``; clips beside them."""

@@ -225,12 +225,15 @@ class _Import:
         try:
             text = refuse_control_tokens(found.text.strip(), "text")
             speaker = checked_name(found.speaker) if found.speaker else ""
+        except StudioError as error:
+            self.report.leave_out("flawed", found.place, str(error))
+            return None
+        try:
             return self._recording(found), text, speaker
         except StudioError as error:
             if _disk_is_full(error):
                 raise
-            reason = "flawed" if found.path is None and found.content is None else "unreadable"
-            self.report.leave_out(reason, found.place, str(error))
+            self.report.leave_out("unreadable", found.place, str(error))
             return None
 
     def _list(

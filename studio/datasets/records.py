@@ -8,6 +8,7 @@ from pathlib import Path
 from studio.datasets.dataset import Dataset, Speaker, Utterance
 from studio.store.tables import DatasetRecord, RecordingRecord, SpeakerRecord, UtteranceRecord
 from studio.voices.consent import SpeakerConsent
+from studio.voices.records import stored_consent
 
 SUFFIX = ".flac"
 
@@ -21,14 +22,7 @@ def consent_of(record: SpeakerRecord) -> SpeakerConsent | None:
     """The consent of a speaker, if anybody recorded one."""
     if not record.consent_ground or record.consent_recorded_at is None:
         return None
-    return SpeakerConsent(
-        record.who,
-        record.consent_ground,
-        record.consent_statement,
-        record.consent_wording,
-        record.consent_recorded_at,
-        record.consent_withdrawn_at,
-    )
+    return stored_consent(record, record.consent_recorded_at)
 
 
 def dataset_of(

@@ -148,12 +148,6 @@ def last_edit(session: Session, dataset_id: str) -> EditRecord | None:
     return session.exec(query.order_by(col(EditRecord.id).desc()).limit(1)).first()
 
 
-def edits(session: Session, dataset_id: str) -> list[EditRecord]:
-    """All edits, the newest first."""
-    query = select(EditRecord).where(EditRecord.dataset_id == dataset_id)
-    return list(session.exec(query.order_by(col(EditRecord.id).desc())))
-
-
 def save(session: Session, *records: SQLModel) -> None:
     """Insert or change records."""
     session.add_all(records)

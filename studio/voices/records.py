@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 from studio.audio.writing import write_audio
 from studio.errors import StudioError
 from studio.listening.transcript import Transcript
-from studio.store.tables import ClipRecord, VoiceRecord, new_id
+from studio.store.tables import ClipRecord, SpeakerRecord, VoiceRecord, new_id
 from studio.voices.coach import ClipReport
 from studio.voices.consent import SpeakerConsent
 from studio.voices.voice import NewClip, Voice, VoiceClip, words_as_json, words_from_json
@@ -17,16 +18,21 @@ _CLIP_SUFFIX = ".flac"
 
 def voice_of(record: VoiceRecord, folder: Path) -> Voice:
     """A stored voice whose clips lie in ``folder``; within the session that read it."""
-    consent = SpeakerConsent(
+    consent = stored_consent(record, record.consent_recorded_at)
+    clips = tuple(_clip_of(clip, folder, record.language or None) for clip in record.clips)
+    return Voice(record.id, record.name, record.language, record.notes, clips, consent, record.created_at)
+
+
+def stored_consent(record: VoiceRecord | SpeakerRecord, recorded_at: datetime) -> SpeakerConsent:
+    """The consent that a record holds; a speaker's need not hold one, so it is for the caller to know since when."""
+    return SpeakerConsent(
         record.who,
         record.consent_ground,
         record.consent_statement,
         record.consent_wording,
-        record.consent_recorded_at,
+        recorded_at,
         record.consent_withdrawn_at,
     )
-    clips = tuple(_clip_of(clip, folder, record.language or None) for clip in record.clips)
-    return Voice(record.id, record.name, record.language, record.notes, clips, consent, record.created_at)
 
 
 def written_clip(folder: Path, clip: NewClip, report: ClipReport) -> ClipRecord:

@@ -34,7 +34,7 @@ def _read(number: str, language: str) -> str:
     try:
         value = float(digits.replace(",", ".")) if re.search(r"[.,]", digits) else int(digits)
         return num2words(value, lang=language or "en", to=kind).replace("-", " ")
-    except (NotImplementedError, ValueError, OverflowError, TypeError):
+    except (NotImplementedError, ValueError, OverflowError, TypeError):  # a language or number that it cannot read
         return digits
 
 

@@ -12,7 +12,7 @@ from studio.datasets.sources.locating import Locator
 from studio.datasets.sources.tables import split_of
 from studio.datasets.sources.texts import read_text
 from studio.engine.prompt import SCENE_END, SCENE_START
-from studio.engine.rows import clip_paths, parse_row, read_rows
+from studio.engine.rows import clip_paths, map_clip_paths, parse_row, read_rows
 from studio.errors import StudioError
 from studio.files import shown_name
 
@@ -43,12 +43,15 @@ def read_jsonl(source: Path, options: SourceOptions) -> Iterator[Found]:
 def _of_row(
     content: Mapping[str, Any], file: Path, place: str, locator: Locator, options: SourceOptions
 ) -> Iterator[Found]:  # fmt: skip
+    located: dict[str, str] = {}
     for named in clip_paths(content):
         path, flaw = locator.find(named)
         if path is None:
             yield Found(place, named, None, flaw=flaw)
             return
-    row = parse_row(content, folder=file.parent)
+        located[named] = str(path)
+    # As they were found: the row's own path may lead to a file elsewhere that has the same name.
+    row = parse_row(map_clip_paths(content, lambda named: located[named]), folder=file.parent)
     scene = _scene(row.system or "")
     trained = [
         (row.turns[index - 1].text if index else "", turn.clip)

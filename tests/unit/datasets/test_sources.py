@@ -59,7 +59,7 @@ def flaws(entries: list[Found]) -> list[str]:
         ("pipes", b"audio|text\na.wav|Hello there.\n"),
         ("Windows", b"audio,text\nC:\\data\\clips\\a.wav,Hello there.\n"),
         ("Windows, relative", b"audio,text\nsub\\..\\a.wav,Hello there.\n"),
-        ("another machine", b"audio,text\n/home/anna/clips/a.wav,Hello there.\n"),
+        ("another machine", b"audio,text\n/mnt/speech/clips/a.wav,Hello there.\n"),
         ("UTF-16", "audio,text\na.wav,Hello there.\n".encode("utf-16")),
     ],
 )
@@ -176,6 +176,25 @@ def test_rows_give_what_is_trained_once(clips: Path) -> None:
     entries = found("jsonl", clips / "rows.jsonl")
     assert said([entry for entry in entries if not entry.flaw], clips) == [("a.wav", "Hello there.", "Anna")]
     assert [flaw.partition(": ")[0] for flaw in flaws(entries)] == ["rows.jsonl row 3", "rows.jsonl row 4"]
+
+
+@pytest.mark.parametrize("key", ["audios", "reference_audio"])
+def test_a_row_that_names_a_file_elsewhere_gets_the_one_in_the_source_or_none(key: str, clips: Path) -> None:
+    """Also where one of the same name lies in the source: what is read is what was found to lie inside."""
+    secret = clips.parent / "a.wav"
+    secret.write_bytes(b"private")
+    row = {"messages": [{"role": "user", "content": "Hi."}, {"role": "assistant", "content": "<audio>"}]}
+    row |= (
+        {"audios": [str(secret)]}
+        if key == "audios"
+        else {"audios": ["b.flac"], key: str(secret), "reference_text": "Ho."}
+    )
+    (clips / "rows.jsonl").write_text(json.dumps(row))
+    entries = found("jsonl", clips / "rows.jsonl")
+    assert entries and all(entry.path is None or entry.path.is_relative_to(clips) for entry in entries)
+    (clips / "a.wav").unlink()
+    (entry,) = found("jsonl", clips / "rows.jsonl")
+    assert entry.path is None and "outside of the source" in entry.flaw
 
 
 @pytest.mark.parametrize("audios", [None, "missing", "", [""], [None], 3])
