@@ -96,6 +96,7 @@ def import_source(
     *,
     language: str = "",
     transcriber: Transcriber | None = None,
+    shown: str = "",
     announce: Announce = lambda done, what: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Dataset:
@@ -104,29 +105,29 @@ def import_source(
     Args:
         language: of what does not say its own.
         transcriber: writes what is said in recordings that are sliced; None leaves their texts empty, or to the script.
+        shown: what people call the source; "" is its name on the disk.
 
     Raises:
         StudioError: the source cannot be read, the name is taken, nothing in it can be used, or the disk is full. Nothing is
             left behind then, but after a kill or a full disk: asking again goes on.
         ImportCancelled: ``stopped`` said so; nothing is left behind.
     """
-    about = {"type": kind, "name": shown_name(source), "path": str(source.absolute()), "options": options.as_json()}
+    shown = shown or shown_name(source)
+    about = {"type": kind, "name": shown, "path": str(source.absolute()), "options": options.as_json()}
     dataset = _begun(library, name, about) or library.create(name, language=language, source=about)
     work = _Import(library, dataset.id, language, transcriber, stopped)
     try:
         for found in read_source(kind, source, options):
-            if stopped():
-                raise ImportCancelled(f"The import of {name} was stopped: nothing of it was kept.")
             if kind == "recordings":
                 work.slice(found, announce)
             elif found.place not in work.known:
                 work.take(found)
+            if stopped():  # behind the work, which a stop cuts short
+                raise ImportCancelled(f"The import of {name} was stopped: nothing of it was kept.")
             announce(work.report.used + sum(work.report.left_out.values()), found.name)
         work.write()
         if not work.report.used:
-            raise StudioError(
-                f"Nothing in {shown_name(source)} can be used ({work.report.table()}): {work.first_reason()}"
-            )
+            raise StudioError(f"Nothing in {shown} can be used ({work.report.table()}): {work.first_reason()}")
     except (StudioError, ValueError) as error:
         if not _disk_is_full(error):  # where the disk was full, asking again goes on
             library.delete(dataset.id)
@@ -145,7 +146,6 @@ class _Import:
         self._transcriber, self._stopped = transcriber, stopped
         self.report = ImportReport()
         self._waiting: list[UtteranceRecord] = []
-        self._speakers: set[str] = set()
         self._stored: dict[Path, RecordingRecord | StudioError] = {}
         with library.store.reading() as session:
             self.known = queries.places(session, dataset_id)

@@ -12,8 +12,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from studio.settings import Settings
-from studio.store.store import Store
 from tests.conftest import DATA
 from tests.ui.conftest import Studio
 
@@ -125,11 +123,13 @@ def test_recordings_are_sliced_reviewed_exported_and_trained_on(
     page.locator("#train-outcome").get_by_text(f"{count - 1} rows of Evening@").wait_for()
     page.locator("#train-outcome").get_by_text("licence (CC0)").wait_for()
 
-    from studio.datasets.library import DatasetLibrary
-
-    settings = Settings(home=studio.home)
-    library = DatasetLibrary(settings, Store(settings.store_file))
-    library.delete("Evening")
+    open_dataset(page)
+    page.locator("#set-facts").get_by_text("Evening.zip").wait_for()
+    page.locator("#set-delete").click()
+    page.locator("#set-delete").get_by_text("Press again").wait_for()
+    page.locator("#set-delete").click()
+    page.locator("#set-said").get_by_text("Evening is deleted").wait_for()
+    page.locator("#set-list-empty").get_by_text("No datasets yet").wait_for()
 
 
 def test_strangers_have_sets_of_their_own(strangers: Studio, open_page: Callable[..., Any]) -> None:

@@ -12,7 +12,7 @@ import soundfile
 
 from studio.audio.storing import store_as_flac
 from studio.datasets.dataset import Dataset
-from studio.datasets.importer import import_source
+from studio.datasets.importer import ImportCancelled, import_source
 from studio.datasets.library import DatasetLibrary
 from studio.datasets.slicing import Line, Sliced, slice_recording
 from studio.datasets.slicing.scripts import by_words, read_script
@@ -192,6 +192,19 @@ def test_recordings_become_a_set_of_utterances_and_going_on_repeats_none(
     assert {each.recording_name for each in found} == {"one.wav", "two.wav"}
     assert {each.speaker for each in found} == {"Kathleen"}
     assert all(0 <= each.start < each.end <= each.recording_seconds for each in found)
+
+
+def test_an_import_that_is_stopped_while_it_slices_leaves_nothing(
+    long: tuple[Path, list[tuple[float, float]], float], library: DatasetLibrary
+) -> None:
+    told: list[str] = []
+    with pytest.raises(ImportCancelled):
+        import_source(
+            library, "Long", "recordings", long[0], SourceOptions(), stopped=lambda: bool(told),
+            announce=lambda done, what: told.append(what),
+        )  # fmt: skip
+    assert library.datasets() == []
+    assert not list(library.settings.sets_folder.glob("*"))
 
 
 def test_a_film_gives_its_sound(long: tuple[Path, list[tuple[float, float]], float], tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from studio.datasets.measuring import measure_dataset
 from studio.datasets.sources import SOURCE_TYPES, SourceOptions
 from studio.datasets.uploads import unpack
 from studio.errors import StudioError
+from studio.files import shown_name
 from studio.services import Services
 from studio.ui.background_task import at_work
 from studio.ui.events import RAW
@@ -96,7 +97,8 @@ class NewSet:
 
             def do(work: Work) -> str:
                 try:
-                    return self._imported(work, owner, wanted, str(kind), source, options, str(language or ""))
+                    shown = "" if folder else ", ".join(shown_name(path) for path in sent[:3])
+                    return self._imported(work, owner, wanted, str(kind), source, options, str(language or ""), shown)
                 finally:
                     shutil.rmtree(place, ignore_errors=True)
 
@@ -106,12 +108,13 @@ class NewSet:
             return card(error_sentence(error), "bad"), gr.skip()
 
     def _imported(
-        self, work: Work, owner: str, name: str, kind: str, source: Path, options: SourceOptions, language: str
+        self, work: Work, owner: str, name: str, kind: str, source: Path, options: SourceOptions, language: str,
+        shown: str,
     ) -> str:  # fmt: skip
         library = self._services.datasets(owner)
         transcriber = self._services.transcriber
         dataset = import_source(
-            library, name, kind, source, options, language=language, stopped=lambda: work.stopped,
+            library, name, kind, source, options, language=language, shown=shown, stopped=lambda: work.stopped,
             transcriber=None if transcriber.missing() else transcriber,
             announce=lambda done, what: work.announce(f"{name}: {done:,} utterances, {what} …"),
         )  # fmt: skip

@@ -15,6 +15,7 @@ from studio.datasets.exporting import FORMATS, export
 from studio.datasets.measures import Grade
 from studio.datasets.measuring import grade_of, measure_dataset
 from studio.datasets.splitting import splits
+from studio.errors import StudioError
 from studio.formatting import duration
 from studio.services import Services
 from studio.ui.events import RAW, unless_sent
@@ -47,6 +48,7 @@ class Sets:
 
     def lay_out_panel(self) -> None:
         """One of them."""
+        self._outcome = gr.HTML(padding=False, elem_id="set-said")
         with gr.Column(visible=False, elem_id="set-panel") as self._panel:
             self._facts = gr.HTML(padding=False, elem_id="set-facts")
             with gr.Row(elem_classes="actions"):
@@ -76,7 +78,6 @@ class Sets:
                     )
                     self._export = gr.Button("Make the archive", size="sm", elem_id="export-make")
                 self._archive = gr.File(label="Archive", visible=False, interactive=False, elem_id="export-file")
-            self._outcome = gr.HTML(padding=False, elem_id="set-said")
 
     @property
     def _outputs(self) -> list[Any]:
@@ -89,7 +90,7 @@ class Sets:
         self.chosen.input(
             self._show,
             self.chosen,
-            [self._panel, self._facts, self._speaker, self._outcome, self._archive],
+            [self._panel, self._facts, self._speaker, self._outcome, self._archive, self._delete, self._sure],
             trigger_mode="always_last",
             **RAW,
         )
@@ -127,7 +128,10 @@ class Sets:
     def _show(self, chosen: Any, request: gr.Request) -> dict[Any, Any]:
         try:
             library = self._services.datasets(owner_of(request, self._services.settings))
-            hidden = {self._outcome: "", self._archive: gr.File(visible=False, value=None)}
+            hidden = {
+                self._outcome: "", self._archive: gr.File(visible=False, value=None), self._delete: gr.Button("Delete"),
+                self._sure: "",
+            }  # fmt: skip
             return {**self._of(library.dataset(str(chosen))), **hidden}
         except Exception as error:  # noqa: BLE001
             return {self._outcome: card(error_sentence(error), "bad")}
@@ -191,9 +195,14 @@ class Sets:
     def _remove(self, chosen: Any, sure: Any, request: gr.Request) -> tuple[Any, Any, Any, Any]:
         if sure != chosen:
             return gr.skip(), gr.skip(), chosen, gr.Button("Press again to delete")
-        said, news = self._done(
-            chosen, request, lambda library, dataset: f"{library.delete(dataset.id).name} is deleted."
-        )
+
+        def do(library: Any, dataset: Dataset) -> str:
+            work = self._services.works.of(library.owner)
+            if work is not None and not work.outcome and work.name == dataset.name:
+                raise StudioError(f"{dataset.name} is being worked on: stop that, or wait until it is done.")
+            return f"{library.delete(dataset.id).name} is deleted."
+
+        said, news = self._done(chosen, request, do)
         return said, news, "", gr.Button("Delete")
 
     def _make_archive(self, chosen: Any, layout: Any, request: gr.Request) -> tuple[Any, Any]:
