@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -66,13 +67,20 @@ def kathleen() -> dict[Path, str]:
 
 
 @pytest.fixture(scope="session")
-def references(kathleen: dict[Path, str]) -> list[Any]:
-    """The recordings as references, with consent."""
+def clips(kathleen: dict[Path, str]) -> list[Any]:
+    """The sound of the recordings."""
     from studio.audio import read_audio
+
+    return [read_audio(path) for path in kathleen]
+
+
+@pytest.fixture(scope="session")
+def references(kathleen: dict[Path, str], clips: list[Any]) -> list[Any]:
+    """The recordings as references, with consent."""
     from studio.engine.speech.reference import Consent, Reference
 
     consent = Consent("licence", "CC0 1.0")
-    return [Reference(read_audio(path), transcript, consent) for path, transcript in kathleen.items()]
+    return [Reference(clip, said, consent) for clip, said in zip(clips, kathleen.values(), strict=True)]
 
 
 @pytest.fixture(scope="session")
@@ -147,3 +155,9 @@ def service(settings: Any) -> Any:
     from studio.takes.service import TakeService
 
     return TakeService.from_settings(settings)
+
+
+@pytest.fixture
+def owner() -> str:
+    """A visitor of ``service`` whom nobody knows yet: each test has a library of its own."""
+    return secrets.token_hex(8)

@@ -11,6 +11,10 @@ from typing import Any
 
 from studio.datasets.report import RowsSummary
 from studio.processes import Process, with_variable
+from studio.settings import Settings
+from studio.store import jobs as records
+from studio.store.store import Store
+from studio.store.tables import JobRecord
 from studio.training.execution.local import JOB_VARIABLE
 from studio.training.job import Job
 from studio.training.library import JobLibrary
@@ -51,6 +55,21 @@ def until(what: Callable[[], Any], seconds: float = 30.0) -> Any:
 def of_jobs(ids: set[str]) -> list[Process]:
     """Every process on this machine that belongs to one of these jobs."""
     return [process for job_id in ids for process in with_variable(JOB_VARIABLE, job_id)]
+
+
+def stored(settings: Settings, job_id: str) -> JobRecord:
+    """What the store says, without anybody looking after the queue."""
+    with Store(settings.store_file).reading() as session:
+        row = records.job_by_id(session, job_id)
+    assert row is not None
+    return row
+
+
+def supervisor_of(settings: Settings, job_id: str) -> Process:
+    row = stored(settings, job_id)
+    assert row.pid is not None
+    assert row.pid_started is not None
+    return Process(row.pid, row.pid_started)
 
 
 def ended(jobs: JobLibrary, job: Job, seconds: float = 30.0) -> Job:

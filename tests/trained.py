@@ -15,21 +15,27 @@ SENTENCE = "It speaks unlike the base, is not silent, and ends by itself."
 LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
-def write_adapter(base: Path, folder: Path, *, seed: int = 1) -> Path:
-    """A LoRA adapter as peft saves one: random instead of trained, but not zero."""
+def random_lora(base: Path, *, seed: int, text_head: bool = False, **options: Any) -> Any:
+    """The model of a base with an adapter of peft's own: random instead of trained, but not zero."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import HiggsAudioV2ForConditionalGeneration
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = HiggsAudioV2ForConditionalGeneration.from_pretrained(base)
-        tuned: Any = get_peft_model(model, LoraConfig(r=4, lora_alpha=8, target_modules=LAYERS, task_type="CAUSAL_LM"))
+        model = HiggsAudioV2ForConditionalGeneration.from_pretrained(base, use_text_head=text_head)
+        options = {"r": 4, "lora_alpha": 8, "target_modules": LAYERS, "task_type": "CAUSAL_LM", **options}
+        tuned = get_peft_model(model, LoraConfig(**options))
         with torch.no_grad():
             for parameter in tuned.parameters():
                 if parameter.requires_grad:
                     parameter.add_(0.05 * torch.randn_like(parameter))
-    tuned.save_pretrained(folder)
+    return tuned
+
+
+def write_adapter(base: Path, folder: Path, *, seed: int = 1) -> Path:
+    """A LoRA adapter as peft saves one."""
+    random_lora(base, seed=seed).save_pretrained(folder)
     return folder
 
 

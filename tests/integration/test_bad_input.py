@@ -19,8 +19,8 @@ from studio.errors import StudioError
 from studio.settings import Settings
 from studio.takes.request import ReferenceClip, SpeakRequest
 from studio.takes.service import TakeService
-from tests.helpers import refusal
 from tests.integration.in_turn import Result, assert_refused, by_name, run
+from tests.refusals import refusal
 
 OWN = Consent("own")
 

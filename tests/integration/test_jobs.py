@@ -23,8 +23,9 @@ from studio.store.store import Store
 from studio.training.job import Job
 from studio.training.library import JobLibrary
 from tests.conftest import DATA
-from tests.helpers import disk_that_holds, refusal
-from tests.jobs import checked, ended, of_jobs, status, until
+from tests.disks import disk_that_holds
+from tests.jobs import checked, ended, of_jobs, status, stored, supervisor_of, until
+from tests.refusals import refusal
 
 PROJECT = DATA.parents[1]
 
@@ -51,24 +52,9 @@ def reached(jobs: JobLibrary, job: Job, step: int) -> None:
     until(lambda: jobs.run_log(job).step >= step)
 
 
-def stored(settings: Settings, job: Job) -> records.JobRecord:
-    """What the store says, without anybody looking after the queue."""
-    with Store(settings.store_file).reading() as session:
-        row = records.job_by_id(session, job.id)
-    assert row is not None
-    return row
-
-
 def trainer_of(job: Job) -> Process:
     told = until(lambda: job.folder.status_file.exists() and status(job).get("trainer"))
     return Process(told["pid"], told["started"])
-
-
-def supervisor_of(settings: Settings, job: Job) -> Process:
-    row = stored(settings, job)
-    assert row.pid is not None
-    assert row.pid_started is not None
-    return Process(row.pid, row.pid_started)
 
 
 def steps_logged(jobs: JobLibrary, job: Job) -> list[float]:
@@ -86,7 +72,7 @@ def test_a_job_runs_to_its_end_and_says_so(jobs: JobLibrary, settings: Settings)
     assert (progress.stage, progress.step, progress.max_steps, progress.eta_seconds) == ("ended", 12, 12, None)
     assert "training begins" in jobs.log_tail(done)
     assert json.loads(done.folder.outcome_file.read_text())["state"] == "completed"
-    assert stored(settings, done).pid is None
+    assert stored(settings, done.id).pid is None
     assert refusal(lambda: jobs.resume(job.id)).startswith("my first is completed")
 
 
@@ -100,8 +86,8 @@ def test_two_jobs_on_one_device_take_turns_and_the_second_needs_nobody(jobs: Job
     ]  # fmt: skip
     assert [jobs.job(job.id).ahead for job in (first, second, third)] == [0, 1, 2]
     # From here on nobody looks: only what the supervisors themselves do counts.
-    until(lambda: stored(settings, third).state == "completed", 60)
-    rows = [stored(settings, job) for job in (first, second, third)]
+    until(lambda: stored(settings, third.id).state == "completed", 60)
+    rows = [stored(settings, job.id) for job in (first, second, third)]
     assert [row.state for row in rows] == ["completed"] * 3
     for before, after in pairwise(rows):
         assert before.ended_at <= after.started_at
@@ -192,7 +178,7 @@ def test_a_job_whose_supervisor_is_killed_saves_and_is_lost_and_the_queue_goes_o
     waiting = jobs.start(checked("steps=3"))
     reached(jobs, job, 3)
     trainer = trainer_of(job)
-    os.kill(supervisor_of(settings, job).pid, signal.SIGKILL)
+    os.kill(supervisor_of(settings, job.id).pid, signal.SIGKILL)
     until(lambda: not trainer.is_alive)
     lost = ended(jobs, job)
     assert lost.state == "lost"
@@ -250,7 +236,7 @@ def test_the_end_of_a_job_is_told_to_a_store_that_was_locked(jobs: JobLibrary, s
         until(job.folder.outcome_file.exists)
         assert json.loads(job.folder.outcome_file.read_text())["state"] == "completed"
         assert "in use by another program" in refusal(lambda: jobs.stop(waiting.id))
-        assert stored(settings, job).state == "running", "nobody could write yet"
+        assert stored(settings, job.id).state == "running", "nobody could write yet"
         other.execute("ROLLBACK")
     assert ended(jobs, job).state == "completed"
     assert ended(jobs, waiting).state == "completed"
@@ -259,13 +245,13 @@ def test_the_end_of_a_job_is_told_to_a_store_that_was_locked(jobs: JobLibrary, s
 def test_the_end_of_a_job_is_told_once_a_full_disk_has_room_again(jobs: JobLibrary, settings: Settings) -> None:
     ended(jobs, jobs.start(checked("steps=1")))
     job = jobs.start(checked("steps=16", "save=100"))
-    supervisor = supervisor_of(settings, job)
+    supervisor = supervisor_of(settings, job.id)
     reached(jobs, job, 2)
     limits = resource.prlimit(supervisor.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(supervisor.pid, resource.RLIMIT_FSIZE, (1, limits[1]))
     until(lambda: not trainer_of(job).is_alive)
     time.sleep(2)
-    assert stored(settings, job).state == "running"
+    assert stored(settings, job.id).state == "running"
     resource.prlimit(supervisor.pid, resource.RLIMIT_FSIZE, limits)
     assert ended(jobs, job).state == "completed"
 

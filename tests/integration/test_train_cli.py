@@ -8,16 +8,14 @@ from typing import Any
 
 import pytest
 
-from studio.processes import Process
 from studio.settings import Settings
-from studio.store import jobs as records
 from studio.store.store import Store
 from studio.training.config.request import TrainRequest
 from studio.training.folder import JobFolder
 from studio.training.library import JobLibrary
 from studio.training.preflight.report import preflight
 from tests.integration.in_turn import assert_refused, by_name, document, run
-from tests.jobs import ended, of_jobs, until
+from tests.jobs import ended, of_jobs, supervisor_of, until
 from tests.training import EXAMPLES, Example, write_rows
 
 STEPS = 40
@@ -26,16 +24,6 @@ SETTINGS = (
     "--set", "per_device_train_batch_size=4", "--set", "gradient_accumulation_steps=1", "--set", "lora_rank=8",
     "--set", "split_dataset_ratio=0", "--no-measure",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(scope="module")
-def rows(home: Path) -> Path:
-    return write_rows(home / "rows.jsonl", [example.row() for example in EXAMPLES])
 
 
 def shown(home: Path, job_id: str) -> dict[str, Any]:
@@ -51,15 +39,6 @@ def reached(folder: JobFolder, step: int) -> None:
     until(lambda: folder.metrics_file.exists() and f'"{step}/{STEPS}"' in folder.metrics_file.read_text(), 120)
 
 
-def supervisor_of(home: Path, job_id: str) -> Process:
-    with Store(Settings(home=home).store_file).reading() as session:
-        row = records.job_by_id(session, job_id)
-    assert row is not None
-    assert row.pid is not None
-    assert row.pid_started is not None
-    return Process(row.pid, row.pid_started)
-
-
 @pytest.fixture(scope="module")
 def job(home: Path, rows: Path, tiny_checkpoint: Path) -> dict[str, Any]:
     """A run that was killed twice, and came to its end all the same. (One that is stopped is in ``tests/ui``.)"""
@@ -70,7 +49,7 @@ def job(home: Path, rows: Path, tiny_checkpoint: Path) -> dict[str, Any]:
     history = [started]
 
     reached(folder, 12)
-    os.kill(supervisor_of(home, job_id).pid, signal.SIGKILL)
+    os.kill(supervisor_of(Settings(home=home), job_id).pid, signal.SIGKILL)
     until(lambda: not of_jobs({job_id}), 60)
     history.append(shown(home, job_id))
 

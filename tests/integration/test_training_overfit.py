@@ -21,19 +21,9 @@ from studio.training.job import job_of
 from tests import warm
 from tests.conftest import DATA
 from tests.jobs import spec
-from tests.training import EXAMPLES, LAUNCH, OVERFIT, PROJECT, Example, Run, environment, trained, write_rows
+from tests.training import EXAMPLES, LAUNCH, OVERFIT, PROJECT, Example, Run, environment, trained
 
 GREEDY = Sampling(temperature=0)
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(scope="module")
-def rows(home: Path) -> Path:
-    return write_rows(home / "rows.jsonl", [example.row() for example in EXAMPLES])
 
 
 @pytest.fixture(scope="module")

@@ -37,11 +37,6 @@ SETTINGS = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
-
-
 def many_rows() -> list[Any]:
     """Nine rows in all three formats, one of them text alone."""
     texts = {name: TRANSCRIPTS[name] for name in TRANSCRIPTS}

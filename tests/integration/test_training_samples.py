@@ -22,8 +22,8 @@ from studio.training.execution import registration
 from studio.training.folder import JobFolder
 from studio.training.monitoring.samples import StepSamples, read_samples
 from studio.training.spec import TrainingSpec
+from tests.known_adapters import row_of
 from tests.training import EXAMPLES, Run, trained, write_rows
-from tests.unit.sentence_parts import row_of
 
 SENTENCES = ["The house is small.", "Where do the birds go?"]
 SEED, STEPS = 3, 6
@@ -33,11 +33,6 @@ SETTINGS = (
     "--max_steps", STEPS, "--save_steps", 3, "--logging_steps", 1, "--per_device_train_batch_size", 2, "--learning_rate",
     "1e-2", "--lora_rank", 8, "--lora_dropout", "0.1", "--gradient_checkpointing", "true",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
 
 
 @pytest.fixture(scope="module")

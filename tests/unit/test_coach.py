@@ -6,12 +6,12 @@ import json
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from studio.audio import read_audio
 from studio.audio.waveform import Waveform
 from studio.voices.coach import ITEMS, ClipReport, Verdict, examine
+from tests.sounds import silence
 from tools.coach_faults import (
     babble,
     clipped,
@@ -27,11 +27,6 @@ from tools.coach_faults import (
 RATE = 24000
 CLIPS = Path(__file__).parents[3] / "shared" / "speech" / "clips"
 WORSE = {"good": 0, "warn": 1, "bad": 2}
-
-
-@pytest.fixture(scope="module")
-def clips(kathleen: dict[Path, str]) -> list[Waveform]:
-    return [read_audio(path) for path in kathleen]
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +47,6 @@ def clean(clip: Waveform, text: str) -> ClipReport:
 
 def faults(report: ClipReport) -> dict[str, str]:
     return {verdict.item: verdict.verdict for verdict in report.verdicts if verdict.verdict != "good"}
-
-
-def silence(seconds: float) -> Waveform:
-    return Waveform(np.zeros(round(seconds * RATE), dtype=np.float32), RATE)
 
 
 def test_nothing_is_said_against_a_clean_clip(clean):

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy.signal import correlate
 
-from studio.audio import read_audio
 from studio.audio.quality.frames import frame_powers
 from studio.audio.quality.noise import signal_to_noise_db
 from studio.audio.waveform import Waveform
@@ -19,8 +16,8 @@ from tools.coach_faults import joined, white_noise, with_noise
 
 
 @pytest.fixture(scope="module")
-def clip(kathleen: dict[Path, str]) -> Waveform:
-    return joined([read_audio(path) for path in kathleen], 0.3)
+def clip(clips: list[Waveform]) -> Waveform:
+    return joined(clips, 0.3)
 
 
 def method_is(method: str, monkeypatch: pytest.MonkeyPatch) -> None:

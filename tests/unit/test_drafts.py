@@ -14,7 +14,7 @@ from studio.audio.writing import write_audio
 from studio.listening.transcript import Transcript, Word
 from studio.settings import Settings
 from studio.voices.drafts import Drafts
-from tests.helpers import refusal
+from tests.refusals import refusal
 
 TAB, OTHER = "a" * 32, "b" * 32
 WORDS = Transcript(

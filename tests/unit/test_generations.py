@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -22,13 +21,8 @@ from studio.takes.generation import Generation
 from studio.takes.queue import GenerationQueue
 from studio.takes.request import SpeakRequest
 from studio.takes.service import TakeService
-from tests.helpers import refusal
-from tests.unit.takes_parts import LONG, SHORT, WITHDRAW, request, run_python, saved_voice
-
-
-@pytest.fixture
-def owner() -> str:
-    return secrets.token_hex(8)
+from tests.refusals import refusal
+from tests.takes import LONG, SHORT, WITHDRAW, request, run_python, saved_voice
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -17,14 +15,15 @@ from studio.audio.quality.noise import signal_to_noise_db, steady_share
 from studio.audio.quality.reverberation import reverberation_seconds
 from studio.audio.waveform import Span, Waveform, total_seconds
 from studio.listening.vad import find_speech
+from tests.sounds import silence
 from tools.coach_faults import babble, clipped, in_room, joined, pink_noise, telephone, white_noise, with_noise
 
 RATE = 24000
 
 
 @pytest.fixture(scope="module")
-def clip(kathleen: dict[Path, str]) -> Waveform:
-    return joined([read_audio(path) for path in kathleen])
+def clip(clips: list[Waveform]) -> Waveform:
+    return joined(clips)
 
 
 @pytest.fixture(scope="module")
@@ -141,9 +140,6 @@ def test_cuts_into_digital_silence_do_not_make_a_room_dry(clip):
 
 
 def test_silence_at_the_ends_is_measured(clip):
-    def silence(seconds: float) -> Waveform:
-        return Waveform(np.zeros(round(seconds * RATE), dtype=np.float32), RATE)
-
     padded = joined([silence(2.0), clip, silence(1.2)])
     lead, trail = edge_silence(padded, find_speech(padded))
     assert lead == pytest.approx(2.0, abs=0.15)
@@ -194,8 +190,8 @@ def test_a_span_holds_the_frames_of_its_seconds():
     assert frames_in([Span(0.1, 0.2)], 20, grow=-0.2).sum() == 0
 
 
-def test_windows_begin_and_end_in_pauses(clip, kathleen):
-    long = joined([read_audio(path) for path in kathleen] * 5, 0.4)
+def test_windows_begin_and_end_in_pauses(clips):
+    long = joined(clips * 5, 0.4)
     speech = find_speech(long)
     windows = best_windows(long, speech)
     assert windows

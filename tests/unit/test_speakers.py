@@ -23,11 +23,6 @@ from tools.coach_faults import joined, other_voice
 LIBRISPEECH = Path(__file__).parents[3] / "shared" / "speech" / "librispeech"
 
 
-@pytest.fixture(scope="module")
-def clips(kathleen: dict[Path, str]) -> list[Waveform]:
-    return [read_audio(path) for path in kathleen]
-
-
 def found(clip: Waveform) -> speakers.Speakers:
     result = find_speakers(clip, find_speech(clip))
     assert result is not None

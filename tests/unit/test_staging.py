@@ -17,7 +17,8 @@ from studio.audio.writing import AUDIO_FORMATS, write_audio
 from studio.files import clear_old
 from studio.ui.staging import Staging
 from studio.ui.tabs.speak.take_list import safe_stem
-from tests.helpers import disk_that_holds, refusal
+from tests.disks import disk_that_holds
+from tests.refusals import refusal
 
 
 @pytest.fixture

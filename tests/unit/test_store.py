@@ -20,7 +20,7 @@ from studio.store import adapters, jobs, takes, voices
 from studio.store import store as module
 from studio.store.store import Store
 from studio.store.tables import AdapterRecord, ClipRecord, JobRecord, TakeRecord, VoiceRecord, now
-from tests.helpers import refusal
+from tests.refusals import refusal
 
 
 @pytest.fixture

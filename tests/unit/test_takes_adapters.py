@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -19,14 +18,9 @@ from studio.settings import Settings
 from studio.takes import stream as stream_module
 from studio.takes.queue import GenerationQueue
 from studio.takes.service import TakeService
-from tests.helpers import refusal
+from tests.refusals import refusal
+from tests.takes import LONG, SHORT, request, saved_voice
 from tests.trained import register, write_adapter
-from tests.unit.takes_parts import LONG, SHORT, request, saved_voice
-
-
-@pytest.fixture
-def owner() -> str:
-    return secrets.token_hex(8)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import sqlite3
 import time
 from dataclasses import replace
@@ -24,14 +23,9 @@ from studio.takes.casting import Cast, TakeAdapter, TakeVoice
 from studio.takes.library import TakeLibrary, clear_remains
 from studio.takes.request import ReferenceClip, SpeakRequest
 from studio.takes.take import Spoken, Take
-from tests.helpers import disk_that_holds, refusal
-from tests.unit.takes_parts import SHORT, request, saved_voice
-
-
-@pytest.fixture
-def owner() -> str:
-    """Every test has a library of its own."""
-    return secrets.token_hex(8)
+from tests.disks import disk_that_holds
+from tests.refusals import refusal
+from tests.takes import SHORT, request, saved_voice
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 import time
 from pathlib import Path
@@ -15,13 +14,8 @@ from studio.errors import StudioError
 from studio.takes import stream as stream_module
 from studio.takes.casting import TakeVoice, with_speakers
 from studio.takes.request import ReferenceClip, SpeakRequest, VoiceChoice
-from tests.helpers import refusal
-from tests.unit.takes_parts import LONG, SHORT, WITHDRAW, request, run_python, saved_voice
-
-
-@pytest.fixture
-def owner() -> str:
-    return secrets.token_hex(8)
+from tests.refusals import refusal
+from tests.takes import LONG, SHORT, WITHDRAW, request, run_python, saved_voice
 
 
 def names(voices: list[TakeVoice]) -> list[tuple[str, str | None]]:

@@ -38,7 +38,7 @@ from studio.ui.tabs.train.runs.run_html import (
     step_choices,
 )
 from studio.ui.tabs.train.runs.shown_state import Seen
-from tests.helpers import refusal
+from tests.refusals import refusal
 
 SPEC = TrainingSpec(
     preset="quick",

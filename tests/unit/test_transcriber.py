@@ -23,7 +23,7 @@ from studio.listening.transcriber import Transcriber
 from studio.listening.transcript import Transcript
 from studio.listening.transcript_editing import has_times, retimed, trimmed
 from studio.listening.whisper_files import WhisperFiles
-from tests.helpers import refusal
+from tests.refusals import refusal
 
 ARABIC_DIGITS = Path("/work/shared/speech/clips/ar_digits_0_9.flac")
 FILES = ("model.bin", "config.json", "tokenizer.json", "vocabulary.json")

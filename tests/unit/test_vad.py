@@ -16,8 +16,7 @@ from studio.listening.vad import find_speech
 from tools.coach_faults import joined, white_noise
 
 
-def test_speech_is_found_between_silences(kathleen: dict[Path, str]):
-    clips = [read_audio(path) for path in kathleen]
+def test_speech_is_found_between_silences(clips: list[Waveform]):
     long = joined(clips, 1.0)
     spans = find_speech(long)
     assert total_seconds(spans) == pytest.approx(sum(clip.duration for clip in clips), rel=0.15)

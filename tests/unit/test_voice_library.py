@@ -25,7 +25,8 @@ from studio.voices.consent import CONSENT_WORDING, SpeakerConsent
 from studio.voices.library import VoiceLibrary, clear_remains
 from studio.voices.naming import checked_name
 from studio.voices.voice import NewClip
-from tests.helpers import disk_that_holds, refusal
+from tests.disks import disk_that_holds
+from tests.refusals import refusal
 
 OWN = SpeakerConsent.given("own", who="Anna Smith")
 

@@ -3,8 +3,9 @@ import pytest
 
 from studio.audio import Waveform, read_audio, require_speech_like
 from studio.errors import StudioError
-
-from .sounds import DATA, joined, silence, sine
+from tests.conftest import DATA
+from tests.sounds import silence, sine
+from tools.coach_faults import joined
 
 
 def test_real_speech_passes():
@@ -32,7 +33,7 @@ def test_padding_by_a_codec_does_not_cross_a_limit():
     [
         (silence(2), "every sample is zero"),
         (sine(seconds=2, amplitude=0.0005), "peak -66 dBFS"),
-        (joined(silence(1), sine(seconds=0.0003, amplitude=0.1), silence(1)), r"peak -20 dBFS, average -6\d dBFS"),
+        (joined([silence(1), sine(seconds=0.0003, amplitude=0.1), silence(1)]), r"peak -20 dBFS, average -6\d dBFS"),
     ],
 )
 def test_a_silent_clip_is_refused_with_its_level(clip, figure):

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from studio.audio import Waveform, integrated_lufs, normalised, read_audio
-
-from .sounds import DATA, joined, silence, sine
+from tests.conftest import DATA
+from tests.sounds import silence, sine
+from tools.coach_faults import joined
 
 
 @pytest.mark.parametrize("rate", [16_000, 24_000, 44_100, 48_000])
@@ -15,7 +16,7 @@ def test_a_reference_sine_reads_its_stated_loudness(rate):
 
 def test_pauses_are_gated_out():
     tone = sine(997, seconds=5, amplitude=0.1)
-    assert integrated_lufs(joined(tone, silence(5))) == pytest.approx(integrated_lufs(tone), abs=0.2)
+    assert integrated_lufs(joined([tone, silence(5)])) == pytest.approx(integrated_lufs(tone), abs=0.2)
 
 
 def test_silence_has_no_loudness():
@@ -45,7 +46,7 @@ def test_speech_reaches_the_target(gain):
 
 
 def test_peaks_never_pass_the_ceiling():
-    clip = joined(sine(997, seconds=2, amplitude=0.01), sine(997, seconds=0.01, amplitude=0.9))
+    clip = joined([sine(997, seconds=2, amplitude=0.01), sine(997, seconds=0.01, amplitude=0.9)])
     loud = normalised(clip, -6.0, peak_ceiling_dbfs=-3.0)
     assert loud.peak == pytest.approx(10 ** (-3 / 20), rel=1e-5)
     assert integrated_lufs(loud) < -6.0

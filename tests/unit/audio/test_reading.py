@@ -11,8 +11,10 @@ import soundfile
 
 from studio.audio import Waveform, read_audio, trim
 from studio.errors import StudioError
-
-from .sounds import DATA, encoded, joined, loudest_frequency, silence, silent_video, sine, tone_level
+from tests.conftest import DATA
+from tests.refusals import refusal as refusal_of
+from tests.sounds import encoded, loudest_frequency, silence, silent_video, sine, tone_level
+from tools.coach_faults import joined
 
 
 @pytest.fixture
@@ -31,12 +33,8 @@ def save(tmp_path):
 
 
 def refusal(path, **options):
-    """The one sentence with which a file is refused."""
-    with pytest.raises(StudioError) as caught:
-        read_audio(path, **options)
-    message = str(caught.value)
+    message = refusal_of(lambda: read_audio(path, **options))
     assert str(path.parent) not in message
-    assert "\n" not in message
     return message
 
 
@@ -305,7 +303,7 @@ def test_a_variable_rate_mp3_without_an_index_is_read_whole(save, loud_first):
     noise = Waveform(np.random.default_rng(0).normal(0, 0.2, 5 * 44_100).astype(np.float32), 44_100)
     parts = [noise, silence(5, 44_100)] if loud_first else [silence(5, 44_100), noise]
     content = encoded(
-        joined(*parts),
+        joined(parts),
         "mp3",
         "libmp3lame",
         container_options={"write_xing": "0"},

@@ -6,8 +6,7 @@ import pytest
 
 from studio.audio import Waveform
 from studio.errors import StudioError
-
-from .sounds import loudest_frequency, silence, sine, tone_level
+from tests.sounds import loudest_frequency, silence, sine, tone_level
 
 
 def test_length_and_level_are_those_of_the_samples():

@@ -15,8 +15,7 @@ import soundfile
 from studio.audio import AUDIO_FORMATS, Waveform, encode_audio, read_audio, write_audio
 from studio.errors import StudioError
 from studio.files import atomic_write_bytes
-
-from .sounds import loudest_frequency, sine, tone_level
+from tests.sounds import loudest_frequency, sine, tone_level
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import DynamicCache, HiggsAudioV2ForConditionalGeneration
 
@@ -22,11 +22,11 @@ from studio.engine.model.sampling import Sampling
 from studio.engine.speech.request import SpeechRequest
 from studio.engine.text import Script
 from studio.errors import StudioError
+from tests.trained import LAYERS, random_lora
 
 TEXT = "Hello there."
 DIALOGUE = "[Anna] Hi.\n[Bob] Hey."
 LIVELY = Sampling(temperature=1.0)
-LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 HEADS = ["audio_lm_head", "embed_audio_tokens.embed_audio_tokens"]
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
@@ -63,15 +63,7 @@ def trained(
         key = f"{kind}{seed}{base}"
         if key not in made:
             made[key] = tmp_path_factory.mktemp("run") / f"checkpoint-{seed}"
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed)
-                model = HiggsAudioV2ForConditionalGeneration.from_pretrained(base, use_text_head=True)
-                options = {"r": 4, "lora_alpha": 8, "target_modules": LAYERS, "task_type": "CAUSAL_LM", **KINDS[kind]}
-                tuned: Any = get_peft_model(model, LoraConfig(**options))
-                with torch.no_grad():
-                    for parameter in tuned.parameters():
-                        if parameter.requires_grad:
-                            parameter.add_(0.05 * torch.randn_like(parameter))
+            tuned = random_lora(base, seed=seed, text_head=True, **KINDS[kind])
             tuned.save_pretrained(made[key])
             as_trained[made[key]] = logits_of(tuned.eval())
         return made[key]

@@ -33,7 +33,7 @@ from studio.engine.checkpoints import (
 from studio.engine.compat import CODEC_FOLDER
 from studio.engine.model.sampling import Sampling
 from studio.engine.voice_engine import VoiceEngine
-from tests.helpers import refusal
+from tests.refusals import refusal
 
 WEIGHTS, CODEC = "model.safetensors", "audio_tokenizer"
 

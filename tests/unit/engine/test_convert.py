@@ -15,7 +15,7 @@ from studio.engine.conversion.adapter import short_targets
 from studio.engine.conversion.convert import convert_checkpoint
 from studio.engine.conversion.keys import native_key
 from studio.errors import StudioError
-from tests.helpers import disk_that_holds
+from tests.disks import disk_that_holds
 
 AutoProcessor = pytest.importorskip("transformers").AutoProcessor
 

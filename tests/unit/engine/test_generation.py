@@ -11,7 +11,7 @@ import torch
 from studio.engine.model.sampling import FrameStream, Sampling
 from studio.engine.prompt import PromptInputs, speech_conversation
 from studio.errors import StudioError
-from tests.helpers import both_prompts
+from tests.prompts import both_prompts
 
 BUDGET = 60
 TEXT = "Hello there, how are you?"

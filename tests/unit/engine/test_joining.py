@@ -1,20 +1,14 @@
 """Chunks of a long text joined: pauses, loudness, no clicks, and the same result however the samples arrive."""
 
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from studio.audio import Waveform, integrated_lufs, read_audio
+from studio.audio import Waveform, integrated_lufs
 from studio.engine.speech.joining import ChunkJoiner
 
 PAUSE = 0.25
-
-
-@pytest.fixture(scope="module")
-def clips(kathleen: dict[Path, str]) -> list[Waveform]:
-    return [read_audio(path) for path in kathleen]
 
 
 def joined(chunks: list[np.ndarray], rate: int, *, piece: int | None = None, pause: float = PAUSE) -> list[np.ndarray]:

@@ -1,19 +1,11 @@
 """The delay pattern, against values made by the original implementation (tests/data/labels.json)."""
 
-import json
-
 import pytest
 import torch
 
 from studio.engine.prompt.delay_pattern import apply_delay, num_delayed_steps, revert_delay
-from tests.conftest import DATA
 
 BOS, EOS = 1024, 1025
-
-
-@pytest.fixture(scope="module")
-def golden() -> dict:
-    return json.loads((DATA / "labels.json").read_text())
 
 
 def test_a_reference_and_a_target_are_laid_out_as_by_the_original(golden: dict) -> None:

@@ -11,7 +11,7 @@ from studio.engine.prompt import Conversation, Turn, encode_prompt, render, spee
 from studio.engine.prompt.conversation import SYSTEM_TEXT, native_messages
 from studio.errors import StudioError
 from tests.conftest import DATA
-from tests.helpers import both_prompts
+from tests.prompts import both_prompts
 
 GOLDEN = json.loads((DATA / "prompts.json").read_text(encoding="utf-8"))
 

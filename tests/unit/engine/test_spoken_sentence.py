@@ -16,9 +16,9 @@ from studio.engine.prompt import DEFAULT_SCENE, encode_prompt, render
 from studio.engine.rows import parse_row
 from studio.engine.speech.spoken_sentence import SpokenSentence, conversation_for, prompt_logits, speak_sentence
 from tests.conftest import DATA
-from tests.helpers import refusal
+from tests.known_adapters import EOS, row_of, write_adapter
+from tests.refusals import refusal
 from tests.training import EXAMPLES, TRANSCRIPTS
-from tests.unit.sentence_parts import EOS, row_of, write_adapter
 
 TEXT = "The house is small"
 WITH_REFERENCE, WITHOUT = row_of(EXAMPLES[0]), row_of(EXAMPLES[3])

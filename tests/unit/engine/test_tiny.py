@@ -17,7 +17,8 @@ from studio.engine.checkpoints import build_tiny_checkpoint
 from studio.engine.checkpoints.tiny import SPECIAL_TOKENS
 from studio.errors import StudioError
 from studio.files import is_disk_full, is_write_error
-from tests.helpers import disk_that_holds, refusal
+from tests.disks import disk_that_holds
+from tests.refusals import refusal
 
 FILES = {
     "config.json",

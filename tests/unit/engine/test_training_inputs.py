@@ -1,6 +1,5 @@
 """What training sees, against one sample that the original implementation made (tests/data/labels.json)."""
 
-import json
 from typing import Any
 
 import pytest
@@ -9,14 +8,8 @@ import torch
 from studio.engine.prompt import AUDIO, AUDIO_DELAY, IGNORED, Conversation, Turn, encode_prompt, encode_training
 from studio.engine.prompt.delay_pattern import audio_labels
 from studio.engine.prompt.encoding import TrainingInputs
-from tests.conftest import DATA
 
 BOS, EOS = 1024, 1025
-
-
-@pytest.fixture(scope="module")
-def golden() -> dict:
-    return json.loads((DATA / "labels.json").read_text())
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from swift_plugins.arguments import LORA_GROUPS, Arguments
 from swift_plugins.launch import main, training_arguments
 from swift_plugins.refused import refuse_unsupported
 from swift_plugins.runner import PLUGIN_FILE
-from tests.helpers import refusal
+from tests.refusals import refusal
 
 
 def filled(*argv: str) -> Arguments:

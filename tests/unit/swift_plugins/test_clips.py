@@ -15,7 +15,7 @@ from studio.audio import read_audio
 from studio.engine.checkpoints import find_checkpoint
 from swift_plugins.clips import ClipCodes
 from tests.conftest import DATA
-from tests.helpers import refusal
+from tests.refusals import refusal
 
 ONE, OTHER = DATA / "kathleen_a0158.flac", DATA / "kathleen_a0098.flac"
 

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from studio.engine.checkpoints import find_checkpoint
 from swift_plugins.complete import complete_checkpoint
 from swift_plugins.launch import main
-from tests.helpers import refusal
+from tests.refusals import refusal
 
 CODEC = "audio_tokenizer"
 OF_THE_RUN = ("optimizer.pt", "scheduler.pt", "trainer_state.json", "training_args.bin", "rng_state_0.pth", "latest")

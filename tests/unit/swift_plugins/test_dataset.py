@@ -17,7 +17,7 @@ import torch
 from studio.engine.rows import parse_row
 from swift_plugins.dataset import checked_rows
 from tests.conftest import DATA
-from tests.helpers import refusal
+from tests.refusals import refusal
 from tests.training import EXAMPLES, TRANSCRIPTS, Example, write_rows
 
 GOOD = [example.row() for example in EXAMPLES]

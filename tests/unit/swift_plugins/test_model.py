@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.helpers import refusal
+from tests.refusals import refusal
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from swift_plugins.options import OPTION_NAMES, Options
-from tests.helpers import refusal
+from tests.refusals import refusal
 
 
 def test_without_a_word_weights_are_one_and_the_audio_rate_is_twice_the_other() -> None:

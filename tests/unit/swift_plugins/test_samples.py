@@ -20,9 +20,9 @@ from studio.engine.speech.spoken_sentence import speak_sentence
 from studio.engine.voice_engine import VoiceEngine
 from swift_plugins.callbacks import HiggsAudioCallback
 from swift_plugins.samples import BASE_CODES_FILE, TrainingSamples, undisturbed
-from tests.helpers import disk_that_holds
+from tests.disks import disk_that_holds
+from tests.known_adapters import row_of
 from tests.training import EXAMPLES
-from tests.unit.sentence_parts import row_of
 
 SENTENCES = ["The house is small.", "Where to?"]
 SEED = 3

@@ -17,7 +17,7 @@ from studio.engine.prompt.delay_pattern import num_delayed_steps
 from studio.engine.rows import parse_row
 from swift_plugins.template import template_in_use
 from tests.conftest import DATA
-from tests.helpers import refusal
+from tests.refusals import refusal
 from tests.training import EXAMPLES
 
 TEXT_ONLY = {"messages": [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "Kathleen."}]}

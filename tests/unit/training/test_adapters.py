@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,14 +13,9 @@ import pytest
 from studio.adapters.adapter import require_fitting
 from studio.adapters.library import AdapterLibrary
 from studio.engine.checkpoints import find_checkpoint
-from tests.helpers import refusal
+from tests.refusals import refusal
+from tests.takes import saved_voice
 from tests.trained import SENTENCE, register
-from tests.unit.takes_parts import saved_voice
-
-
-@pytest.fixture
-def owner() -> str:
-    return secrets.token_hex(8)
 
 
 @pytest.fixture

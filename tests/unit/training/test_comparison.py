@@ -20,9 +20,9 @@ from studio.training.execution import registration
 from studio.training.folder import JobFolder
 from studio.training.spec import TrainingSpec
 from studio.voices.consent import VoiceConsent
-from tests.helpers import refusal
+from tests.known_adapters import row_of, write_adapter
+from tests.refusals import refusal
 from tests.training import EXAMPLES
-from tests.unit.sentence_parts import row_of, write_adapter
 
 ROW = row_of(EXAMPLES[3])
 TEXT, SEED = "The house is small.", 3

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from studio.training.config.request import TrainRequest, parse_overrides
-from tests.helpers import refusal
+from tests.refusals import refusal
 
 
 def test_a_setting_is_taken_by_its_own_name_with_all_its_values() -> None:

@@ -38,7 +38,7 @@ def run_python(program: str, home: Path, *arguments: str, **environment: str) ->
     return subprocess.run(
         [sys.executable, "-c", program, *arguments],
         env={**os.environ, "STUDIO_HOME": str(home), **environment},
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[1],
         capture_output=True,
         text=True,
         timeout=120,

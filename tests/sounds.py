@@ -1,14 +1,11 @@
-"""Real sounds and real files for the tests of this folder."""
+"""Sounds whose content is known, and files as phones and browsers make them."""
 
 from io import BytesIO
-from pathlib import Path
 
 import av
 import numpy as np
 
 from studio.audio import Waveform
-
-DATA = Path(__file__).parents[2] / "data"
 
 
 def sine(frequency=1000.0, seconds=1.0, rate=24_000, amplitude=0.5):
@@ -18,10 +15,6 @@ def sine(frequency=1000.0, seconds=1.0, rate=24_000, amplitude=0.5):
 
 def silence(seconds=1.0, rate=24_000):
     return Waveform(np.zeros(round(seconds * rate), np.float32), rate)
-
-
-def joined(*parts):
-    return Waveform(np.concatenate([part.samples for part in parts]), parts[0].sample_rate)
 
 
 def tone_level(waveform, frequency):
