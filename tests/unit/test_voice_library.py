@@ -37,8 +37,13 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def library(settings: Settings) -> VoiceLibrary:
-    return VoiceLibrary(settings, Store(settings.store_file))
+def store(settings: Settings) -> Store:
+    return Store(settings.store_file)
+
+
+@pytest.fixture
+def library(settings: Settings, store: Store) -> VoiceLibrary:
+    return VoiceLibrary(settings, store)
 
 
 @pytest.fixture(scope="session")
@@ -186,14 +191,16 @@ def test_without_a_consent_that_holds_nothing_is_saved(
     assert (own(library), files(settings)) == ([], [])
 
 
-def test_a_withdrawn_consent_ends_everything_but_looking(library: VoiceLibrary, clips: list[NewClip]) -> None:
+def test_a_withdrawn_consent_ends_everything_but_looking(
+    library: VoiceLibrary, store: Store, clips: list[NewClip]
+) -> None:
     voice = library.add("Anna", [clips[0]], OWN)
     library.require_consent([(voice.id, voice.name)])
     row = TakeRecord(
         owner="", text="Hi.", voices=[{"id": voice.id, "name": "Anna", "speaker": None}], checkpoint="tiny", seed=1,
         seconds=1.0, sample_rate=24_000, elapsed=1.0,
     )  # fmt: skip
-    with library._store.writing() as session:
+    with store.writing() as session:
         take_records.save(session, row)
     gone = library.withdraw_consent("anna")
     assert gone.consent.withdrawn_at is not None
@@ -201,7 +208,7 @@ def test_a_withdrawn_consent_ends_everything_but_looking(library: VoiceLibrary, 
     assert "The consent for Anna was withdrawn" in refusal(lambda: library.require_consent([(voice.id, "Anna")]))
     assert "The consent for Anna was withdrawn" in refusal(lambda: library.add_clip("Anna", clips[1]))
     assert library.voice("Anna").as_json()["usable"] is False
-    with library._store.reading() as session:
+    with store.reading() as session:
         marked = take_records.takes(session, "")[0]
     assert marked.consent_withdrawn_at == gone.consent.withdrawn_at
     again = library.withdraw_consent("Anna")
@@ -393,13 +400,13 @@ def test_a_failure_leaves_nothing_half_written(
 
 @pytest.mark.parametrize("hit_by", ["the clip", "the store"])
 def test_a_full_disk_leaves_nothing_half_written(
-    library: VoiceLibrary, settings: Settings, clips: list[NewClip], hit_by: str
+    library: VoiceLibrary, store: Store, settings: Settings, clips: list[NewClip], hit_by: str
 ) -> None:
     limit, says = 16_384, "The disk or quota is full, so the clip was not saved"
     if hit_by == "the store":  # which is then larger than the clip
         limit, says = 200_000, "library studio.db cannot be written, perhaps because the disk or quota is full"
         row = TakeRecord(owner="x", text="x" * 400_000, checkpoint="", seed=1, seconds=1, sample_rate=1, elapsed=1)
-        with library._store.writing() as session:
+        with store.writing() as session:
             take_records.save(session, row)
     voice = library.add("Anna", [clips[1]], OWN)
     before = files(settings)
@@ -411,8 +418,10 @@ def test_a_full_disk_leaves_nothing_half_written(
     library.add("Bob", [clips[0]], OWN)
 
 
-def test_owners_do_not_see_each_other(library: VoiceLibrary, settings: Settings, clips: list[NewClip]) -> None:
-    mine, theirs = (VoiceLibrary(settings, library._store, letter * 32) for letter in "ab")
+def test_owners_do_not_see_each_other(
+    library: VoiceLibrary, store: Store, settings: Settings, clips: list[NewClip]
+) -> None:
+    mine, theirs = (VoiceLibrary(settings, store, letter * 32) for letter in "ab")
     voice = mine.add("Anna", [clips[0]], OWN)
     assert own(theirs) == own(library) == []
     for key in ("Anna", voice.id):
@@ -424,7 +433,7 @@ def test_owners_do_not_see_each_other(library: VoiceLibrary, settings: Settings,
 
 
 def test_what_a_killed_process_left_is_removed_later(
-    library: VoiceLibrary, settings: Settings, clips: list[NewClip]
+    library: VoiceLibrary, store: Store, settings: Settings, clips: list[NewClip]
 ) -> None:
     voice = library.add("Anna", [clips[0]], OWN)
     for name, age in (("0" * 24, 7200), ("1" * 24, 0)):
@@ -432,6 +441,6 @@ def test_what_a_killed_process_left_is_removed_later(
         then = datetime.now(UTC).timestamp() - age
         os.utime(settings.voices_folder / name, (then, then))
     os.utime(settings.voices_folder / voice.id, (0, 0))
-    assert clear_remains(settings, library._store) == 1
+    assert clear_remains(settings, store) == 1
     assert [path.name for path in sorted(settings.voices_folder.iterdir())] == sorted(["1" * 24, voice.id])
     assert library.references("Anna")

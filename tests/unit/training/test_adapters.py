@@ -13,6 +13,7 @@ import pytest
 from studio.adapters.adapter import require_fitting
 from studio.adapters.library import AdapterLibrary
 from studio.engine.checkpoints import find_checkpoint
+from studio.settings import Settings
 from tests.refusals import refusal
 from tests.takes import saved_voice
 from tests.trained import SENTENCE, register
@@ -44,7 +45,9 @@ def consent_of(voice: Any) -> list[dict[str, Any]]:
     return [{"voice_id": voice.id, "name": voice.name, "ground": "licence"}]
 
 
-def test_they_are_listed_the_newest_run_first_and_its_last_step_first(library: Any, trained: Any) -> None:
+def test_they_are_listed_the_newest_run_first_and_its_last_step_first(
+    library: Any, trained: Any, settings: Settings
+) -> None:
     first = trained(run="First")
     trained(run="Second", step=10, job_id="2" * 24)
     trained(run="Second", step=20, job_id="2" * 24)
@@ -52,7 +55,7 @@ def test_they_are_listed_the_newest_run_first_and_its_last_step_first(library: A
     assert [each.name for each in library.adapters()] == ["Second · step 20", "Second · step 10", "First · step 30"]
     found = library.adapter(first.id)
     assert (found.is_there, found.trouble, found.warning) == (True, None, None)
-    assert found.folder == library._settings.home / first.folder
+    assert found.folder == settings.home / first.folder
 
 
 def test_one_is_found_by_id_beginning_or_name_and_never_a_foreign_one(library: Any, trained: Any) -> None:
