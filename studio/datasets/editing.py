@@ -63,7 +63,7 @@ class Editor:
     """
 
     def __init__(self, library: DatasetLibrary, dataset_id: str) -> None:
-        self._library, self.dataset_id = library, dataset_id
+        self.library, self.dataset_id = library, dataset_id
 
     def change(
         self, utterance_id: str, revision: int, *, text: str | None = None, start: float | None = None,
@@ -150,8 +150,8 @@ class Editor:
         Args:
             wishes: by id of the utterance, text, speaker, state and split as for :meth:`change`.
         """
-        with self._library.store.writing() as session:
-            changes = _Changes(session, self._library.record(session, self.dataset_id))
+        with self.library.store.writing() as session:
+            changes = _Changes(session, self.library.record(session, self.dataset_id))
             for record in queries.utterances_by_ids(session, changes.dataset.id, wishes).values():
                 changes.of(record)
                 for name, value in wishes[record.id].items():
@@ -165,8 +165,8 @@ class Editor:
         Raises:
             StudioError: there is none, or what it changed was changed again since.
         """
-        with self._library.store.writing() as session:
-            dataset = self._library.record(session, self.dataset_id)
+        with self.library.store.writing() as session:
+            dataset = self.library.record(session, self.dataset_id)
             edit = queries.last_edit(session, dataset.id)
             if edit is None:
                 raise StudioError("There is no edit to undo.")
@@ -188,8 +188,8 @@ class Editor:
     @contextmanager
     def _changing(self, utterance_id: str, revision: int) -> Iterator[tuple[_Changes, UtteranceRecord]]:
         """One utterance under the write lock, at the revision that its maker saw."""
-        with self._library.store.writing() as session:
-            changes = _Changes(session, self._library.record(session, self.dataset_id))
+        with self.library.store.writing() as session:
+            changes = _Changes(session, self.library.record(session, self.dataset_id))
             record = queries.utterances_by_ids(session, changes.dataset.id, [utterance_id]).get(utterance_id)
             if record is None or record.state == "gone":
                 raise StudioError(NO_SUCH_UTTERANCE)
@@ -209,7 +209,7 @@ class Editor:
                 "of the recording."
             )
         record.start, record.end = start, end
-        record.sha256 = sound_sha256(self._library.recording_path(record.dataset_id, record.recording_id), start, end)
+        record.sha256 = sound_sha256(self.library.recording_path(record.dataset_id, record.recording_id), start, end)
         record.measures, record.suspicions, record.suspicion = {}, [], 0.0
 
 

@@ -18,7 +18,7 @@ def editor(library: DatasetLibrary, dataset: Dataset) -> Editor:
 
 
 def utterances(editor: Editor, **how: object) -> list[Utterance]:
-    return editor._library.utterances(editor.dataset_id, **how)  # type: ignore[arg-type]
+    return editor.library.utterances(editor.dataset_id, **how)  # type: ignore[arg-type]
 
 
 def test_a_text_is_changed_and_given_back(editor: Editor) -> None:

@@ -17,13 +17,14 @@ from studio.datasets.measures.words import differing_words
 from studio.errors import StudioError
 from studio.services import Services
 from studio.settings import ASSETS
-from studio.ui.events import RAW
+from studio.ui.events import RAW, unless_sent
 from studio.ui.html import card, error_sentence
 from studio.ui.players import sound_player
 from studio.ui.staging import Staging
 from studio.ui.visitors import owner_of
 
 PAGE = 12
+_NOTHING = {"id": "", "revision": 0, "seen": ""}
 _ROUNDING = 0.0006
 """Seconds that the page rounds away."""
 _JS = (ASSETS / "review.js").read_text(encoding="utf-8")
@@ -41,7 +42,9 @@ class Review:
 
     def __init__(self, services: Services, staging: Staging, chosen: gr.Radio, changed: gr.State) -> None:
         self._services, self._staging, self._chosen, self._changed = services, staging, chosen, changed
-        self._page, self._revision = gr.State(0), gr.State(0)
+        self._page = gr.State(0)
+        # What the editor was last filled with, and so what its buttons change: the list may be a click ahead of it.
+        self._opened: Any = gr.State(_NOTHING)
         with gr.Column(visible=False, elem_id="review") as self._panel:
             gr.Markdown("### Review", elem_classes="step")
             with gr.Row():
@@ -82,12 +85,12 @@ class Review:
         return [
             self._panel, self._list, self._before, self._after, self._drop_all, self._editor, self._evidence, self._player,
             self._text, self._heard, self._start, self._end, self._at, self._accept, self._drop, self._said, self._page,
-            self._revision,
+            self._opened,
         ]  # fmt: skip
 
     def wire(self) -> None:
         """What happens."""
-        where = {self._chosen, self._kind, self._search, self._page, self._list}
+        where = {self._chosen, self._kind, self._search, self._page, self._list, self._opened}
         how: dict[str, Any] = {"trigger_mode": "always_last", **RAW}
         for event in (self._chosen.change, self._changed.change, self._kind.change, self._search.change):
             event(self._look, where, self._outputs, **how)
@@ -96,7 +99,7 @@ class Review:
             button.click(lambda page, turn=turn: max(0, int(page) + turn), self._page, self._page, **RAW).then(
                 self._look, where, self._outputs, **RAW
             )
-        seen = {*where, self._revision, self._text, self._start, self._end, self._at}
+        seen = {*where, self._text, self._start, self._end, self._at}
         for button, do in (
             (self._save, self._saved),
             (self._accept, self._accepted),
@@ -113,16 +116,17 @@ class Review:
     def _look(self, values: dict[Any, Any], request: gr.Request) -> dict[Any, Any]:
         """The list of this page of the set, with an utterance opened."""
         try:
-            library, chosen, opened = self._library(request), values[self._chosen], values[self._list]
+            library, chosen, listed = self._library(request), values[self._chosen], values[self._list]
             if not chosen:
-                return {self._panel: gr.Column(visible=False)}
+                return {self._panel: gr.Column(visible=False), self._opened: _NOTHING}
             kind, search = str(values[self._kind] or ""), str(values[self._search] or "")
             found, page = self._listed(library, str(chosen), kind, search, int(values[self._page] or 0))
-            shown = next((each for each in found[:PAGE] if each.id == opened), found[0] if found else None)
+            shown = next((each for each in found[:PAGE] if each.id == listed), found[0] if found else None)
+            value = shown.id if shown else None
             updates: dict[Any, Any] = {
                 self._panel: gr.Column(visible=True),
                 self._list: gr.Radio(
-                    choices=[(_line(each), each.id) for each in found[:PAGE]], value=shown.id if shown else None
+                    choices=[(_line(each), each.id) for each in found[:PAGE]], **unless_sent(value, listed)
                 ),
                 self._before: gr.Button(interactive=page > 0),
                 self._after: gr.Button(interactive=len(found) > PAGE),
@@ -130,10 +134,10 @@ class Review:
                 self._page: page,
             }
             if shown is None:
-                return {**updates, self._editor: gr.Column(visible=False)}
-            return {**updates, **self._opened(library, shown)}
+                return {**updates, self._editor: gr.Column(visible=False), self._opened: _NOTHING}
+            return {**updates, **self._filled(library, shown, values[self._opened])}
         except StudioError as error:
-            return {self._panel: gr.Column(visible=False), self._said: card(str(error), "bad")}
+            return {self._panel: gr.Column(visible=False), self._opened: _NOTHING, self._said: card(str(error), "bad")}
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
             return {self._said: card(error_sentence(error), "bad")}
 
@@ -154,11 +158,15 @@ class Review:
     def _open(self, chosen: Any, opened: Any, request: gr.Request) -> dict[Any, Any]:
         try:
             library = self._library(request)
-            return {**self._opened(library, library.utterance(str(chosen), str(opened))), self._said: ""}
+            return {**self._filled(library, library.utterance(str(chosen), str(opened)), _NOTHING), self._said: ""}
         except Exception as error:  # noqa: BLE001
             return {self._said: card(error_sentence(error), "bad")}
 
-    def _opened(self, library: DatasetLibrary, utterance: Utterance) -> dict[Any, Any]:
+    def _filled(self, library: DatasetLibrary, utterance: Utterance, before: dict[str, Any]) -> dict[Any, Any]:
+        """The editor with an utterance; as it is where it holds the very same, since somebody may be typing."""
+        seen = f"{utterance!r}"
+        if (utterance.id, seen) == (before["id"], before["seen"]):
+            return {}
         try:
             key = f"utterance-{utterance.id}-{utterance.sha256[:16]}"
             sound: Any = self._staging.copy(
@@ -180,7 +188,7 @@ class Review:
             self._at: round((utterance.start + utterance.end) / 2, 3),
             self._accept: gr.Button(visible=bool(suggestion) and suggestion != utterance.text),
             self._drop: gr.Button("Drop" if kept else "Keep"),
-            self._revision: utterance.revision,
+            self._opened: {"id": utterance.id, "revision": utterance.revision, "seen": seen},
         }
 
     # Changing
@@ -193,7 +201,7 @@ class Review:
                 for name, field in (("start", self._start), ("end", self._end))
                 if values[field] is not None and abs(float(values[field]) - getattr(utterance, name)) > _ROUNDING
             }
-            editor.change(utterance.id, int(values[self._revision]), text=str(values[self._text] or ""), **moved)
+            editor.change(utterance.id, values[self._opened]["revision"], text=str(values[self._text] or ""), **moved)
             return "Saved."
 
         return self._edited(values, request, do)
@@ -202,7 +210,7 @@ class Review:
         def do(editor: Editor, utterance: Utterance) -> str:
             if not utterance.heard:
                 raise StudioError("There is no suggestion for this utterance: measure the dataset with a recogniser.")
-            editor.change(utterance.id, int(values[self._revision]), text=utterance.heard)
+            editor.change(utterance.id, values[self._opened]["revision"], text=utterance.heard)
             return "The suggestion is its transcript now."
 
         return self._edited(values, request, do)
@@ -210,21 +218,21 @@ class Review:
     def _dropped(self, values: dict[Any, Any], request: gr.Request) -> dict[Any, Any]:
         def do(editor: Editor, utterance: Utterance) -> str:
             state = "dropped" if utterance.state == "kept" else "kept"
-            editor.change(utterance.id, int(values[self._revision]), state=state)
+            editor.change(utterance.id, values[self._opened]["revision"], state=state)
             return f"{utterance.name or 'The utterance'} is {state}."
 
         return self._edited(values, request, do)
 
     def _parted(self, values: dict[Any, Any], request: gr.Request) -> dict[Any, Any]:
         def do(editor: Editor, utterance: Utterance) -> str:
-            editor.split(utterance.id, int(values[self._revision]), float(values[self._at] or 0))
+            editor.split(utterance.id, values[self._opened]["revision"], float(values[self._at] or 0))
             return "It is two utterances now: look at what each of them says."
 
         return self._edited(values, request, do)
 
     def _merged(self, values: dict[Any, Any], request: gr.Request) -> dict[Any, Any]:
         def do(editor: Editor, utterance: Utterance) -> str:
-            editor.merge_with_next(utterance.id, int(values[self._revision]))
+            editor.merge_with_next(utterance.id, values[self._opened]["revision"])
             return "It is one with the next now."
 
         return self._edited(values, request, do)
@@ -247,7 +255,7 @@ class Review:
         """Do an edit, and show the list as it is then."""
         try:
             library, chosen = self._library(request), str(values[self._chosen])
-            utterance = library.utterance(chosen, str(values[self._list])) if one else None
+            utterance = library.utterance(chosen, values[self._opened]["id"]) if one else None
             said = card(do(Editor(library, chosen), utterance), "good")
         except Exception as error:  # noqa: BLE001
             # The editor keeps what was typed: it is only told why it was not saved.

@@ -12,6 +12,7 @@ from studio.services import Services
 from studio.ui.tabs.voices.form import lay_out_form
 from studio.ui.tabs.voices.library import Shelf
 from studio.ui.tabs.voices.new_voice import Recorder
+from studio.ui.tabs.voices.news import NOTHING_NEW
 
 
 @dataclass(frozen=True)
@@ -19,10 +20,9 @@ class VoicesTab:
     """What the page needs of the tab.
 
     Attributes:
-        news: changes whenever the library did: ``{"count", "open": the voice that the library shows, "select": a voice for
-            *Speak* to choose, "go": to *Speak* or not}``.
+        news: changes whenever the library did; see :func:`studio.ui.tabs.voices.news.changed`.
         restore: fills the tab on arrival, from what the browser remembers.
-        offer: shows the library anew; takes the search and the news.
+        offer: shows the library anew; takes what ``offer_inputs`` names.
     """
 
     news: gr.State
@@ -35,7 +35,7 @@ class VoicesTab:
 
 def create_voices_tab(services: Services, remembered: gr.JSON) -> VoicesTab:
     """Lay the tab out and wire it."""
-    news = gr.State({"count": 0, "open": None, "select": None, "go": False})
+    news = gr.State(NOTHING_NEW)
     with gr.Row(equal_height=False, elem_classes="voices-columns"):
         with gr.Column(scale=6, min_width=320):
             recorder = Recorder(services, lay_out_form(), remembered, news)
@@ -46,5 +46,5 @@ def create_voices_tab(services: Services, remembered: gr.JSON) -> VoicesTab:
         return {**recorder.restore(kept, request), **shelf.offer(request)}
 
     return VoicesTab(
-        news, restore, [*recorder.restored, *shelf.outputs], shelf.offer_news, [shelf.search, news], shelf.outputs
+        news, restore, [*recorder.restored, *shelf.outputs], shelf.offer_news, shelf.news_inputs, shelf.outputs
     )

@@ -15,6 +15,7 @@ from studio.ui.events import QUIET
 from studio.ui.html import card, error_sentence
 from studio.ui.players import sound_player
 from studio.ui.tabs.voices.new_voice import Recorder
+from studio.ui.tabs.voices.news import changed
 from studio.ui.tabs.voices.voice_html import LANGUAGE_CHOICES, playable, voice_facts, voice_line
 from studio.ui.visitors import owner_of
 from studio.voices.library import VoiceLibrary
@@ -71,6 +72,7 @@ class Shelf:
                     self._yes = gr.Button("Yes", size="sm", variant="stop", elem_id="confirm-yes")
                     self._no = gr.Button("No, keep it", size="sm", elem_id="confirm-no")
             self._wish = gr.State(("", ""))  # what was asked, and of which voice
+        self._shown = gr.State("")  # which voice and clip the fields were last filled with, and from what
         self._outcome = gr.HTML(elem_id="shelf-outcome", padding=False)
 
     @property
@@ -79,18 +81,18 @@ class Shelf:
         return [
             self._list, self._empty, self._panel, self._facts, self._clip, self._player, self._speak, self._editing,
             self._name, self._language, self._notes, self._transcript, self._less, self._danger, self._withdraw,
-            self._confirm, self._question, self._outcome, self._wish,
+            self._confirm, self._question, self._outcome, self._wish, self._shown,
         ]  # fmt: skip
 
     def _wire(self) -> None:
         outputs, chosen = self.outputs, [self.search, self._list]
         # Not "input", which hands over what stood there before the key was pressed.
-        self.search.change(self._searched, chosen, outputs, trigger_mode="always_last", **LISTING)
+        self.search.change(self._searched, [*chosen, self._shown], outputs, trigger_mode="always_last", **LISTING)
         self._list.input(self._chosen, self._list, outputs, **QUIET)
         self._clip.input(self._clip_chosen, [self._list, self._clip], outputs, **QUIET)
         # Through the queue: a state that changes outside of it triggers nothing.
         self._speak.click(
-            lambda selected, told: {"count": told["count"] + 1, "open": selected, "select": selected, "go": True},
+            lambda selected, told: changed(told, selected, listed=True, select=selected, go=True),
             [self._list, self._news], self._news, **QUIET,
         )  # fmt: skip
         with_news = [*outputs, self._news]
@@ -111,10 +113,20 @@ class Shelf:
 
     # Showing
 
+    @property
+    def news_inputs(self) -> list[Any]:
+        """What :meth:`offer_news` is told."""
+        return [self.search, self._news, self._shown]
+
     def offer(
-        self, request: gr.Request, search: str = "", selected: str | None = None, clip_id: str | None = None
-    ) -> Updates:
-        """The list anew, with one voice opened if it is in it."""
+        self, request: gr.Request, search: str = "", selected: str | None = None, clip_id: str | None = None,
+        shown: str = "",
+    ) -> Updates:  # fmt: skip
+        """The list anew, with one voice opened if it is in it.
+
+        Args:
+            shown: what the fields hold already. They are left alone where that is still so: somebody may be typing.
+        """
         try:
             voices = self._voices(request).voices(search or "")
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
@@ -124,15 +136,21 @@ class Shelf:
         return {
             self._list: gr.Radio(choices=[(voice_line(v), v.id) for v in voices], value=opened.id if opened else None),
             self._empty: empty,
-            **(self._opened(opened, request, clip_id) if opened else {self._panel: gr.Column(visible=False)}),
+            **(
+                self._opened(opened, request, clip_id, shown)
+                if opened
+                else {self._panel: gr.Column(visible=False), self._shown: ""}
+            ),
         }
 
-    def offer_news(self, search: str, told: dict[str, Any], request: gr.Request) -> Updates:
+    def offer_news(self, search: str, told: dict[str, Any], shown: str, request: gr.Request) -> Updates:
         """The list after the library changed elsewhere on the page."""
-        return self.offer(request, search, told.get("open"), told.get("clip"))
+        if told.get("listed"):  # here, and the list shows it already
+            return {}
+        return self.offer(request, search, told.get("open"), None, shown)
 
-    def _searched(self, search: str, selected: str | None, request: gr.Request) -> Updates:
-        return {self._outcome: "", **self.offer(request, search, selected)}
+    def _searched(self, search: str, selected: str | None, shown: str, request: gr.Request) -> Updates:
+        return {self._outcome: "", **self.offer(request, search, selected, None, shown)}
 
     def _chosen(self, selected: str | None, request: gr.Request) -> Updates:
         return self._clip_chosen(selected, None, request)
@@ -143,8 +161,11 @@ class Shelf:
 
         return self._guarded(do)
 
-    def _opened(self, voice: Voice, request: gr.Request, clip_id: str | None = None) -> Updates:
+    def _opened(self, voice: Voice, request: gr.Request, clip_id: str | None = None, shown: str = "") -> Updates:
         clip = next((clip for clip in voice.clips if clip.id == clip_id), voice.clips[0] if voice.clips else None)
+        opened = f"{clip and clip.id} {voice.trouble} {voice!r}"
+        if opened == shown:
+            return {}
         several, own = len(voice.clips) > 1, not voice.preset
         sound, damage = None, ""
         if clip is not None and clip.is_there:
@@ -171,6 +192,7 @@ class Shelf:
             self._danger: gr.Row(visible=own),
             self._withdraw: gr.Button(interactive=voice.consent.withdrawn_at is None),
             self._confirm: gr.Column(visible=False),
+            self._shown: opened,
         }
 
     def _guarded(self, do: Callable[[], Updates]) -> Updates:
@@ -189,7 +211,7 @@ class Shelf:
         return {
             **self.offer(request, search, voice_id, clip_id),
             self._outcome: card(said, "good"),
-            self._news: {"count": told["count"] + 1, "open": voice_id, "clip": clip_id, "select": None, "go": False},
+            self._news: changed(told, voice_id, listed=True),
         }
 
     def _edit(

@@ -16,6 +16,7 @@ from studio.ui.events import QUIET
 from studio.ui.html import card, error_sentence
 from studio.ui.tabs.voices.coach_report import coach_html
 from studio.ui.tabs.voices.form import VoiceForm
+from studio.ui.tabs.voices.news import changed
 from studio.ui.tabs.voices.voice_html import NO_CLIP, NOTE_LABELS, playable, reading_html, transcript_note, wording_html
 from studio.ui.visitors import owner_of, tab_of
 from studio.voices.consent import SpeakerConsent
@@ -91,7 +92,7 @@ class Recorder:
         )  # fmt: skip
         form.discard.click(self._start_over, self._remembered, everything, **QUIET)
         form.speak_now.click(
-            lambda voice, told: {"count": told["count"] + 1, "open": voice, "select": voice, "go": True},
+            lambda voice, told: changed(told, voice, select=voice, go=True),
             [self._saved, self._news], self._news, **QUIET,
         )  # fmt: skip
 
@@ -256,7 +257,7 @@ class Recorder:
             form.outcome: card(f"{voice.name} is in your library, and can speak.", "good"),
             form.speak_now: gr.Button(f"Hear {voice.name} speak", visible=True),
             self._saved: voice.id,
-            self._news: {"count": told["count"] + 1, "open": voice.id, "select": voice.id, "go": False},
+            self._news: changed(told, voice.id, select=voice.id),
         }
 
     def _start_over(self, kept: Any, request: gr.Request) -> Updates:
