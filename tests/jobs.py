@@ -41,7 +41,7 @@ def spec(*options: str, device: str = "cpu") -> TrainingSpec:
 
 def checked(*options: str, device: str = "cpu") -> Preflight:
     """What a preflight finds of a run of the small trainer, where nothing stands in the way."""
-    return Preflight(spec(*options, device=device), [], (), (), ())
+    return Preflight(spec(*options, device=device), [], [], (), (), ())
 
 
 def until(what: Callable[[], Any], seconds: float = 30.0) -> Any:

@@ -16,6 +16,7 @@ from studio.services import Services
 from studio.settings import get_settings
 
 if TYPE_CHECKING:
+    from studio.datasets.training_files import TrainingFiles
     from studio.training.job import Job
     from studio.training.library import JobLibrary
     from studio.training.preflight.report import Preflight
@@ -31,6 +32,10 @@ Rows = Annotated[
     Path | None, typer.Argument(metavar="[ROWS.jsonl]", help="Training rows; see docs/training.md for the formats.")
 ]
 Named = Annotated[str, typer.Option("--dataset", help="A named dataset instead of a file of rows.")]
+Validation = Annotated[Path | None, typer.Option(help="A file of rows that are evaluated and never trained.")]
+ValidationSet = Annotated[
+    str, typer.Option("--validation-dataset", help="The same, a named dataset: all that it keeps.")
+]
 Preset = Annotated[str, typer.Option(help="quick, standard or thorough.")]
 Base = Annotated[str | None, typer.Option("--checkpoint", help="Base to train: local folder or hub id.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, mps, cuda, or cuda:N for one of several.")]
@@ -54,28 +59,43 @@ def _found(library: JobLibrary, wanted: str) -> Job:
     return by_beginning(library.jobs(), wanted, kind="job", listed_by="train list")
 
 
+def _files(services: Services, dataset: str) -> TrainingFiles:
+    from studio.datasets.training_files import training_files
+
+    library = services.datasets()
+    return training_files(library, library.dataset(dataset))
+
+
+def _given(
+    services: Services, rows: Path | None, dataset: str, validation: Path | None, validation_dataset: str
+) -> tuple[Path, Path | None]:  # fmt: skip
+    """The file of rows, and the one for validation."""
+    if (rows is None) == (not dataset):
+        raise StudioError("Give either a file of rows or --dataset NAME.")
+    if validation is not None and validation_dataset:
+        raise StudioError("Give either --validation or --validation-dataset.")
+    held = _files(services, validation_dataset).whole if validation_dataset else validation
+    if rows is not None:
+        return rows.expanduser(), held and held.expanduser()
+    files = _files(services, dataset)
+    return files.rows, held.expanduser() if held else files.validation
+
+
 def _checked(
-    services: Services, rows: Path | None, dataset: str, preset: str, checkpoint: str | None, device: str,
+    services: Services, given: tuple[Path, Path | None], preset: str, checkpoint: str | None, device: str,
     settings: list[str] | None, *, measure: bool,
 ) -> Preflight:  # fmt: skip
     from studio.training.config.request import TrainRequest, parse_overrides
     from studio.training.preflight.report import preflight
 
-    overrides = parse_overrides(settings or ())
-    if (rows is None) == (not dataset):
-        raise StudioError("Give either a file of rows or --dataset NAME.")
-    if rows is None:
-        from studio.datasets.training_files import training_files
-
-        library = services.datasets()
-        files = training_files(library, library.dataset(dataset))
-        rows, overrides = files.rows, {**files.overrides, **overrides}
+    rows, validation = given
     request = TrainRequest(
-        rows=rows.expanduser(),
+        rows,
+        validation,
         preset=preset,  # type: ignore[arg-type]  TrainRequest refuses what is no preset
         checkpoint=checkpoint,
         device=device,
-        overrides=overrides,
+        overrides=parse_overrides(settings or ()),
     )
     return preflight(request, services.settings, services.store, measure=measure, announce=say)
 
@@ -84,6 +104,8 @@ def _checked(
 def check(
     rows: Rows = None,
     dataset: Named = "",
+    validation: Validation = None,
+    validation_dataset: ValidationSet = "",
     preset: Preset = "quick",
     checkpoint: Base = None,
     device: Device = "auto",
@@ -92,7 +114,9 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Say what a training would be: rows, steps, memory, disk, time, the exact command; exit code 1 if it cannot work."""
-    checked = _checked(Services(get_settings()), rows, dataset, preset, checkpoint, device, settings, measure=measure)
+    services = Services(get_settings())
+    given = _given(services, rows, dataset, validation, validation_dataset)
+    checked = _checked(services, given, preset, checkpoint, device, settings, measure=measure)
     width = max((len(label) for label, _ in checked.facts), default=0)
     lines = [f"{label.ljust(width)}  {sentence}" for label, sentence in checked.facts]
     lines += [f"Please note: {sentence}" for sentence in checked.warnings]
@@ -105,6 +129,8 @@ def check(
 def start(
     rows: Rows = None,
     dataset: Named = "",
+    validation: Validation = None,
+    validation_dataset: ValidationSet = "",
     preset: Preset = "quick",
     checkpoint: Base = None,
     settings: Set = None,
@@ -117,7 +143,8 @@ def start(
     """Start a fine-tune, or queue it behind those that run on its device. It goes on when this terminal closes."""
     services = Services(get_settings())
     library = services.jobs()
-    checked = _checked(services, rows, dataset, preset, checkpoint, device, settings, measure=measure)
+    given = _given(services, rows, dataset, validation, validation_dataset)
+    checked = _checked(services, given, preset, checkpoint, device, settings, measure=measure)
     job = library.start(checked, name)
     if not wait:
         _tell(library, job, as_json)

@@ -59,6 +59,24 @@ class MeasuredRow:
         return self.max_tokens(frame_rate) - self.text_bytes * 3 // 4
 
 
+class RowsSummary(BaseModel):
+    """The rows of a run.
+
+    Attributes:
+        source: name of the file that they came from.
+        seconds: duration of the trained clips together.
+        sha256: of the rows and the content of their clips.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    source: str
+    count: int
+    seconds: float
+    speakers: list[str] = Field(default_factory=list)
+    sha256: str
+
+
 @dataclass(frozen=True)
 class RowsReport:
     """What is in a file of rows.
@@ -90,6 +108,14 @@ class RowsReport:
     def rows(self) -> list[TrainingRow]:
         """The rows that can be used."""
         return [each.row for each in self.measured]
+
+    @property
+    def summary(self) -> RowsSummary:
+        """The good rows in short, as a job keeps them."""
+        return RowsSummary(
+            source=self.source, count=len(self.measured), seconds=self.seconds, speakers=list(self.speakers),
+            sha256=self.sha256,
+        )  # fmt: skip
 
     def longest(self) -> list[MeasuredRow]:
         """The rows, the longest first."""
@@ -199,21 +225,3 @@ def _file_hash(path: Path) -> str:
     except OSError as error:
         raise problems.unreadable(shown_name(path), error.strerror or "unknown reason") from error
     return digest.hexdigest()
-
-
-class RowsSummary(BaseModel):
-    """The rows of a run.
-
-    Attributes:
-        source: name of the file that they came from.
-        seconds: duration of the trained clips together.
-        sha256: of the rows and the content of their clips.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    source: str
-    count: int
-    seconds: float
-    speakers: list[str] = Field(default_factory=list)
-    sha256: str

@@ -18,19 +18,14 @@ class TrainingFiles:
 
     Attributes:
         validation: the rows that are held out; None where nobody split the set.
+        whole: all rows, those that are held out among them.
         version: of the set, see :meth:`DatasetLibrary.version`.
     """
 
     rows: Path
     validation: Path | None
+    whole: Path
     version: str
-
-    @property
-    def overrides(self) -> dict[str, tuple[str, ...]]:
-        """Arguments of ms-swift for what is held out."""
-        if self.validation is None:
-            return {}
-        return {"val_dataset": (str(self.validation),), "split_dataset_ratio": ("0",)}
 
 
 def training_files(library: DatasetLibrary, dataset: Dataset) -> TrainingFiles:
@@ -49,7 +44,13 @@ def training_files(library: DatasetLibrary, dataset: Dataset) -> TrainingFiles:
         export(library, dataset, "rows", folder)
     # A run tells the name of its file of rows, so that is what names set and version.
     named = folder / f"{dataset.name}@{version[:12]}.jsonl"
+    rows = (folder / "rows.jsonl").read_bytes()
     if not named.exists():
-        atomic_write_bytes(named, (folder / "rows.jsonl").read_bytes())
+        atomic_write_bytes(named, rows)
     validation = folder / "rows_val.jsonl"
-    return TrainingFiles(named, validation if validation.is_file() else None, version)
+    if not validation.is_file():
+        return TrainingFiles(named, None, named, version)
+    whole = folder / f"{dataset.name}@{version[:12]} whole.jsonl"
+    if not whole.exists():
+        atomic_write_bytes(whole, rows + validation.read_bytes())
+    return TrainingFiles(named, validation, whole, version)

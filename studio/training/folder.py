@@ -28,6 +28,11 @@ class JobFolder:
         return self.root / "rows.jsonl"
 
     @property
+    def validation_file(self) -> Path:
+        """The rows that are evaluated, where they are a file of their own."""
+        return self.root / "validation.jsonl"
+
+    @property
     def sample_plan(self) -> Path:
         """What the trainer speaks at its checkpoints."""
         return self.root / "sample_plan.json"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sqlmodel import Session
 
+from studio.engine.rows import TrainingRow
 from studio.engine.speech.sample_plan import SamplePlan
 from studio.errors import StudioError
 from studio.files import atomic_write_bytes, write_advice
@@ -107,9 +109,8 @@ class JobLibrary:
             owner=self.owner, name=_name(name, spec.rows.source, spec.preset), device=spec.device,
             spec=spec.model_dump(mode="json"),
         )  # fmt: skip
-        lines = [json.dumps(each.as_row(), ensure_ascii=False) for each in rows]
         plan = sample_plan(rows, folder_of(self._settings, record))
-        return self._enqueue(record, "".join(f"{line}\n" for line in lines), plan)
+        return self._enqueue(record, _lines(rows), plan, _lines(checked.validation))
 
     def stop(self, job_id: str, *, now: bool = False) -> Job:
         """Stop a job: one that waits never starts, one that runs saves a checkpoint and ends. Again changes nothing.
@@ -170,10 +171,11 @@ class JobLibrary:
         samples = folder_of(self._settings, record).samples
         try:
             rows = before.folder.rows_file.read_text(encoding="utf-8")
+            held_out = before.folder.validation_file.read_text(encoding="utf-8") if before.spec.validation else ""
             plan = replace(SamplePlan.read(before.folder.sample_plan), folder=samples)
         except (OSError, ValueError, StudioError):
             raise StudioError(f"The rows of {before.name} are gone from its folder: start it anew.") from None
-        return self._enqueue(record, rows, plan)
+        return self._enqueue(record, rows, plan, held_out)
 
     def delete(self, job_id: str) -> Job:
         """Delete a job with everything in its folder: checkpoints, samples, log.
@@ -217,13 +219,15 @@ class JobLibrary:
 
     # Inside
 
-    def _enqueue(self, record: JobRecord, rows: str, plan: SamplePlan) -> Job:
+    def _enqueue(self, record: JobRecord, rows: str, plan: SamplePlan, validation: str) -> Job:
         """Write the folder, then the record: a record never names a folder that is not whole."""
         job = job_of(record, self._settings.jobs_folder)
         folder, spec = job.folder, {"id": record.id, "name": record.name, "command": job.command, **record.spec}
         try:
             folder.root.mkdir(parents=True)
             atomic_write_bytes(folder.rows_file, rows.encode())
+            if validation:
+                atomic_write_bytes(folder.validation_file, validation.encode())
             atomic_write_bytes(folder.spec_file, json.dumps(spec, ensure_ascii=False, indent=1).encode())
             plan.write(folder.sample_plan)
             with self._store.writing() as session:
@@ -268,6 +272,11 @@ def clear_remains(settings: Settings, store: Store) -> int:
     for path in gone:
         shutil.rmtree(path, ignore_errors=True)
     return len(gone)
+
+
+def _lines(rows: Sequence[TrainingRow]) -> str:
+    """Rows in the native form, one on a line."""
+    return "".join(f"{json.dumps(each.as_row(), ensure_ascii=False)}\n" for each in rows)
 
 
 def _name(given: str, source: str, preset: str) -> str:

@@ -22,6 +22,7 @@ class TrainingSpec(BaseModel):
         base_bytes: size of its weights.
         arguments: ms-swift's arguments by name, in order; model, dataset and folders come in :meth:`command`.
         overrides: those of them that the user set.
+        validation: rows that are evaluated and not trained; None where a share of the rows is, or none.
         full_parameter: whether all weights are trained instead of an adapter.
         consent: of library voices among the rows.
         unrecorded: number of clips whose consent nobody recorded.
@@ -41,6 +42,7 @@ class TrainingSpec(BaseModel):
     overrides: dict[str, list[str]] = Field(default_factory=dict)
     full_parameter: bool = False
     rows: RowsSummary
+    validation: RowsSummary | None = None
     consent: list[VoiceConsent] = Field(default_factory=list)
     unrecorded: int = 0
     estimate: dict[str, Any] = Field(default_factory=dict)
@@ -68,6 +70,7 @@ class TrainingSpec(BaseModel):
             "model": [self.base_folder],
             "dataset": [str(folder.rows_file)],
             **self.arguments,
+            **({"val_dataset": [str(folder.validation_file)]} if self.validation else {}),
             "output_dir": [str(folder.output)],
             "add_version": ["false"],
             "sample_plan": [str(folder.sample_plan)],

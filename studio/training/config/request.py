@@ -33,12 +33,14 @@ class TrainRequest:
 
     Attributes:
         rows: file of training rows, JSON lines or one JSON list.
+        validation: file of rows that are evaluated and not trained; None: a share of the rows.
         checkpoint: folder or hub id of the base; None: the one that the studio speaks with by default.
         device: "auto", "cpu", "mps", "cuda" or "cuda:N".
         overrides: ms-swift's arguments (and the plugin's options) by their own names; they stand above the preset.
     """
 
     rows: Path
+    validation: Path | None = None
     preset: PresetName = "quick"
     checkpoint: str | None = None
     device: str = "auto"
@@ -47,6 +49,15 @@ class TrainRequest:
     def __post_init__(self) -> None:
         if self.preset not in PRESET_NAMES:
             raise StudioError(f"There is no preset '{self.preset}': use {', '.join(PRESET_NAMES)}.")
+        if self.validation is not None and "val_dataset" in self.overrides:
+            raise StudioError("There are validation rows and a val_dataset: leave one of them out.")
+
+    @property
+    def settings(self) -> Mapping[str, tuple[str, ...]]:
+        """The overrides, with what the validation rows come to."""
+        if self.validation is None:
+            return self.overrides
+        return {**self.overrides, "val_dataset": (str(self.validation.absolute()),), "split_dataset_ratio": ("0",)}
 
 
 def parse_overrides(entries: Iterable[str]) -> dict[str, tuple[str, ...]]:

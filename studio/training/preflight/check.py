@@ -8,7 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.datasets.report import MeasuredRow, RowsReport, RowsSummary, report_rows
+from studio.datasets.overlap import same_sounds, same_texts
+from studio.datasets.report import MeasuredRow, RowsReport, report_rows
 from studio.engine.checkpoints import (
     CheckpointFiles,
     default_checkpoint,
@@ -37,6 +38,10 @@ class Found:
     """What decides whether a run can work.
 
     Attributes:
+        validation: rows that are evaluated and not trained, where a file of them was given.
+        leaked: numbers of a trained and of a held-out row of the same sound.
+        repeated: the same, of the same text.
+        validation_too_long: as ``too_long``, of the rows for validation.
         argument_problems: sentences about settings that no trainer takes.
         problems: why there is no target, or no base.
         shape: of the base, where there are rows to train it on.
@@ -45,6 +50,7 @@ class Found:
 
     request: TrainRequest
     rows: RowsReport
+    validation: RowsReport | None
     arguments: RunArguments
     plan: RunPlan
     argument_problems: tuple[str, ...]
@@ -54,6 +60,9 @@ class Found:
     has_text_head: bool
     shape: BaseShape | None
     too_long: tuple[tuple[int, int], ...]
+    leaked: tuple[tuple[int, int], ...] = ()
+    repeated: tuple[tuple[int, int], ...] = ()
+    validation_too_long: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,6 +98,11 @@ def check(
 ) -> Found:
     """Look at rows, settings, target and base. Raises StudioError where the file of rows, or the store, cannot be read."""
     rows = report_rows(request.rows, settings=settings, store=store, allowed=allowed, owner=owner)
+    validation = (
+        report_rows(request.validation, settings=settings, store=store, allowed=allowed, owner=owner)
+        if request.validation is not None
+        else None
+    )
     target: Target | None = None
     base: CheckpointFiles | None = None
     problems: list[str] = []
@@ -106,12 +120,13 @@ def check(
         seconds=rows.seconds,
         device=target.device if target else "cpu",
         base_bytes=base.size_bytes if base else 0,
-        overrides=request.overrides,
+        overrides=request.settings,
     )
     shape = memory.base_shape(base.folder) if base and rows.measured else None
     return Found(
         request=request,
         rows=rows,
+        validation=validation,
         arguments=arguments,
         plan=arguments.plan(len(rows.measured)),
         argument_problems=tuple(argument_problems(request.overrides)),
@@ -121,6 +136,11 @@ def check(
         has_text_head=base is not None and "text_lm_head.weight" in weight_names(base.folder),
         shape=shape,
         too_long=_too_long(rows.measured, arguments, base, shape) if base and shape else (),
+        leaked=tuple(same_sounds(rows.measured, validation.measured)) if validation else (),
+        repeated=tuple(same_texts(rows.measured, validation.measured)) if validation else (),
+        validation_too_long=_too_long(validation.measured, arguments, base, shape)
+        if validation and base and shape
+        else (),
     )
 
 
@@ -193,16 +213,15 @@ def spec_of(found: Found, costs: Costs | None) -> TrainingSpec:
         base_folder=str(base.folder) if base else "",
         base_bytes=base.size_bytes if base else 0,
         device=found.target.device if found.target else request.device,
-        arguments={name: list(value) for name, value in found.arguments.values.items()},
+        arguments={
+            name: list(value)
+            for name, value in found.arguments.values.items()
+            if not (name == "val_dataset" and found.validation)  # a job has a copy of its own
+        },
         overrides={name: list(value) for name, value in request.overrides.items()},
         full_parameter=found.arguments.is_full,
-        rows=RowsSummary(
-            source=rows.source,
-            count=len(rows.measured),
-            seconds=rows.seconds,
-            speakers=list(rows.speakers),
-            sha256=rows.sha256,
-        ),
+        rows=rows.summary,
+        validation=found.validation.summary if found.validation else None,
         consent=list(rows.consent),
         unrecorded=rows.unrecorded,
         estimate=estimate,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from studio.datasets.report import RowsReport
 from studio.engine.rows import TrainingRow
 from studio.formatting import estimate, memory
 from studio.settings import Settings
@@ -33,12 +34,14 @@ class Preflight:
     Attributes:
         spec: complete where there are no refusals.
         rows: those that can be used.
+        validation: those that are evaluated, where they are a file of their own.
         refusals: why it cannot work, and the setting that would.
         facts: label and sentence, for people.
     """
 
     spec: TrainingSpec
     rows: list[TrainingRow]
+    validation: list[TrainingRow]
     refusals: tuple[str, ...]
     warnings: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
@@ -89,7 +92,8 @@ def preflight(
         facts += _cost_facts(costs, found.target)
     spec = spec_of(found, costs)
     facts.append(("Voices", spec.consent_sentence))
-    return Preflight(spec, found.rows.rows, tuple(refusals), tuple(warnings), tuple(facts))
+    held_out = found.validation.rows if found.validation else []
+    return Preflight(spec, found.rows.rows, held_out, tuple(refusals), tuple(warnings), tuple(facts))
 
 
 def _refusals(found: Found) -> Iterator[str]:
@@ -97,13 +101,15 @@ def _refusals(found: Found) -> Iterator[str]:
     rows = found.rows
     good, bad = len(rows.measured), len(rows.bad)
     if not good:
-        yield f"{rows.source} holds no row that can be used. {_named(found)}"
+        yield f"{rows.source} holds no row that can be used. {_named(rows)}"
     elif bad and not _skips_bad_rows(found):
         yield (
             f"{_rows(bad)} of {good + bad} cannot be used: mend them, or leave them out with --set skip_bad_rows=true. "
-            f"{_named(found)}"
+            f"{_named(rows)}"
         )
     yield from rows.refusals
+    if found.validation:
+        yield from _validation_refusals(found, found.validation)
     yield from found.problems
     if found.base and not found.has_text_head:
         yield (
@@ -117,23 +123,46 @@ def _refusals(found: Found) -> Iterator[str]:
         )
     elif ratio.startswith("-"):
         yield "split_dataset_ratio is below 0: use --set split_dataset_ratio=0 to hold out no rows."
-    for path in found.arguments.values.get("val_dataset", ()):
+    for path in found.request.overrides.get("val_dataset", ()):
         if not Path(path).expanduser().is_absolute():  # the trainer runs in another folder
             yield f"val_dataset must be a whole path: --set val_dataset={Path(path).absolute()}."
-    if found.too_long:
-        longest, number = max(found.too_long)
+    for too_long, which in ((found.too_long, ""), (found.validation_too_long, " for validation")):
+        if too_long:
+            longest, number = max(too_long)
+            yield (
+                f"{_rows(len(too_long))}{which} {'is' if len(too_long) == 1 else 'are'} longer than max_length "
+                f"{int(found.arguments.text('max_length'))}, the longest row {number} with about {longest} tokens: use --set "
+                f"max_length={-(-longest // 256) * 256}, or shorter clips."
+            )
+
+
+def _validation_refusals(found: Found, rows: RowsReport) -> Iterator[str]:
+    """Why these rows cannot tell how well others are learnt."""
+    good, bad = len(rows.measured), len(rows.bad)
+    if not good:
+        yield f"{rows.source}, for validation, holds no row that can be used. {_named(rows)}"
+    elif bad and not _skips_bad_rows(found):
+        yield f"{_rows(bad)} of {good + bad} in {rows.source}, for validation, cannot be used: mend them. {_named(rows)}"
+    yield from (sentence for sentence in rows.refusals if sentence not in found.rows.refusals)
+    if found.leaked:
+        trained, held = found.leaked[0]
         yield (
-            f"{_rows(len(found.too_long))} {'is' if len(found.too_long) == 1 else 'are'} longer than max_length "
-            f"{int(found.arguments.text('max_length'))}, the longest row {number} with about {longest} tokens: use --set "
-            f"max_length={-(-longest // 256) * 256}, or shorter clips."
+            f"{_rows(len({number for _, number in found.leaked}))} of {rows.source} would be trained on as well, row {held} "
+            f"being the sound of row {trained} in {found.rows.source}: take the same recordings out of one of the two files."
         )
 
 
 def _warnings(found: Found) -> Iterator[str]:
     good, bad = len(found.rows.measured), len(found.rows.bad)
     if good and bad and _skips_bad_rows(found):
-        yield f"{_rows(bad)} of {good + bad} {'is' if bad == 1 else 'are'} left out. {_named(found)}"
+        yield f"{_rows(bad)} of {good + bad} {'is' if bad == 1 else 'are'} left out. {_named(found.rows)}"
     yield from found.rows.warnings
+    if found.repeated and not found.leaked:
+        trained, held = found.repeated[0]
+        yield (
+            f"{_rows(len(found.repeated))} for validation say what is trained on, row {held} what row {trained} says: "
+            "they are judged more mildly than new sentences."
+        )
     if found.base and found.has_text_head and found.base.kind == "tiny":
         yield TINY_WARNING
     if not found.plan.num_held_out and not found.arguments.evaluates_other_rows and 0 < good < MIN_ROWS_HELD_OUT:
@@ -155,6 +184,8 @@ def _facts(found: Found) -> Iterator[tuple[str, str]]:
     evaluated = (
         f"{_rows(plan.num_held_out)} held out to evaluate"
         if plan.num_held_out
+        else f"evaluated on {_rows(len(found.validation.measured))} of {found.validation.source}"
+        if found.validation
         else "evaluated on rows of their own"
         if arguments.evaluates_other_rows
         else "no rows held out"
@@ -206,9 +237,9 @@ def _skips_bad_rows(found: Found) -> bool:
     return asked.flag("skip_bad_rows") or ("strict" in asked.values and not asked.flag("strict"))
 
 
-def _named(found: Found) -> str:
+def _named(rows: RowsReport) -> str:
     """What is wrong with the first bad rows."""
-    bad = found.rows.bad
+    bad = rows.bad
     more = f" And {len(bad) - NAMED_ROWS} more." if len(bad) > NAMED_ROWS else ""
     return " ".join(f"Row {number}: {sentence}" for number, sentence in bad[:NAMED_ROWS]) + more
 

@@ -7,16 +7,20 @@ import os
 import re
 import shutil
 import signal
+import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+import soundfile
 
 from studio.datasets.report import report_rows
 from studio.engine.checkpoints import DEMO_FOLDER, TINY_FOLDER, find_checkpoint
+from studio.engine.rows import parse_row
 from studio.errors import StudioError
 from studio.settings import Settings
 from studio.store import jobs as records
@@ -25,11 +29,13 @@ from studio.store.tables import JobRecord
 from studio.training.config.request import TrainRequest, parse_overrides
 from studio.training.config.run_arguments import RunArguments
 from studio.training.folder import JobFolder
+from studio.training.library import JobLibrary
 from studio.training.preflight import check as check_module
 from studio.training.preflight import duration, memory, probe
 from studio.training.preflight import target as target_module
 from studio.training.preflight.report import NAMED_ROWS, Preflight, preflight
 from studio.training.preflight.target import Target, target_for
+from tests.jobs import ended
 from tests.training import EXAMPLES, write_rows
 
 GIB = 2**30
@@ -50,7 +56,9 @@ def check(settings: Settings, rows: Path) -> Callable[..., Preflight]:
     """A preflight that computes and does not measure, as on a GPU."""
 
     def run(*sets: str, path: Path = rows, settings: Settings = settings, **options: Any) -> Preflight:
-        asked = {name: options.pop(name) for name in ("checkpoint", "device", "preset") if name in options}
+        asked = {
+            name: options.pop(name) for name in ("checkpoint", "device", "preset", "validation") if name in options
+        }
         request = TrainRequest(path, overrides=parse_overrides(sets), **asked)
         return preflight(
             request, settings, Store(settings.store_file), measure=options.pop("measure", False), **options
@@ -92,6 +100,72 @@ def test_everything_that_decides_the_run_is_in_the_spec(check: Callable[..., Pre
     assert labels == ["Rows", "Base", "Steps", "Device", "Memory", "Disk", "Time", "Voices"]
     assert json.loads(json.dumps(found.as_json()))["ok"] is True
     assert type(spec).model_validate(spec.model_dump(mode="json")) == spec
+
+
+def test_rows_for_validation_are_checked_evaluated_and_copied_into_the_job(
+    check: Callable[..., Preflight], tmp_path: Path, settings: Settings
+) -> None:
+    trained = write_rows(tmp_path / "trained.jsonl", [EXAMPLES[0].row(), EXAMPLES[1].row()] * 8)
+    held = write_rows(tmp_path / "held.jsonl", [EXAMPLES[2].row(), EXAMPLES[3].row()])
+    found = check(path=trained, validation=held)
+    assert found.ok, found.refusals
+    assert "evaluated on 2 rows of held.jsonl" in dict(found.facts)["Steps"]
+    assert found.spec.validation is not None
+    assert (found.spec.validation.count, found.spec.rows.count) == (2, 16)
+    folder = JobFolder(Path("/jobs/1"))
+    command = " ".join(found.spec.command(folder))
+    assert f"--val_dataset {folder.validation_file} " in command
+    assert "--split_dataset_ratio 0 " in command
+    assert str(held) not in json.dumps(found.as_json())  # no path of the server for a page to show
+
+    # A job keeps them beside its rows, and so does one that repeats it.
+    ends_at_once = found.spec.model_copy(update={"program": [sys.executable, "-c", "pass"]})
+    jobs = JobLibrary(settings, Store(settings.store_file))
+    job = ended(jobs, jobs.start(replace(found, spec=ends_at_once)))
+    again = ended(jobs, jobs.retry(job.id))
+    for each in (job, again):
+        lines = each.folder.validation_file.read_text(encoding="utf-8").splitlines()
+        assert [parse_row(json.loads(line), folder=tmp_path) for line in lines] == found.validation
+    with pytest.raises(StudioError, match="validation rows and a val_dataset"):
+        check(f"val_dataset={held}", path=trained, validation=held)
+
+
+def test_what_is_trained_is_not_evaluated_as_well(check: Callable[..., Preflight], tmp_path: Path) -> None:
+    """By sound, whatever file it is in; the same words by another sound are only said."""
+    trained = write_rows(tmp_path / "trained.jsonl", [example.row() for example in EXAMPLES[2:]] * 4)
+    again = tmp_path / "another name.wav"
+    samples, rate = soundfile.read(EXAMPLES[3].row()["audios"][-1], dtype="int16")
+    soundfile.write(again, samples, rate)
+    copied = EXAMPLES[3].row()
+    copied["audios"][-1] = str(again)
+    copied["messages"][-2]["content"] = "Other words."
+    held = write_rows(tmp_path / "held.jsonl", [EXAMPLES[0].row(), copied])
+    [sentence] = check(path=trained, validation=held).refusals
+    assert (
+        "1 row of held.jsonl would be trained on as well, row 2 being the sound of row 2 in trained.jsonl" in sentence
+    )
+
+    words = EXAMPLES[0].row()
+    words["messages"][-2]["content"] = EXAMPLES[3].text.upper()
+    held = write_rows(tmp_path / "words.jsonl", [words])
+    found = check(path=trained, validation=held)
+    assert found.ok, found.refusals
+    assert any("1 row for validation say what is trained on, row 1 what row 2 says" in said for said in found.warnings)
+
+
+def test_bad_rows_for_validation_are_named(check: Callable[..., Preflight], tmp_path: Path) -> None:
+    bad = EXAMPLES[3].row() | {"audios": [str(tmp_path / "nowhere.wav")]}
+    held = write_rows(tmp_path / "held.jsonl", [EXAMPLES[2].row(), bad])
+    trained = write_rows(tmp_path / "trained.jsonl", [EXAMPLES[0].row(), EXAMPLES[1].row()] * 8)
+    [sentence] = check(path=trained, validation=held).refusals
+    assert sentence.startswith("1 row of 2 in held.jsonl, for validation, cannot be used")
+    assert "nowhere.wav" in sentence
+    assert any(
+        "max_length" in said and "for validation" in said
+        for said in check(
+            "max_length=150", path=trained, validation=write_rows(tmp_path / "long.jsonl", [EXAMPLES[2].row()])
+        ).refusals
+    )
 
 
 @pytest.mark.parametrize(

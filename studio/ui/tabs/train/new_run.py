@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,27 @@ _PRESENT = ""
 """The base that the studio speaks with."""
 _DATASET = "dataset:"
 """Before the id of a dataset, among rows to choose from."""
-_AS_BORN = ("", _PRESENT)
-"""Rows and base of a page that just came."""
+_AS_BORN = ("", "", _PRESENT)
+"""Rows, validation and base of a page that just came."""
+_SHARE = "A share of the rows, or what the dataset holds out"
+_NO_UPLOAD = ("", "")
 _ROWS = "A file of training rows (.jsonl or .json) with the recordings that it names, or one .zip with both."
+
+
+@dataclass(frozen=True)
+class _Given:
+    """Rows that somebody gave.
+
+    Attributes:
+        folders: where their recordings may lie.
+        validation: rows that are evaluated and not trained; None: a share of the rows.
+        taken: what was uploaded and is copied by now, of the rows and of those for validation.
+    """
+
+    rows: Path
+    folders: tuple[Path, ...]
+    validation: Path | None
+    taken: tuple[tuple[str, str], tuple[str, str]]
 
 
 class NewRun:
@@ -45,7 +64,7 @@ class NewRun:
         self._services, self._settings, self._wanted = services, services.settings, wanted
         self._remembered = remembered
         # What was uploaded and is copied already: a press on Start after one on Check copies nothing again.
-        self._taken = gr.State(("", ""))
+        self._taken = gr.State((_NO_UPLOAD, _NO_UPLOAD))
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -62,6 +81,14 @@ class NewRun:
                 label="Base", choices=[("The one that speaks", _PRESENT)], value=_PRESENT, elem_id="train-base",
                 info="The model that learns.", min_width=200,
             )  # fmt: skip
+        with gr.Accordion("Validation", open=False, elem_id="train-validation"):
+            self._validation = gr.Dropdown(
+                label="Evaluated and never trained", choices=[(_SHARE, "")], value="", elem_id="train-validation-rows",
+                info="What tells whether it learns the voice, or the rows by heart.",
+            )  # fmt: skip
+            self._validation_files = gr.File(
+                label="Or rows of your own", file_count="multiple", elem_id="train-validation-files", height=120
+            )
         self._preset = gr.Radio(
             label="Preset", choices=[(each.label, name) for name, each in PRESETS.items()], value=PRESET_NAMES[0],
             elem_id="train-preset", elem_classes="segmented", container=False,
@@ -85,7 +112,7 @@ class NewRun:
     @property
     def _typed(self) -> list[Any]:
         """What somebody chooses and types, in the order in which the browser remembers it."""
-        return [self._rows, self._base, self._preset, self._name, self._other, *self._advanced.fields]
+        return [self._rows, self._validation, self._base, self._preset, self._name, self._other, *self._advanced.fields]
 
     @property
     def restored(self) -> list[Any]:
@@ -95,13 +122,14 @@ class NewRun:
     def wire(self, tab: gr.Tab, look: Any, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
         """Wire it; ``look`` shows the run that was started."""
         typed = self._typed
-        tab.select(self.offer, [self._rows, self._base], [self._rows, self._base], **RAW)
+        offered = [self._rows, self._validation, self._base]
+        tab.select(self.offer, offered, offered, **RAW)
         self._preset.change(_meaning, self._preset, self._meaning, queue=False, preprocess=False, **QUIET)
         gr.on(
             [field.change for field in typed], None, typed, None,
             js="(...values) => { window.studio?.remember('train', ...values); }", **RAW,
         )  # fmt: skip
-        given = {self._files, self._taken, *typed}
+        given = {self._files, self._validation_files, self._taken, *typed}
         changed = [self._outcome, self._taken, self._start, self._check, *self._advanced.fields]
         how: dict[str, Any] = {**QUIET, "preprocess": False, "concurrency_limit": 4, "trigger_mode": "once"}
         self._check.click(self._checked, given, changed, **how)
@@ -110,23 +138,26 @@ class NewRun:
 
     # Filling
 
-    def offer(self, rows: Any, base: Any, request: gr.Request) -> dict[Any, Any]:
+    def offer(self, rows: Any, validation: Any, base: Any, request: gr.Request) -> dict[Any, Any]:
         """The datasets, files and bases of this moment; what is chosen stays, unless it is gone."""
-        return self._offered(rows, base, (rows, base), request)
+        return self._offered(rows, validation, base, (rows, validation, base), request)
 
-    def _offered(self, rows: Any, base: Any, sent: tuple[Any, Any], request: gr.Request) -> dict[Any, Any]:
+    def _offered(
+        self, rows: Any, validation: Any, base: Any, sent: tuple[Any, Any, Any], request: gr.Request
+    ) -> dict[Any, Any]:  # fmt: skip
         try:
-            choices, bases = (
-                [("None", ""), *self._named(request), *((name, name) for name in self._server_rows())],
-                self._bases(),
-            )
+            present = [*self._named(request), *((name, name) for name in self._server_rows())]
+            bases = self._bases()
         except OSError:
             return {self._rows: gr.skip()}
-        rows = rows if rows in {value for _, value in choices} else ""
+        rows, validation = (each if each in {value for _, value in present} else "" for each in (rows, validation))
         base = base if base in {value for _, value in bases} else _PRESENT
         return {
-            self._rows: gr.Dropdown(choices=choices, visible=len(choices) > 1, **unless_sent(rows, sent[0])),
-            self._base: gr.Dropdown(choices=bases, **unless_sent(base, sent[1])),
+            self._rows: gr.Dropdown(
+                choices=[("None", ""), *present], visible=bool(present), **unless_sent(rows, sent[0])
+            ),
+            self._validation: gr.Dropdown(choices=[(_SHARE, ""), *present], **unless_sent(validation, sent[1])),
+            self._base: gr.Dropdown(choices=bases, **unless_sent(base, sent[2])),
         }
 
     def restore(self, kept: Any, request: gr.Request) -> dict[Any, Any]:
@@ -134,10 +165,12 @@ class NewRun:
         values = kept.get("train") if isinstance(kept, dict) else None
         if not isinstance(values, list) or len(values) != len(self._typed):
             return self.offer(*_AS_BORN, request)
-        rows, base, preset, name, other, *advanced = [value if isinstance(value, str) else "" for value in values]
+        rows, validation, base, preset, name, other, *advanced = [
+            value if isinstance(value, str) else "" for value in values
+        ]
         preset = preset if preset in PRESET_NAMES else PRESET_NAMES[0]
         return {
-            **self._offered(rows, base, _AS_BORN, request),
+            **self._offered(rows, validation, base, _AS_BORN, request),
             self._preset: preset,
             self._meaning: _meaning(preset),
             self._name: name,
@@ -188,23 +221,22 @@ class NewRun:
         yield from self._work(values, request, start=True)
 
     def _work(self, values: dict[Any, Any], request: gr.Request, *, start: bool) -> Iterator[dict[Any, Any]]:
-        files, taken, typed = values[self._files], values[self._taken], [values[field] for field in self._typed]
         owner, library = (
             owner_of(request, self._services.settings),
             self._services.jobs(owner_of(request, self._services.settings)),
         )
 
-        def work(announce: Any) -> tuple[Preflight, str, tuple[str, str]]:
+        def work(announce: Any) -> tuple[Preflight, str, Any]:
             if not self._settings.may_train:
                 raise StudioError(SWITCHED_OFF)
             announce("The rows are read …")
-            rows, allowed, kept, held_out = self._given_rows(files, taken, typed[0], owner)
+            given = self._given(values, owner)
             checked = preflight(
-                self._request(rows, typed, held_out), self._settings, self._services.store, owner=owner, allowed=[allowed],
+                self._request(given, values), self._settings, self._services.store, owner=owner, allowed=given.folders,
                 announce=announce,
             )  # fmt: skip
-            job = library.start(checked, typed[3] or "").id if start and checked.ok else ""
-            return checked, job, kept
+            job = library.start(checked, values[self._name] or "").id if start and checked.ok else ""
+            return checked, job, given.taken
 
         waiting = {self._start: gr.Button(interactive=False), self._check: gr.Button(interactive=False)}
         ready = {self._start: gr.Button(interactive=True), self._check: gr.Button(interactive=True)}
@@ -216,7 +248,7 @@ class NewRun:
             else:
                 yield {**ready, **self._came_of(news, library.owner, start)}
 
-    def _came_of(self, done: Done[tuple[Preflight, str, tuple[str, str]]], owner: str, start: bool) -> dict[Any, Any]:
+    def _came_of(self, done: Done[tuple[Preflight, str, Any]], owner: str, start: bool) -> dict[Any, Any]:
         assert done.result is not None
         checked, job, kept = done.result
         updates: dict[Any, Any] = {
@@ -226,10 +258,24 @@ class NewRun:
         }
         return updates | ({self._wanted: job} if job else {})
 
-    def _given_rows(
+    def _given(self, values: dict[Any, Any], owner: str) -> _Given:
+        """The rows, and those for validation. Raises StudioError where there are none, or two kinds at once."""
+        taken_rows, taken_validation = values[self._taken]
+        rows = self._file_of(values[self._files], taken_rows, values[self._rows], owner)
+        if rows is None:
+            raise StudioError("There are no rows yet: upload a file of training rows with its recordings, or a .zip.")
+        held = self._file_of(values[self._validation_files], taken_validation, values[self._validation], owner)
+        folders, validation = [rows[1]], rows[2]
+        if held is not None:
+            whole, folder, _, _ = held
+            folders, validation = [*folders, folder], whole
+        return _Given(rows[0], tuple(folders), validation, (rows[3], held[3] if held else _NO_UPLOAD))
+
+    def _file_of(
         self, files: Any, taken: tuple[str, str], chosen: Any, owner: str
-    ) -> tuple[Path, Path, tuple[str, str], dict[str, tuple[str, ...]]]:
-        """The file of rows, the folder of their clips, what is copied by now, and arguments for what is held out."""
+    ) -> tuple[Path, Path, Path | None, tuple[str, str]] | None:
+        """A file of rows, the folder of their clips, what they hold out, and what is copied by now; None where nobody gave
+        any."""
         sent = sent_files(files, self._settings.page_cache_folder)
         if sent and chosen:
             raise StudioError("There are rows uploaded and rows on the server chosen: take one of them away.")
@@ -237,25 +283,24 @@ class NewRun:
             which, rows = "\n".join(map(str, sent)), Path(taken[1])
             if taken[0] != which or not rows.is_file():
                 rows = take_uploads(sent, self._settings, owner)
-            return rows, rows.parent, (which, str(rows)), {}
+            return rows, rows.parent, None, (which, str(rows))
         if not chosen:
-            raise StudioError("There are no rows yet: upload a file of training rows with its recordings, or a .zip.")
+            return None
         if chosen.startswith(_DATASET):
             library = self._services.datasets(owner)
             found = training_files(library, library.dataset(chosen.removeprefix(_DATASET)))
-            return found.rows, found.rows.parent, taken, found.overrides
+            return found.rows, found.rows.parent, found.validation, taken
         if chosen not in self._server_rows():
             raise StudioError("These rows are no longer in the studio's datasets folder: choose others.")
-        return self._settings.datasets_folder / chosen, self._settings.datasets_folder, taken, {}
+        return self._settings.datasets_folder / chosen, self._settings.datasets_folder, None, taken
 
-    def _request(self, rows: Path, typed: Sequence[Any], held_out: dict[str, tuple[str, ...]]) -> TrainRequest:
-        _, base, preset, _, other, *advanced = typed
-        others = other_arguments(str(other or ""), strangers=self._settings.visitors_are_strangers)
-        overrides = {**self._advanced.overrides(advanced), **others}
+    def _request(self, given: _Given, values: dict[Any, Any]) -> TrainRequest:
+        others = other_arguments(str(values[self._other] or ""), strangers=self._settings.visitors_are_strangers)
+        overrides = {**self._advanced.overrides([values[field] for field in self._advanced.fields]), **others}
         refuse_paths(overrides)
         return TrainRequest(
-            rows, preset=preset, checkpoint=self._checkpoint(base), device=self._settings.device,
-            overrides={**held_out, **overrides},
+            given.rows, given.validation, preset=values[self._preset], checkpoint=self._checkpoint(values[self._base]),
+            device=self._settings.device, overrides=overrides,
         )  # fmt: skip
 
     def _checkpoint(self, base: Any) -> str | None:
