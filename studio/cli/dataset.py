@@ -30,7 +30,7 @@ Name = Annotated[str, typer.Argument(help="Name of the dataset, or its id.")]
 Source = Annotated[Path, typer.Argument(help="File or folder; for huggingface also a name on the hub.")]
 Language = Annotated[str, typer.Option(help="Language that is spoken, a code such as en or ar.")]
 Ratio = Annotated[float, typer.Option(help="Share that is held out.")]
-Seed = Annotated[int, typer.Option(help="Decides what is held out and which references are chosen.")]
+Seed = Annotated[int, typer.Option(help="Decides what is held out.")]
 
 _NAMED = 20
 """Lines that were left out and are named one by one."""
@@ -210,20 +210,52 @@ def export(
     kind: Annotated[str, typer.Argument(metavar="FORMAT", help="rows, ljspeech, csv, nemo or huggingface.")],
     out: Annotated[Path, typer.Argument(help="Folder to make; with --archive a .zip.")],
     archive: Annotated[bool, typer.Option("--archive", help="Write one .zip.")] = False,
-    without_reference: Annotated[float, typer.Option(help="Of rows: share without a reference turn.")] = 0.1,
-    seed: Seed = 42,
     as_json: Json = False,
 ) -> None:
-    """Write a dataset in a layout that others read; every speaker's consent goes with it."""
+    """Write a dataset in a layout that others read; with every speaker's consent. `pairs` says what rows hear first."""
     from studio.datasets.exporting import export as write
 
     library = _library()
     dataset = library.dataset(name)
-    path = write(
-        library, dataset, kind, out.expanduser(), archive=archive, references_seed=seed, without_reference=without_reference
-    )  # fmt: skip
+    path = write(library, dataset, kind, out.expanduser(), archive=archive)
     text = f"{path}: {dataset.num_utterances} utterances, {duration(dataset.seconds)}"
     print_result({"path": str(path), "version": library.version(dataset.id)}, as_json, text)
+
+
+@dataset_app.command()
+def pairs(
+    name: Name,
+    variants: Annotated[int | None, typer.Option(help="Rows for each utterance, each after another reference.")] = None,
+    without: Annotated[float | None, typer.Option(help="Share that is spoken after no reference, 0 to 1.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Another one chooses other references.")] = None,
+    scene: Annotated[
+        str | None, typer.Option(help="Scene of utterances that say none; '' for the model's own.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say, or change, how the training rows of a dataset get what is heard before them."""
+    from dataclasses import replace
+
+    library = _library()
+    dataset = library.dataset(name)
+    wished = {"variants": variants, "without": without, "seed": seed, "scene": scene}
+    given = {key: value for key, value in wished.items() if value is not None}
+    if given:
+        dataset = library.set_pairing(dataset.id, replace(dataset.pairing, **given))
+    print_result(dataset.pairing.as_json(), as_json, dataset.pairing.sentence)
+
+
+@dataset_app.command()
+def texts(name: Name, as_json: Json = False) -> None:
+    """Show the transcripts that the model reads otherwise than they are written: before and after."""
+    from studio.datasets.read_texts import read_otherwise
+
+    library = _library()
+    found = read_otherwise(library.utterances(library.dataset(name).id))
+    text = "\n".join(f"{each.name}\n  {each.written}\n  {each.read or each.refusal}" for each in found)
+    print_result(
+        [each.as_json() for each in found], as_json, text or "The model reads every transcript as it is written."
+    )
 
 
 @dataset_app.command()

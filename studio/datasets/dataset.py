@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from studio.datasets.pairing import Pairing
 from studio.voices.consent import SpeakerConsent
 
 
@@ -53,6 +54,7 @@ class Dataset:
         seconds: of kept utterances.
         source: what it was imported from: ``type``, ``name`` and options.
         report: what the import used and left out.
+        pairing: how its rows get their reference turns.
         state: importing or ready.
     """
 
@@ -69,6 +71,7 @@ class Dataset:
     speakers: tuple[Speaker, ...]
     source: dict[str, Any] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
+    pairing: Pairing = field(default_factory=Pairing)
 
     @property
     def troubles(self) -> list[str]:
@@ -90,6 +93,7 @@ class Dataset:
             "speakers": [speaker.as_json() for speaker in self.speakers],
             "source": self.source,
             "report": self.report,
+            "pairing": self.pairing.as_json(),
         }
 
 

@@ -11,12 +11,14 @@ import json
 import re
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from studio.datasets.dataset import Dataset, Utterance
 from studio.datasets.library import DatasetLibrary
+from studio.datasets.pairing import Pairing
 from studio.datasets.pairs import references
 from studio.datasets.stored_sound import encoded
 from studio.engine.prompt import DEFAULT_SCENE, Conversation
@@ -37,8 +39,8 @@ def export(
     out: Path,
     *,
     archive: bool = False,
-    references_seed: int = 42,
-    without_reference: float = 0.1,
+    pairing: Pairing | None = None,
+    held_out: Mapping[str, str] | None = None,
     announce: Announce = lambda done, total: None,
 ) -> Path:
     """Write the kept utterances of a set into a new folder, or a .zip of it; returns what was written.
@@ -46,6 +48,8 @@ def export(
     Args:
         kind: one of :data:`FORMATS`.
         out: the folder, which must not exist or be empty; with ``archive`` the .zip, which must not exist.
+        pairing: how rows get their reference turns; None: as it was chosen for the set.
+        held_out: the split of utterances by their ids, in place of their own.
 
     Raises:
         StudioError: a speaker has given no consent, nothing is kept, a text that the layout cannot hold, or the disk is full.
@@ -57,6 +61,8 @@ def export(
     utterances = library.utterances(dataset.id)
     if not utterances:
         raise StudioError(f"No utterance of {dataset.name} is kept: there is nothing to export.")
+    if held_out is not None:
+        utterances = [replace(each, split=held_out.get(each.id, "")) for each in utterances]
     if any(not each.text for each in utterances):
         missing = sum(not each.text for each in utterances)
         raise StudioError(
@@ -69,7 +75,7 @@ def export(
     shutil.rmtree(making, ignore_errors=True)
     try:
         making.mkdir(parents=True)
-        writer = _Writer(making, announce, references_seed, without_reference)
+        writer = _Writer(making, announce, pairing or dataset.pairing)
         getattr(writer, kind)(utterances)
         atomic_write_bytes(
             making / "dataset.json", json.dumps(about(library, dataset), indent=1, ensure_ascii=False).encode()
@@ -115,18 +121,25 @@ def clip_names(utterances: Sequence[Utterance]) -> list[str]:
 class _Writer:
     """Writes the layouts into one folder."""
 
-    def __init__(self, folder: Path, announce: Announce, seed: int, without: float) -> None:
-        self._folder, self._announce, self._seed, self._without = folder, announce, seed, without
+    def __init__(self, folder: Path, announce: Announce, pairing: Pairing) -> None:
+        self._folder, self._announce, self._pairing = folder, announce, pairing
 
     def rows(self, utterances: Sequence[Utterance]) -> None:
-        """``rows.jsonl`` and, where some are held out, ``rows_val.jsonl``; clips beside them."""
+        """``rows.jsonl`` and, where some are held out, ``rows_val.jsonl``; clips beside them.
+
+        What is trained has a row for each variant of the pairing; what is held out is judged once.
+        """
         clips = self._clips(utterances, "clips", ".flac")
-        chosen = references(utterances, seed=self._seed, without=self._without)
         files: dict[str, list[str]] = {"rows.jsonl": []}
-        for each in utterances:
-            row = training_row(each, chosen[each.id], clips)
-            name = "rows_val.jsonl" if each.split == "validation" else "rows.jsonl"
-            files.setdefault(name, []).append(json.dumps(row, ensure_ascii=False) + "\n")
+        for variant in range(self._pairing.variants):
+            chosen = references(utterances, self._pairing, variant=variant)
+            for each in utterances:
+                held_out = each.split == "validation"
+                if variant and held_out:
+                    continue
+                row = training_row(each, chosen[each.id], clips, self._pairing.scene)
+                name = "rows_val.jsonl" if held_out else "rows.jsonl"
+                files.setdefault(name, []).append(json.dumps(row, ensure_ascii=False) + "\n")
         for name, lines in files.items():
             atomic_write_bytes(self._folder / name, "".join(lines).encode())
 
@@ -228,13 +241,19 @@ def _sound(utterance: Utterance, suffix: str) -> bytes:
     return encoded(utterance.recording, utterance.start, utterance.end, suffix)
 
 
-def training_row(target: Utterance, reference: Utterance | None, clips: dict[str, str]) -> dict[str, Any]:
-    """The row that teaches to speak an utterance after its reference, with clips by their place beside the rows."""
+def training_row(
+    target: Utterance, reference: Utterance | None, clips: dict[str, str], scene: str = ""
+) -> dict[str, Any]:  # fmt: skip
+    """The row that teaches to speak an utterance after its reference, with clips by their place beside the rows.
+
+    Args:
+        scene: where the utterance says none; "" is the engine's own.
+    """
     turns: list[RowTurn] = []
     for each, trained in ((reference, False), (target, True)):
         if each is not None:
             turns += [RowTurn("user", each.text), RowTurn("assistant", clip=Path(clips[each.id]), trained=trained)]
-    scene = target.scene or DEFAULT_SCENE
+    scene = target.scene or scene or DEFAULT_SCENE
     return TrainingRow(tuple(turns), Conversation((), scene=scene).system_content, target.speaker or None).as_row()
 
 

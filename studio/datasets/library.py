@@ -14,6 +14,7 @@ from sqlmodel import Session
 
 from studio.audio import Waveform
 from studio.datasets.dataset import Dataset, Utterance
+from studio.datasets.pairing import Pairing
 from studio.datasets.records import dataset_of, recording_path, utterance_of
 from studio.datasets.stored_sound import encoded, waveform_of
 from studio.errors import StudioError
@@ -130,6 +131,14 @@ class DatasetLibrary:
         with self.store.writing() as session:
             record = self.record(session, dataset_id)
             record.state, record.report = "ready", report
+            queries.save(session, record)
+            return self._given(session, record)
+
+    def set_pairing(self, dataset_id: str, pairing: Pairing) -> Dataset:
+        """How rows of a set get their reference turns from now on. Raises StudioError where there is no such set."""
+        with self.store.writing() as session:
+            record = self.record(session, dataset_id)
+            record.pairing = pairing.as_json()
             queries.save(session, record)
             return self._given(session, record)
 

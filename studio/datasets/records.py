@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from studio.datasets.dataset import Dataset, Speaker, Utterance
+from studio.datasets.pairing import Pairing
 from studio.store.tables import DatasetRecord, RecordingRecord, SpeakerRecord, UtteranceRecord
 from studio.voices.consent import SpeakerConsent
 from studio.voices.records import stored_consent
@@ -55,6 +56,7 @@ def dataset_of(
         speakers=tuple(Speaker(name, *kept.get(name, (0, 0.0)), consents.get(name)) for name in names),
         source=record.source,
         report=record.report,
+        pairing=Pairing(**record.pairing),
     )
 
 

@@ -86,7 +86,8 @@ class RowsReport:
         measured: the rows that can be used, in order.
         bad: the others: number, and a sentence.
         warnings: sentences with the number of rows that they are about.
-        seconds: of the trained clips together.
+        seconds: of the trained clips together, in every row in which they stand.
+        repeats: how many rows a trained clip stands in, on average; 1.0 where none is repeated.
         sha256: of the good rows and the content of their clips, wherever they lie.
         consent: of library voices and of voices that come with the studio.
         unrecorded: other clips.
@@ -98,6 +99,7 @@ class RowsReport:
     bad: tuple[tuple[int, str], ...]
     warnings: tuple[str, ...]
     seconds: float
+    repeats: float
     speakers: tuple[str, ...]
     sha256: str
     consent: tuple[VoiceConsent, ...]
@@ -161,12 +163,19 @@ def report_rows(
         bad=tuple(bad),
         warnings=tuple(f"{count} row{'s' * (count != 1)}: {warning}" for warning, count in noted.items()),
         seconds=sum(each.trained_seconds for each in measured),
+        repeats=_repeats([each.row for each in measured]),
         speakers=tuple(sorted({each.row.speaker for each in measured if each.row.speaker is not None})),
         sha256=_hash([each.row for each in measured]),
         consent=tuple(consent),
         unrecorded=unrecorded,
         refusals=tuple(refusals),
     )
+
+
+def _repeats(rows: Sequence[TrainingRow]) -> float:
+    trained = [tuple(turn.clip for turn in row.turns if turn.trained and turn.clip is not None) for row in rows]
+    with_sound = [clips for clips in trained if clips]
+    return len(with_sound) / len(set(with_sound)) if with_sound else 1.0
 
 
 def _measured(number: int, row: TrainingRow, clips: ClipDurations) -> MeasuredRow:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from studio.datasets.dataset import Dataset
 from studio.datasets.exporting import export
 from studio.datasets.library import DatasetLibrary
+from studio.datasets.splitting import splits
+from studio.errors import StudioError
 from studio.files import atomic_write_bytes
+
+MIN_UTTERANCES_HELD_OUT = 8
+"""Of fewer none are held out: what is left would be too little to learn from."""
+_RATIO = 0.1
 
 
 @dataclass(frozen=True)
@@ -17,7 +25,7 @@ class TrainingFiles:
     """Rows of a set.
 
     Attributes:
-        validation: the rows that are held out; None where nobody split the set.
+        validation: the rows that are held out; None where the set is too small to hold any out.
         whole: all rows, those that are held out among them.
         version: of the set, see :meth:`DatasetLibrary.version`.
     """
@@ -29,19 +37,20 @@ class TrainingFiles:
 
 
 def training_files(library: DatasetLibrary, dataset: Dataset) -> TrainingFiles:
-    """The rows of a set as it is now.
+    """The rows of a set as it is now. Where nobody split it, a tenth is held out here, by content and not by row: the same
+    sound or text is never on both sides, however many rows it stands in.
 
     Raises:
         StudioError: a speaker has given no consent, nothing is kept, a transcript is missing, or the disk is full.
     """
     library.require_consent(dataset)
-    version = library.version(dataset.id)
-    # What is held out and by whom a voice may be used are no content, so they are told apart here.
-    splits = "".join(each.split[:1] or "-" for each in library.utterances(dataset.id))
-    folder = library.folder(dataset.id) / "rows" / f"{version[:16]}-{hashlib.sha256(splits.encode()).hexdigest()[:8]}"
+    version, split = library.version(dataset.id), _split(library, dataset)
+    # What is held out and what is heard before it are no content, so they are told apart here.
+    told = json.dumps([sorted(split.items()), dataset.pairing.as_json()])
+    folder = library.folder(dataset.id) / "rows" / f"{version[:16]}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        export(library, dataset, "rows", folder)
+        export(library, dataset, "rows", folder, held_out=split)
     # A run tells the name of its file of rows, so that is what names set and version.
     named = folder / f"{dataset.name}@{version[:12]}.jsonl"
     rows = (folder / "rows.jsonl").read_bytes()
@@ -54,3 +63,14 @@ def training_files(library: DatasetLibrary, dataset: Dataset) -> TrainingFiles:
     if not whole.exists():
         atomic_write_bytes(whole, rows + validation.read_bytes())
     return TrainingFiles(named, validation, whole, version)
+
+
+def _split(library: DatasetLibrary, dataset: Dataset) -> Mapping[str, str]:
+    """The split of each kept utterance by its id, as somebody made it; else one of this moment."""
+    utterances = library.utterances(dataset.id)
+    if any(each.split for each in utterances) or len(utterances) < MIN_UTTERANCES_HELD_OUT:
+        return {each.id: each.split for each in utterances}
+    try:
+        return splits(utterances, ratio=_RATIO)
+    except StudioError:  # all of them are one text or one sound
+        return {each.id: "" for each in utterances}

@@ -198,6 +198,7 @@ class DatasetRecord(SQLModel, table=True):
         language: ISO 639-1 code of what does not say its own; "" where nobody said.
         source: what it was imported from: ``type``, ``name`` and options.
         report: what the import used and left out.
+        pairing: how rows get their reference turns; what is not said is as by default.
         state: importing or ready.
     """
 
@@ -212,6 +213,7 @@ class DatasetRecord(SQLModel, table=True):
     created_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
     source: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
     report: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    pairing: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
     state: str = "importing"
 
 

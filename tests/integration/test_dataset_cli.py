@@ -47,6 +47,11 @@ def commanded(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -
         "no kind": ["dataset", "review", "Kathleen", "--kind", "boring"],
         "list": ["dataset", "list"],
         "train": [*train, "--json"],
+        "judged by itself": [*train, "--validation-dataset", "Kathleen"],
+        "pairs": ["dataset", "pairs", "Kathleen", "--variants", "3", "--without", "0", "--json"],
+        "no pairs": ["dataset", "pairs", "Kathleen", "--variants", "0"],
+        "texts": ["dataset", "texts", "Kathleen", "--json"],
+        "train on pairs": [*train, "--json"],
         "both": ["train", "check", source / "metadata.csv", "--dataset", "Kathleen"],
         "export": ["dataset", "export", "Kathleen", "nemo", folder / "nemo", "--json"],
         "unknown": ["dataset", "show", "Nobody"],
@@ -91,13 +96,26 @@ def test_a_training_reads_a_set_by_its_name_with_what_is_held_out_and_by_what_ri
     assert checked["ok"], checked
     version = document(results["show"])["version"]
     assert checked["facts"]["Rows"].startswith(f"5 rows of Kathleen@{version[:12]}.jsonl")
-    assert "rows of their own" in checked["facts"]["Steps"]
+    assert "evaluated on 2 rows of rows_val.jsonl" in checked["facts"]["Steps"]
     assert checked["facts"]["Voices"] == "Kathleen: licence (CC0)"
+
+
+def test_rows_hear_what_was_chosen_for_the_set(commanded: Any) -> None:
+    _, results = commanded
+    assert document(results["pairs"]) == {"seed": 42, "without": 0.0, "variants": 3, "scene": ""}
+    checked = document(results["train on pairs"])
+    assert checked["facts"]["Rows"].startswith("15 rows of Kathleen@")
+    assert "each clip in about 3 of them" in checked["facts"]["Rows"]
+    assert checked["spec"]["validation"]["count"] == 2
+    assert document(results["texts"]) == []
+    refused = results["judged by itself"]
+    assert refused.returncode == 1 and "would be trained on as well" in refused.stderr
 
 
 def test_what_cannot_be_is_said_in_one_line(commanded: Any) -> None:
     _, results = commanded
     for name, sentence in {
+        "no pairs": "An utterance can stand in 1 to 16 rows",
         "twice": "There is a dataset 'kathleen' already",
         "no consent": "The consent of Kathleen is not recorded",
         "not exported": "The consent of Kathleen is not recorded",

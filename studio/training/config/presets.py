@@ -58,6 +58,7 @@ def arguments_for(
     device: str,
     base_bytes: int,
     overrides: Mapping[str, tuple[str, ...]],
+    repeats: float = 1.0,
 ) -> RunArguments:
     """What the preset comes to for these rows.
 
@@ -66,6 +67,7 @@ def arguments_for(
         device: "cpu", "mps" or "cuda:N".
         base_bytes: size of the base's weights.
         overrides: what the user set; it comes back unchanged.
+        repeats: how many rows a trained clip stands in: a pass over the rows hears it so often, so fewer passes are made.
     """
     chosen, asked = PRESETS[preset], RunArguments(overrides)
     on_gpu, large = device.startswith("cuda"), base_bytes >= LARGE_BASE_BYTES
@@ -82,7 +84,7 @@ def arguments_for(
         "audio_lr_ratio": "2",
         "lr_scheduler_type": "cosine",
         "warmup_ratio": f"{chosen.warmup_ratio:g}",
-        "num_train_epochs": str(chosen.epochs[(seconds >= _LITTLE_SECONDS) + (seconds >= _SOME_SECONDS)]),
+        "num_train_epochs": f"{_epochs(chosen, seconds / repeats) / repeats:g}",
         "per_device_train_batch_size": batch,
         "per_device_eval_batch_size": batch,
         "gradient_accumulation_steps": accumulation,
@@ -106,6 +108,11 @@ def arguments_for(
     if asked.text("warmup_steps"):
         values.pop("warmup_ratio", None)
     return RunArguments({name: (value,) for name, value in values.items() if name not in overrides} | dict(overrides))
+
+
+def _epochs(preset: Preset, seconds: float) -> int:
+    """How often each clip is heard."""
+    return preset.epochs[(seconds >= _LITTLE_SECONDS) + (seconds >= _SOME_SECONDS)]
 
 
 def _batch(num_rows: int, asked: RunArguments, *, small: bool) -> tuple[str, str]:

@@ -118,6 +118,7 @@ def check(
         request.preset,
         num_rows=len(rows.measured),
         seconds=rows.seconds,
+        repeats=rows.repeats,
         device=target.device if target else "cpu",
         base_bytes=base.size_bytes if base else 0,
         overrides=request.settings,

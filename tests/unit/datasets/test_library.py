@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,20 @@ import pytest
 import soundfile
 
 from studio.datasets.dataset import Dataset
+from studio.datasets.editing import Editor
 from studio.datasets.exporting import FORMATS, export
 from studio.datasets.importer import ImportCancelled, import_source
 from studio.datasets.library import DatasetLibrary, clear_remains
+from studio.datasets.overlap import same_sounds, same_texts
+from studio.datasets.pairing import Pairing
+from studio.datasets.pairs import references
+from studio.datasets.read_texts import read_otherwise
+from studio.datasets.report import report_rows
 from studio.datasets.sources import SourceOptions
+from studio.datasets.training_files import training_files
 from studio.engine.rows import parse_row, read_rows
 from studio.errors import StudioError
+from studio.training.config.presets import arguments_for
 from studio.voices.consent import SpeakerConsent
 
 Again = Callable[..., Dataset]
@@ -114,12 +123,12 @@ def test_what_was_exported_and_imported_again_has_the_same_content(
     kind: str, archive: bool, dataset: Dataset, library: DatasetLibrary, again: Again, tmp_path: Path
 ) -> None:
     if kind == "ljspeech":  # of one speaker
-        from studio.datasets.editing import Editor
-
         ben = library.utterances(dataset.id, speaker="Ben")
         Editor(library, dataset.id).change_all([each.id for each in ben], "dropped Ben", state="dropped")
         dataset = library.dataset(dataset.id)
-    written = export(library, dataset, kind, tmp_path / "out", archive=archive, without_reference=0.3)
+    written = export(
+        library, dataset, kind, tmp_path / "out", archive=archive, pairing=Pairing(without=0.3, variants=3)
+    )
     if archive:
         shutil.unpack_archive(written, tmp_path / "unpacked")
         written = tmp_path / "unpacked"
@@ -136,7 +145,7 @@ def test_what_was_exported_and_imported_again_has_the_same_content(
 def test_rows_have_another_utterance_of_the_speaker_as_reference(
     dataset: Dataset, library: DatasetLibrary, tmp_path: Path
 ) -> None:
-    folder = export(library, dataset, "rows", tmp_path / "rows", without_reference=0.0)
+    folder = export(library, dataset, "rows", tmp_path / "rows", pairing=Pairing(without=0.0))
     rows = [
         parse_row(row, folder=folder) for _, row in read_rows(folder / "rows.jsonl") if not isinstance(row, StudioError)
     ]
@@ -146,6 +155,74 @@ def test_rows_have_another_utterance_of_the_speaker_as_reference(
         assert len(row.clips) == (1 if row.speaker == "Ben" else 2)
         assert len(set(row.clips)) == len(row.clips)
         assert [turn.trained for turn in row.turns if turn.clip] == [False, True][-len(row.clips) :]
+
+
+def test_variants_hear_other_clips_and_what_is_held_out_is_judged_once(
+    dataset: Dataset, library: DatasetLibrary, tmp_path: Path
+) -> None:
+    utterances = library.utterances(dataset.id)
+    long = {each.name for each in utterances if each.seconds > 2}
+    held = next(each for each in utterances if each.name not in long)
+    library.set_pairing(dataset.id, Pairing(without=0.0, variants=3, scene="A cave."))
+    dataset = library.dataset(dataset.id)
+    folder = export(library, dataset, "rows", tmp_path / "rows", held_out={held.id: "validation"})
+    rows = [
+        parse_row(row, folder=folder) for _, row in read_rows(folder / "rows.jsonl") if not isinstance(row, StudioError)
+    ]
+    heard: dict[Path, list[Path]] = {}
+    for row in rows:
+        assert "A cave." in (row.system or "")
+        if len(row.clips) == 2:
+            heard.setdefault(row.clips[1], []).append(row.clips[0])
+    assert len(rows) == 18 and len(heard) == 5
+    for target, clips in heard.items():
+        assert len(set(clips)) == len(long - {target.stem}), "each variant hears another clip while there is one"
+    assert len((folder / "rows_val.jsonl").read_text().splitlines()) == 1
+    # No trained row hears what is held out, and another seed is another choice.
+    names = {clip.stem for clips in heard.values() for clip in clips}
+    assert held.name not in names
+    other = {
+        each: kept and kept.id for each, kept in references(library.utterances(dataset.id), Pairing(seed=7)).items()
+    }
+    assert other != {each: kept and kept.id for each, kept in references(library.utterances(dataset.id)).items()}
+    for bad in ({"variants": 0}, {"without": 1.5}, {"seed": -1}, {"scene": "<|eot_id|>"}):
+        with pytest.raises(StudioError):
+            Pairing(**bad)  # type: ignore[arg-type]
+
+
+def test_a_set_that_nobody_split_holds_some_out_by_content(dataset: Dataset, library: DatasetLibrary) -> None:
+    library.set_pairing(dataset.id, Pairing(variants=4, without=0.0))
+    assert training_files(library, library.dataset(dataset.id)).validation is None, "seven utterances are too few"
+    longest = max(library.utterances(dataset.id), key=lambda each: each.seconds)
+    Editor(library, dataset.id).split(longest.id, longest.revision, longest.seconds / 2)
+    files = training_files(library, library.dataset(dataset.id))
+    assert files.validation is not None
+    report = partial(report_rows, settings=library.settings, store=library.store)
+    rows, held, whole = report(files.rows), report(files.validation), report(files.whole)
+    assert (len(rows.measured), len(held.measured)) == (28, 1)
+    assert rows.repeats == 4
+    assert same_sounds(rows.measured, held.measured) == [] and same_texts(rows.measured, held.measured) == []
+    assert {number for _, number in same_sounds(whole.measured, held.measured)} == {1}
+    # A pass over the rows hears each clip four times, so a fourth of the passes are made.
+    once, four = (
+        arguments_for(
+            "quick", num_rows=28, seconds=rows.seconds, device="cpu", base_bytes=0, overrides={}, repeats=repeats
+        ).number("num_train_epochs", 0)
+        for repeats in (1.0, 4.0)
+    )
+    assert four == once / 4
+
+
+def test_what_the_model_reads_otherwise_is_shown_and_the_transcript_stays(
+    dataset: Dataset, library: DatasetLibrary
+) -> None:
+    first, second = library.utterances(dataset.id)[:2]
+    Editor(library, dataset.id).change(first.id, first.revision, text="It is 5°C（outside）")
+    Editor(library, dataset.id).change(second.id, second.revision, text="…")
+    found = {each.id: each for each in read_otherwise(library.utterances(dataset.id))}
+    assert found[first.id].read == "It is 5 degrees Celsius outside."
+    assert found[first.id].written == "It is 5°C（outside）" == library.utterance(dataset.id, first.id).text
+    assert found[second.id].read == "" and found[second.id].refusal
 
 
 @pytest.mark.parametrize("kind", FORMATS)

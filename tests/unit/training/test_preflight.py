@@ -492,10 +492,15 @@ def test_a_probe_that_takes_too_long_leaves_nothing(probed: Callable[..., probe.
 
 
 def test_a_probe_that_is_interrupted_leaves_nothing(probed: Callable[..., probe.Measured], settings: Settings) -> None:
+    # A shell starts what it runs in the background deaf to this signal.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        probed()
-    timer.join()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            probed()
+        timer.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert left(settings) == []
     assert not running(settings)

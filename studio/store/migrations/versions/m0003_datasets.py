@@ -25,6 +25,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(), nullable=False),
         sa.Column("source", sa.JSON(), nullable=False),
         sa.Column("report", sa.JSON(), nullable=False),
+        sa.Column("pairing", sa.JSON(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.UniqueConstraint("owner", "name_key", name="uq_dataset_owner_name"),
     )

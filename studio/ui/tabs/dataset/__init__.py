@@ -7,6 +7,7 @@ import gradio as gr
 from studio.services import Services
 from studio.ui.staging import Staging
 from studio.ui.tabs.dataset.new_set import NewSet
+from studio.ui.tabs.dataset.pairs import Pairs
 from studio.ui.tabs.dataset.review import Review
 from studio.ui.tabs.dataset.sets import Sets
 
@@ -23,9 +24,11 @@ def create_dataset_tab(tab: gr.Tab, services: Services) -> gr.Timer:
             sets.lay_out_list()
         with gr.Column(scale=7, min_width=320):
             sets.lay_out_panel()
+            pairs = Pairs(services, sets.chosen, changed)
             review = Review(services, staging, sets.chosen, changed)
     timer = gr.Timer(1.5, active=False)
     new_set.wire(timer)
     sets.wire(tab, timer)
+    pairs.wire()
     review.wire()
     return timer

@@ -14,6 +14,7 @@ from studio.datasets.editing import Editor
 from studio.datasets.library import DatasetLibrary
 from studio.datasets.measures import KINDS
 from studio.datasets.measures.words import differing_words
+from studio.datasets.read_texts import read_text
 from studio.errors import StudioError
 from studio.services import Services
 from studio.settings import ASSETS
@@ -280,7 +281,11 @@ def evidence_html(utterance: Utterance) -> str:
     synthetic = " · made by a model" if utterance.synthetic else ""
     of = f"{utterance.start:.2f} to {utterance.end:.2f} s, {utterance.speaker or 'no speaker'}"
     where = f"<p class='hint' dir='auto'>{escape(utterance.recording_name)}, {escape(of)}{synthetic}</p>"
-    return where + (f"<ul class='evidence'>{found}</ul>" if found else "")
+    text = read_text(utterance)
+    other = text.read or text.refusal
+    same = not text.written or other == text.written
+    read = "" if same else f"<p class='hint' dir='auto'>The model reads: {escape(other)}</p>"
+    return where + (f"<ul class='evidence'>{found}</ul>" if found else "") + read
 
 
 def heard_html(utterance: Utterance) -> str:
