@@ -87,7 +87,7 @@ class NewRun:
                 info="What tells whether it learns the voice, or the rows by heart.",
             )  # fmt: skip
             self._validation_files = gr.File(
-                label="Or rows of your own", file_count="multiple", elem_id="train-validation-files", height=120
+                label="Or rows of your own", file_count="multiple", elem_id="train-validation-files", height=150
             )
         self._preset = gr.Radio(
             label="Preset", choices=[(each.label, name) for name, each in PRESETS.items()], value=PRESET_NAMES[0],
