@@ -60,16 +60,16 @@ def of_jobs(ids: set[str]) -> list[Process]:
 def stored(settings: Settings, job_id: str) -> JobRecord:
     """What the store says, without anybody looking after the queue."""
     with Store(settings.store_file).reading() as session:
-        row = records.job_by_id(session, job_id)
-    assert row is not None
-    return row
+        record = records.job_by_id(session, job_id)
+    assert record is not None
+    return record
 
 
 def supervisor_of(settings: Settings, job_id: str) -> Process:
-    row = stored(settings, job_id)
-    assert row.pid is not None
-    assert row.pid_started is not None
-    return Process(row.pid, row.pid_started)
+    record = stored(settings, job_id)
+    assert record.pid is not None
+    assert record.pid_started is not None
+    return Process(record.pid, record.pid_started)
 
 
 def ended(jobs: JobLibrary, job: Job, seconds: float = 30.0) -> Job:

@@ -207,6 +207,4 @@ class EngineHost:
         import torch
 
         gpu = self._device in ("auto", "cuda") and torch.cuda.is_available()
-        return default_checkpoint(
-            self._checkpoints_folder, self._announce, gpu_bytes=free_memory_bytes("cuda") if gpu else None
-        )
+        return default_checkpoint(self._announce, gpu_bytes=free_memory_bytes("cuda") if gpu else None)

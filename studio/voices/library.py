@@ -137,8 +137,8 @@ class VoiceLibrary:
         try:
             # Files before records: a record never names a file that was not written.
             record.clips = [written_clip(folder, clip, report) for clip, report in zip(clips, reports, strict=True)]
-            for position, clip_row in enumerate(record.clips):
-                clip_row.position = position
+            for position, clip_record in enumerate(record.clips):
+                clip_record.position = position
             with self._store.writing() as session:
                 if not queries.save(session, record):
                     raise _name_taken(name)
@@ -158,7 +158,7 @@ class VoiceLibrary:
         record = written_clip(folder, clip, report)
         try:
             with self._store.writing() as session:
-                owned = self._row(session, voice)
+                owned = self._record(session, voice)
                 record.position = max((present.position for present in owned.clips), default=-1) + 1
                 owned.clips.append(record)
                 queries.save(session, owned)
@@ -174,7 +174,7 @@ class VoiceLibrary:
         voice = self._own(name_or_id)
         clip = _clip(voice, clip_id)
         with self._store.writing() as session:
-            owned = self._row(session, voice)
+            owned = self._record(session, voice)
             if len(owned.clips) < 2:
                 raise StudioError(f"This is the only clip of {voice.name}: add another one first, or delete the voice.")
             owned.clips = [record for record in owned.clips if record.id != clip_id]
@@ -188,7 +188,7 @@ class VoiceLibrary:
         """Change what is said about an own voice; None leaves a field as it is. Raises StudioError as :meth:`add`."""
         voice = self._own(name_or_id)
         with self._store.writing() as session:
-            record = self._row(session, voice)
+            record = self._record(session, voice)
             if name is not None:
                 record.name = checked_name(name)
                 record.name_key = name_key(record.name)
@@ -210,7 +210,7 @@ class VoiceLibrary:
         _refuse_bad_transcript(transcript)
         report = self._report_again(_clip(voice, clip_id), transcript, voice.language)
         with self._store.writing() as session:
-            record = self._row(session, voice)
+            record = self._record(session, voice)
             for clip in record.clips:
                 if clip.id == clip_id:
                     by_model = transcript.model if transcript.text.strip() == clip.transcript else None
@@ -223,7 +223,7 @@ class VoiceLibrary:
         """End the right to use a voice: nobody can speak with it from now on, and its takes are marked."""
         voice = self._own(name_or_id, "its consent is a licence that anybody may rely on, and cannot be withdrawn here")
         with self._store.writing() as session:
-            record = self._row(session, voice)
+            record = self._record(session, voice)
             record.consent_withdrawn_at = record.consent_withdrawn_at or now()
             queries.save(session, record)
             take_queries.mark_withdrawn(session, self.owner, record.id, record.consent_withdrawn_at)
@@ -233,7 +233,7 @@ class VoiceLibrary:
         """Delete an own voice and its files; returns what was deleted. Takes stay."""
         voice = self._own(name_or_id)
         with self._store.writing() as session:
-            queries.delete(session, self._row(session, voice))
+            queries.delete(session, self._record(session, voice))
         shutil.rmtree(self._folder(voice.id), ignore_errors=True)
         return voice
 
@@ -249,7 +249,7 @@ class VoiceLibrary:
             raise StudioError(f"{voice.name} comes with the studio: {why}.")
         return voice
 
-    def _row(self, session: object, voice: Voice) -> VoiceRecord:
+    def _record(self, session: object, voice: Voice) -> VoiceRecord:
         record = queries.voice_by_id(session, self.owner, voice.id)  # type: ignore[arg-type]
         if record is None:
             raise StudioError(f"{voice.name} was deleted in the meantime: reload the library.")

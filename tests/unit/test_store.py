@@ -50,13 +50,13 @@ def take(text: str, owner: str = "", **fields: Any) -> TakeRecord:
 
 def names(store: Store, owner: str = "") -> list[str]:
     with store.reading() as session:
-        return [row.name for row in voices.every_voice(session, owner)]
+        return [record.name for record in voices.every_voice(session, owner)]
 
 
-def keep(store: Store, *rows: VoiceRecord) -> None:
+def keep(store: Store, *records: VoiceRecord) -> None:
     with store.writing() as session:
-        for row in rows:
-            assert voices.save(session, row)
+        for record in records:
+            assert voices.save(session, record)
 
 
 # --- the schema -----------------------------------------------------------------------------------------------------
@@ -158,10 +158,10 @@ def test_writers_take_turns(store: Store) -> None:
     def count_up() -> None:
         for _ in range(5):
             with store.writing() as session:
-                row = voices.voice_by_name(session, "", "anna")
-                assert row is not None
-                row.notes = str(int(row.notes) + 1)
-                voices.save(session, row)
+                record = voices.voice_by_name(session, "", "anna")
+                assert record is not None
+                record.notes = str(int(record.notes) + 1)
+                voices.save(session, record)
 
     threads = [threading.Thread(target=count_up) for _ in range(4)]
     for thread in threads:
@@ -269,19 +269,19 @@ def test_a_bug_of_ours_keeps_its_own_name(store: Store) -> None:
         raise StudioError("said elsewhere")
 
 
-# --- rows -----------------------------------------------------------------------------------------------------------
+# --- records -----------------------------------------------------------------------------------------------------------
 
 
 def test_times_go_in_and_come_out_as_utc(store: Store) -> None:
     in_tokyo = datetime(2026, 3, 1, 8, 30, tzinfo=timezone(timedelta(hours=9)))
     keep(store, voice("Anna", created_at=in_tokyo))
     with store.reading() as session:
-        row = voices.voice_by_name(session, "", "anna")
-    assert row is not None
-    assert row.created_at == datetime(2026, 2, 28, 23, 30, tzinfo=UTC)
-    assert row.created_at.tzinfo is UTC
-    assert abs(row.consent_recorded_at - now()) < timedelta(seconds=30)
-    assert row.consent_withdrawn_at is None
+        record = voices.voice_by_name(session, "", "anna")
+    assert record is not None
+    assert record.created_at == datetime(2026, 2, 28, 23, 30, tzinfo=UTC)
+    assert record.created_at.tzinfo is UTC
+    assert abs(record.consent_recorded_at - now()) < timedelta(seconds=30)
+    assert record.consent_withdrawn_at is None
 
 
 def test_a_time_without_a_zone_is_a_bug_and_not_stored(store: Store) -> None:
@@ -306,12 +306,12 @@ def test_clips_come_in_order_and_go_with_their_voice(store: Store) -> None:
 
     keep(store, voice("Anna", clips=[clip(1), clip(0)]))
     with store.writing() as session:
-        row = voices.voice_by_name(session, "", "anna")
-        assert row is not None
-        assert [(present.file, present.words, present.report) for present in row.clips] == [
+        record = voices.voice_by_name(session, "", "anna")
+        assert record is not None
+        assert [(present.file, present.words, present.report) for present in record.clips] == [
             (f"{number}.flac", [["Hi.", 0.1, 0.4]], {"ok": True}) for number in (0, 1)
         ]
-        voices.delete(session, row)
+        voices.delete(session, record)
     with sqlite3.connect(store.path) as connection:
         assert connection.execute("SELECT count(*) FROM clip").fetchone() == (0,)
     connection.close()
@@ -320,11 +320,11 @@ def test_clips_come_in_order_and_go_with_their_voice(store: Store) -> None:
 def test_takes_of_a_voice_are_marked_in_its_library_only(store: Store) -> None:
     spoken = [{"id": "v1", "name": "Anna", "speaker": None}]
     with store.writing() as session:
-        for row in (take("One.", voices=spoken), take("Two."), take("Three.", owner="somebody", voices=spoken)):
-            takes.save(session, row)
+        for record in (take("One.", voices=spoken), take("Two."), take("Three.", owner="somebody", voices=spoken)):
+            takes.save(session, record)
         assert takes.mark_withdrawn(session, "", "v1", now()) == 1
     with store.reading() as session:
-        marked = {row.text: row.consent_withdrawn_at is not None for row in takes.takes(session, "")}
+        marked = {record.text: record.consent_withdrawn_at is not None for record in takes.takes(session, "")}
         assert marked == {"One.": True, "Two.": False}
         assert takes.takes(session, "somebody")[0].consent_withdrawn_at is None
 
@@ -340,7 +340,7 @@ def test_takes_spoken_with_an_adapter_are_marked_when_a_voice_it_was_trained_on_
         for text, adapter in (("With.", "a10"), ("With another.", "a20"), ("Without.", "")):
             takes.save(session, take(text, settings={"adapter": adapter}))
         assert takes.mark_withdrawn(session, "", "v1", now()) == 1
-        assert [row.text for row in takes.takes(session, "") if row.consent_withdrawn_at] == ["With."]
+        assert [record.text for record in takes.takes(session, "") if record.consent_withdrawn_at] == ["With."]
 
 
 def test_an_adapter_goes_with_its_run_and_is_there_once_for_each_step(store: Store) -> None:
@@ -348,9 +348,9 @@ def test_an_adapter_goes_with_its_run_and_is_there_once_for_each_step(store: Sto
         jobs.save(session, JobRecord(id="j", owner="", name="run", device="cpu"))
         for name in ("first", "again"):
             adapters.save(session, AdapterRecord(owner="", job_id="j", step=10, name=name, folder=""))
-        assert [row.name for row in adapters.of_job(session, "j")] == ["again"]
-        row = jobs.job_by_id(session, "j")
-        assert row is not None
-        jobs.delete(session, row)
+        assert [record.name for record in adapters.of_job(session, "j")] == ["again"]
+        record = jobs.job_by_id(session, "j")
+        assert record is not None
+        jobs.delete(session, record)
     with store.reading() as session:
         assert adapters.adapters(session, "") == []

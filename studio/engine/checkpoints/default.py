@@ -22,12 +22,11 @@ MIN_CUDA_BYTES = 14 * 2**30
 
 
 def default_checkpoint(
-    folder: Path, announce: Callable[[str], None], *, gpu_bytes: int | None
+    announce: Callable[[str], None], *, gpu_bytes: int | None
 ) -> tuple[CheckpointFiles, tuple[str, ...]]:
     """The checkpoint, and sentences about why it is not the 3B although there is a GPU.
 
     Args:
-        folder: of the studio's checkpoints.
         announce: called with a sentence before something slow begins.
         gpu_bytes: free on the GPU that it is for; None for another device.
 

@@ -240,7 +240,7 @@ def _base(
     gpu = target if target is not None and target.device.startswith("cuda") else None
     # What the studio's own model takes there now is given back before a run.
     gpu_bytes = gpu and (gpu.total_bytes if gpu.held else gpu.free_bytes)
-    return default_checkpoint(folder, announce, gpu_bytes=gpu_bytes)[0]
+    return default_checkpoint(announce, gpu_bytes=gpu_bytes)[0]
 
 
 def _too_long(
