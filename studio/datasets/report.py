@@ -37,6 +37,7 @@ class MeasuredRow:
         number: its line, or its place in the list.
         seconds: of all its clips.
         trained_seconds: of those that are learnt.
+        synthetic_seconds: of these, what a model made.
         text_bytes: of its texts in UTF-8: a tokenizer makes at most so many tokens of them.
         num_clips: references and trained ones.
     """
@@ -45,6 +46,7 @@ class MeasuredRow:
     row: TrainingRow
     seconds: float
     trained_seconds: float
+    synthetic_seconds: float
     text_bytes: int
     num_clips: int
 
@@ -69,6 +71,7 @@ class RowsReport:
         bad: the others: number, and a sentence.
         warnings: sentences with the number of rows that they are about.
         seconds: of the trained clips together.
+        synthetic_seconds: of these, what a model made, as far as the clips say so.
         sha256: of the good rows and the content of their clips, wherever they lie.
         consent: of library voices and of voices that come with the studio.
         unrecorded: other clips.
@@ -80,6 +83,7 @@ class RowsReport:
     bad: tuple[tuple[int, str], ...]
     warnings: tuple[str, ...]
     seconds: float
+    synthetic_seconds: float
     speakers: tuple[str, ...]
     sha256: str
     consent: tuple[VoiceConsent, ...]
@@ -135,6 +139,7 @@ def report_rows(
         bad=tuple(bad),
         warnings=tuple(f"{count} row{'s' * (count != 1)}: {warning}" for warning, count in noted.items()),
         seconds=sum(each.trained_seconds for each in measured),
+        synthetic_seconds=sum(each.synthetic_seconds for each in measured),
         speakers=tuple(sorted({each.row.speaker for each in measured if each.row.speaker is not None})),
         sha256=_hash([each.row for each in measured]),
         consent=tuple(consent),
@@ -145,13 +150,15 @@ def report_rows(
 
 def _measured(number: int, row: TrainingRow, clips: ClipDurations) -> MeasuredRow:
     row.conversation()  # raises where a text has nothing to say
-    durations = [(clips.duration(turn.clip), turn.trained) for turn in row.turns if turn.clip is not None]
+    durations = [clips.duration(turn.clip) for turn in row.turns if turn.clip is not None]
+    learnt = [turn.clip for turn in row.turns if turn.clip is not None and turn.trained]
     texts = [turn.text for turn in row.turns] + [row.system or ""]
     return MeasuredRow(
         number=number,
         row=row,
-        seconds=sum(seconds for seconds, _ in durations),
-        trained_seconds=sum(seconds for seconds, trained in durations if trained),
+        seconds=sum(durations),
+        trained_seconds=sum(map(clips.duration, learnt)),
+        synthetic_seconds=sum(clips.duration(clip) for clip in learnt if clips.is_synthetic(clip)),
         text_bytes=sum(len(text.encode()) for text in texts),
         num_clips=len(durations),
     )
@@ -207,6 +214,7 @@ class RowsSummary(BaseModel):
     Attributes:
         source: name of the file that they came from.
         seconds: duration of the trained clips together.
+        synthetic_seconds: of these, what a model made.
         sha256: of the rows and the content of their clips.
     """
 
@@ -215,5 +223,6 @@ class RowsSummary(BaseModel):
     source: str
     count: int
     seconds: float
+    synthetic_seconds: float = 0.0
     speakers: list[str] = Field(default_factory=list)
     sha256: str

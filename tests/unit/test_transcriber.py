@@ -190,7 +190,7 @@ def test_silence_and_noise_are_no_words(transcriber: Transcriber) -> None:
         Waveform(np.zeros(0, np.float32), 24_000),
         Waveform(np.zeros(1, np.float32), 24_000),
     ):
-        with pytest.raises(NothingHeard, match="^No words were recognised.*type the transcript"):
+        with pytest.raises(NothingHeard, match=r"^No words were recognised.*type the transcript"):
             transcriber.transcribe(clip, language="en")
 
 

@@ -200,6 +200,7 @@ def spec_of(found: Found, costs: Costs | None) -> TrainingSpec:
             source=rows.source,
             count=len(rows.measured),
             seconds=rows.seconds,
+            synthetic_seconds=rows.synthetic_seconds,
             speakers=list(rows.speakers),
             sha256=rows.sha256,
         ),

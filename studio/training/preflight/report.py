@@ -145,7 +145,11 @@ def _facts(found: Found) -> Iterator[tuple[str, str]]:
     others = f" and {len(speakers) - 4} others" if len(speakers) > 4 else ""
     by = f" by {', '.join(speakers[:4])}{others}" if speakers else ""
     left_out = f"; {bad} {'left out' if _skips_bad_rows(found) else 'cannot be used'}" if bad else ""
-    yield "Rows", f"{_rows(len(rows.measured))} of {rows.source}, {estimate(rows.seconds)} of speech{by}{left_out}"
+    made = f", {estimate(rows.synthetic_seconds)} of it made by a model" if rows.synthetic_seconds else ""
+    yield (
+        "Rows",
+        f"{_rows(len(rows.measured))} of {rows.source}, {estimate(rows.seconds)} of speech{made}{by}{left_out}",
+    )
     if found.base and found.has_text_head:
         yield "Base", f"{found.base.shown_name}, {memory(found.base.size_bytes)} of weights"
     arguments, plan = found.arguments, found.plan
