@@ -45,9 +45,10 @@ def _tags_by_ffmpeg(path: str | Path) -> list[str]:
     from studio.audio.decoders import DEMUXERS
 
     try:
-        with Path(path).open("rb", buffering=0) as file, av.open(
-            file, mode="r", options={"format_whitelist": DEMUXERS}, metadata_errors="replace"
-        ) as container:
+        with (
+            Path(path).open("rb", buffering=0) as file,
+            av.open(file, mode="r", options={"format_whitelist": DEMUXERS}, metadata_errors="replace") as container,
+        ):
             tags = [container.metadata, *(stream.metadata for stream in container.streams.audio)]
             return [value for found in tags for value in found.values()]
     except (av.FFmpegError, OSError, ValueError):
