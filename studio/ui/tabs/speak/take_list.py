@@ -81,11 +81,9 @@ def create_takes(services: Services, staging: Staging) -> TakesView:
             delete = gr.Button("Delete", size="sm", elem_id="take-delete", min_width=80)
         trouble = gr.HTML(padding=False, elem_id="take-trouble")
         with gr.Accordion("Add to a dataset", open=False, elem_id="take-dataset") as adding:
-            with gr.Row():
-                dataset = gr.Dropdown(
-                    label="Dataset", choices=[], value=None, elem_id="take-dataset-name", min_width=160
-                )
-                add = gr.Button("Add", size="sm", elem_id="take-dataset-add", min_width=80)
+            dataset = gr.Dropdown(label="Dataset", choices=[], value=None, elem_id="take-dataset-name")
+            with gr.Row(elem_classes="actions"):
+                add = gr.Button("Add this take", size="sm", elem_id="take-dataset-add")
             added_said = gr.HTML(padding=False, elem_id="take-dataset-said")
         with gr.Accordion("How it was made", open=False, elem_id="take-facts"):
             facts = gr.HTML(padding=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -338,7 +339,9 @@ class Recorder:
                 form.speak_now: gr.Button(visible=False),
             }  # fmt: skip
             if not (name or "").strip():  # else somebody has thought of one
-                updates[form.name] = handed["speaker"]
+                library = self._services.voices(owner_of(request, self._services.settings))
+                with suppress(StudioError):  # taken, or the dataset names nobody
+                    updates[form.name] = library.free_name(handed["speaker"])
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
             updates = {form.intake: card(error_sentence(error), "bad")}
         return [*(updates.get(each, gr.skip()) for each in self.taken), gr.Tabs(selected="voices")]
