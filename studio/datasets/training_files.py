@@ -41,8 +41,8 @@ def training_files(library: DatasetLibrary, dataset: Dataset) -> TrainingFiles:
     """
     library.require_consent(dataset)
     version = library.version(dataset.id)
-    # What is held out and by whom a voice may be used are no content, so they are told apart here.
-    splits = "".join(each.split[:1] or "-" for each in library.utterances(dataset.id))
+    # What is held out, what a model made and by whom a voice may be used are no content, so they are told apart here.
+    splits = "".join((each.split[:1] or "-") + "m" * each.synthetic for each in library.utterances(dataset.id))
     folder = library.folder(dataset.id) / "rows" / f"{version[:16]}-{hashlib.sha256(splits.encode()).hexdigest()[:8]}"
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)

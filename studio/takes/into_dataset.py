@@ -12,8 +12,10 @@ from studio.engine.prompt import DEFAULT_SCENE
 from studio.engine.text import Script
 from studio.errors import StudioError
 from studio.formatting import seconds
+from studio.store import voices as voice_queries
 from studio.takes.library import TakeLibrary
 from studio.takes.take import Take
+from studio.voices.consent import is_of_set
 from studio.voices.library import VoiceLibrary
 from studio.voices.presets import preset_voices
 from studio.voices.voice import Voice
@@ -42,11 +44,12 @@ def add_take(takes: TakeLibrary, datasets: DatasetLibrary, take_id: str, wanted:
     take = takes.take(take_id)
     voice = _who_speaks(take, VoiceLibrary(datasets.settings, datasets.store, datasets.owner))
     _refuse_length(take)
+    needed = _needed(take, voice, AdapterLibrary(datasets.settings, datasets.store, datasets.owner))
+    _refuse_withdrawn(needed, datasets)
     takes.waveform(take)  # it is there, and whole
     recording = keep_recording(
-        datasets, dataset.id, take.path, f"take {take.id[:_NAME_CHARS]}", synthetic=True,
-        voices=_needed(take, voice, AdapterLibrary(datasets.settings, datasets.store, datasets.owner)),
-    )  # fmt: skip
+        datasets, dataset.id, take.path, f"take {take.id[:_NAME_CHARS]}", synthetic=True, voices=needed
+    )
     settings = take.settings
     scene = str(settings.get("scene") or "")
     added = Editor(datasets, dataset.id).add(
@@ -101,6 +104,16 @@ def _needed(take: Take, voice: Voice, adapters: AdapterLibrary) -> list[str]:
     ]
     presets = {preset.id for preset in preset_voices()}
     return [name for name in dict.fromkeys([voice.id, *learnt]) if name not in presets]
+
+
+def _refuse_withdrawn(needed: list[str], datasets: DatasetLibrary) -> None:
+    with datasets.store.reading() as session:
+        known = voice_queries.withdrawn(session, needed)
+    if any(known.get(each) is not None or not (each in known or is_of_set(each)) for each in needed):
+        raise StudioError(
+            "The trained voice of this take learnt from a voice that was deleted or whose consent was withdrawn: it cannot "
+            "be trained on, so choose another take."
+        )
 
 
 def _refuse_length(take: Take) -> None:

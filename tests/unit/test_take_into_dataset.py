@@ -20,7 +20,7 @@ from studio.datasets.importer import import_source
 from studio.datasets.library import DatasetLibrary
 from studio.datasets.sources import SourceOptions
 from studio.datasets.validation import problems_of
-from studio.takes.casting import Cast, TakeVoice
+from studio.takes.casting import Cast, TakeAdapter, TakeVoice
 from studio.takes.into_dataset import add_take
 from studio.takes.library import TakeLibrary
 from studio.takes.take import Spoken, Take
@@ -146,8 +146,9 @@ def test_what_cannot_be_an_utterance_is_refused_with_what_to_do(
 
 
 def test_a_voice_that_was_trained_on_a_set_speaks_until_a_consent_in_it_is_withdrawn_even_if_the_set_is_deleted(
-    service: Any, owner: str, datasets: DatasetLibrary, dataset: Dataset, tiny_checkpoint: Path, tmp_path: Path
-) -> None:
+    service: Any, owner: str, takes: TakeLibrary, datasets: DatasetLibrary, dataset: Dataset, voice: Voice, speech: Any,
+    tiny_checkpoint: Path, tmp_path: Path,
+) -> None:  # fmt: skip
     (consent,), _, _ = consent_of(
         [(1, datasets.utterances(dataset.id)[0].recording)], service.settings, service.store, owner
     )
@@ -158,7 +159,14 @@ def test_a_voice_that_was_trained_on_a_set_speaks_until_a_consent_in_it_is_withd
     usable = service.adapters(owner).usable
     assert usable(adapter.id).id == adapter.id
     service.voices(owner).require_consent([(consent.voice_id, "Ben")])
+    cast = Cast((TakeVoice(voice.id, "Anna"),), TakeAdapter.of(usable(adapter.id)))
+    take = takes.keep(Spoken(speech, request(TEXT), cast, "tiny"))
+    other = takes.keep(Spoken(speech, request(TEXT), cast, "tiny"))
+    add_take(takes, datasets, take.id, dataset.id)
     datasets.withdraw_consent(dataset.id, "Ben")
+    of_ben, of_anna = datasets.dataset(dataset.id).troubles  # what learnt from Ben speaks as Anna
+    assert of_ben.startswith("The consent of Ben was withdrawn") and "utterances of Anna that a model made" in of_anna
+    assert "learnt from a voice" in refusal(lambda: add_take(takes, datasets, other.id, dataset.id))
     for _ in range(2):
         assert "The consent for Ben, whose voice" in refusal(lambda: usable(adapter.id))
         if dataset.id in {each.id for each in datasets.datasets()}:

@@ -46,14 +46,18 @@ def test_sound_that_a_model_made_says_so_in_every_format_and_sounds_the_same(tmp
         write_audio(noise, marked, synthetic=True)
         assert (is_marked(plain), is_marked(marked)) == (False, True), suffix
         np.testing.assert_array_equal(read_audio(plain).samples, read_audio(marked).samples)
-        # Turned into something that libsndfile does not open, as whoever gets the file may do it.
-        with av.open(str(marked)) as source, av.open(str(tmp_path / "turned.m4a"), "w") as target:
-            target.metadata.update(source.metadata)
-            stream = target.add_stream("aac", rate=noise.sample_rate, layout="mono")
-            for frame in source.decode(audio=0):
-                target.mux(stream.encode(frame))
-            target.mux(stream.encode(None))
-        assert is_marked(tmp_path / "turned.m4a"), suffix
+        for turned, codec in (
+            ("turned.m4a", "aac"),
+            ("turned.flac", "flac"),
+            ("turned.mp3", "mp3"),
+        ):  # by other programs
+            with av.open(str(marked)) as source, av.open(str(tmp_path / turned), "w") as target:
+                target.metadata.update(source.metadata)
+                stream = target.add_stream(codec, rate=noise.sample_rate, layout="mono")
+                for frame in av.AudioResampler(format=stream.format).resample(next(source.decode(audio=0))):
+                    target.mux(stream.encode(frame))
+                target.mux(stream.encode(None))
+            assert is_marked(tmp_path / turned), (suffix, turned)
     (tmp_path / "note.txt").write_text(MARK)
     assert not is_marked(tmp_path / "note.txt") and not is_marked(tmp_path / "gone.wav")
 
