@@ -50,9 +50,13 @@ class Services:
 
     @cached_property
     def transcriber(self) -> Transcriber:
+        return self.transcriber_of()
+
+    def transcriber_of(self, model: str = "") -> Transcriber:
+        """One with another model than the settings'; "" for theirs."""
         from studio.listening.transcriber import Transcriber
 
-        return Transcriber(self.settings.asr_model, device=self.settings.device)
+        return Transcriber(model or self.settings.asr_model, device=self.settings.device)
 
     @cached_property
     def drafts(self) -> Drafts:

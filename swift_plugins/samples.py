@@ -123,7 +123,7 @@ class TrainingSamples:
         samples = []
         for number, (sentence, spoken) in enumerate(zip(plan.sentences, all_spoken, strict=True), 1):
             name = f"step-{step:06d}-{number}.wav"
-            write_audio(spoken.audible, plan.folder / name)
+            write_audio(spoken.audible, plan.folder / name, synthetic=True)
             same = number <= len(base) and np.array_equal(spoken.codes, base[number - 1])
             samples.append({"text": sentence, "file": name, **_figures(spoken), "same_as_base": bool(same)})
         if step == 0:

@@ -167,6 +167,8 @@ def place_for(page: Page, folder: Path, turns: Turns, tiny: Path) -> Place:
     place.before["train (check|start)"] = lambda: place.code(MEASURED)
     if page.name == "README.md":
         place.names["ID"] = lambda text: place.results["python -m studio train list"][1].split()[0]
+    if page.name == "docs/datasets.md":
+        place.names["ID"] = lambda text: json.loads(place.studio("take", "list", "--json"))["takes"][0]["id"][:8]
     if page.name == "docs/jobs.md":
         _prepare_jobs(place)
     return place

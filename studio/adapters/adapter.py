@@ -127,6 +127,15 @@ def voices_in(card: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
+def withdrawn_in(card: dict[str, Any]) -> set[str]:
+    """Those of them whose consent had been withdrawn when what they spoke in was deleted."""
+    return {
+        str(each.get("voice_id"))
+        for each in card.get("consent") or ()
+        if isinstance(each, dict) and each.get("withdrawn_at")
+    }
+
+
 def is_adapter(folder: Path) -> bool:
     """Whether the files of an adapter lie there."""
     return all((folder / name).is_file() for name in (CONFIG_FILE, WEIGHTS_FILE))

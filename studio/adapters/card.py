@@ -40,7 +40,8 @@ class SpokenSample(TypedDict):
 def new_card(
     *, run_id: str, run_name: str, preset: str, step: int, max_steps: int,
     base_name: str, base: str, base_folder: str, base_bytes: int,
-    source: str, sha256: str, num_rows: int, seconds: float, speakers: Sequence[str], command: Sequence[str],
+    source: str, sha256: str, num_rows: int, seconds: float, synthetic_seconds: float, speakers: Sequence[str],
+    command: Sequence[str],
     metrics: Mapping[str, float | None], samples: Sequence[SpokenSample],
     consent: Sequence[VoiceConsent], consent_sentence: str, comparison: Mapping[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
@@ -49,6 +50,7 @@ def new_card(
     Args:
         base: as it was asked for, a folder or a hub id.
         source: name of the file of rows, and ``sha256`` of its content.
+        synthetic_seconds: how much of the ``seconds`` that were learnt a model made.
         metrics: by their names in :data:`LOSSES`, None for one that was not logged.
         comparison: what :func:`studio.adapters.comparison.compare` gave.
     """
@@ -58,7 +60,8 @@ def new_card(
         "max_steps": max_steps,
         "base": {"name": base_name, "checkpoint": base, "folder": base_folder, "bytes": base_bytes},
         "data": {
-            "source": source, "sha256": sha256, "rows": num_rows, "seconds": seconds, "speakers": list(speakers),
+            "source": source, "sha256": sha256, "rows": num_rows, "seconds": seconds,
+            "synthetic_seconds": synthetic_seconds, "speakers": list(speakers),
         },
         "command": list(command),
         # NaN and infinity have no place in JSON; a run that ended like that is told of by its diagnosis.
@@ -133,6 +136,10 @@ def _amount(data: Mapping[str, Any]) -> str:
         parts.append(f"{rows} row{'s' if rows != 1 else ''}")
     if _is_number(seconds := data.get("seconds")):
         parts.append(f"{seconds:.0f} s of speech" if seconds < 90 else f"{seconds / 60:.0f} min of speech")
+        if _is_number(made := data.get("synthetic_seconds")) and made > 0:
+            parts.append(
+                "all of it made by a model" if made >= seconds else f"{made / seconds:.0%} of it made by a model"
+            )
     return ", ".join(parts)
 
 

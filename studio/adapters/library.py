@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from studio.adapters.adapter import TrainedAdapter, is_adapter, voices_in
+from studio.adapters.adapter import TrainedAdapter, is_adapter, voices_in, withdrawn_in
 from studio.errors import StudioError
 from studio.settings import Settings
 from studio.store import adapters as queries
 from studio.store import voices as voice_queries
 from studio.store.store import Store
 from studio.store.tables import AdapterRecord
+from studio.voices.consent import is_of_set
 from studio.voices.presets import preset_voices
 
 MIN_ID_CHARS = 6
@@ -101,9 +102,9 @@ def _consent_trouble(record: AdapterRecord, known: dict[str, datetime | None], p
     for voice_id, name in voices_in(record.card):
         if voice_id in presets:
             continue
-        if voice_id not in known:
+        if voice_id not in known and not is_of_set(voice_id):
             return f"{name}, whose voice {record.name} was trained on, was deleted from the library: choose another."
-        if known[voice_id] is not None:
+        if known.get(voice_id) is not None or (voice_id not in known and voice_id in withdrawn_in(record.card)):
             return f"The consent for {name}, whose voice {record.name} was trained on, was withdrawn: choose another."
     return None
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # The demuxers FFmpeg may use. Playlists and other files that name files (hls, concat, dash, sdp, image2, …) are left
 # out: an upload must never make the server open something else. Matched against any of a demuxer's names.
-_DEMUXERS = "aac,aiff,amr,asf,au,caf,flac,matroska,mov,mp3,ogg,w64,wav"
+DEMUXERS = "aac,aiff,amr,asf,au,caf,flac,matroska,mov,mp3,ogg,w64,wav"
 # Formats whose number of frames is derived from positions or whole packets: reading may yield fewer without any damage.
 _ESTIMATED_LENGTH = {"OGG", "SDS"}
 _UNKNOWN_FRAMES = 1 << 48
@@ -126,7 +126,7 @@ def decode_with_ffmpeg(file: FileIO, into: Collector) -> None:
 
     file.seek(0)
     try:
-        container = av.open(file, mode="r", options={"format_whitelist": _DEMUXERS})
+        container = av.open(file, mode="r", options={"format_whitelist": DEMUXERS})
     except (av.FFmpegError, ValueError) as error:
         raise NotRecognised from error
     with container:

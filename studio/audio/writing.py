@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from studio.audio.synthetic_mark import add_mark
 from studio.audio.waveform import Waveform
 from studio.errors import StudioError
 from studio.files import atomic_write_bytes, refuse_unwritable, shown_name
@@ -30,13 +31,16 @@ _MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_
 _FLAC_MAX_RATE = 655_350  # libFLAC's limit; no sound card comes near.
 
 
-def encode_audio(waveform: Waveform, format: str) -> bytes:
+def encode_audio(waveform: Waveform, format: str, *, synthetic: bool = False) -> bytes:
     """The clip as the bytes of a file; ``format`` is ``"wav"``, ``"flac"`` or ``"mp3"``.
 
     WAV and FLAC are 16-bit PCM. Samples are limited to [−1, 1], multiplied by 32767 and rounded: the symmetric scale
     gives +1.0 and −1.0 the same magnitude. (Readers divide by 32768, so what comes back is 0.0003 dB quieter.) MP3 is
     LAME's variable bit rate at its best quality; a rate MP3 does not have is first resampled to the next higher one it
     has.
+
+    Args:
+        synthetic: a model made it, which the file then says of itself.
 
     Raises:
         StudioError: the clip is empty or the format unknown.
@@ -56,17 +60,20 @@ def encode_audio(waveform: Waveform, format: str) -> bytes:
         raise StudioError(f"FLAC cannot hold {waveform.sample_rate} Hz; save the clip as WAV.")
     steps = np.rint(np.clip(waveform.samples, -1.0, 1.0) * np.float32(32767.0)).astype(np.int16)
     buffer = BytesIO()
-    soundfile.write(buffer, steps, waveform.sample_rate, format=format.upper(), **options)
+    with soundfile.SoundFile(buffer, "w", waveform.sample_rate, 1, format=format.upper(), **options) as file:
+        if synthetic:
+            add_mark(file)
+        file.write(steps)
     return buffer.getvalue()
 
 
-def write_audio(waveform: Waveform, path: str | Path) -> None:
-    """Write the clip to ``path`` in the format its suffix names, whole or not at all.
+def write_audio(waveform: Waveform, path: str | Path, *, synthetic: bool = False) -> None:
+    """Write the clip to ``path`` in the format its suffix names, whole or not at all; see :func:`encode_audio`.
 
     Raises:
         StudioError: unknown suffix, empty clip, or any reason of :func:`studio.files.atomic_write_bytes`.
     """
-    atomic_write_bytes(path, encode_audio(waveform, _known_suffix(path).removeprefix(".")))
+    atomic_write_bytes(path, encode_audio(waveform, _known_suffix(path)[1:], synthetic=synthetic))
 
 
 def refuse_bad_target(path: str | Path) -> None:

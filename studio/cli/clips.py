@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from studio.cli.output import notice, say
+from studio.cli.output import by_beginning, notice, say
 from studio.errors import StudioError
 from studio.settings import Settings
 
 if TYPE_CHECKING:
     from studio.audio.waveform import Span, Waveform
+    from studio.datasets.as_clip import UtteranceClip
     from studio.listening.transcript import Transcript
     from studio.voices.voice import NewClip
 
+OptionalClipFile = Annotated[
+    Path | None, typer.Argument(help="Recording of the voice, in any format; not with --dataset and --utterance.")
+]
+SetName = Annotated[str | None, typer.Option("--dataset", help="Take the clip out of this dataset, a name or an id.")]
+UtteranceId = Annotated[
+    str | None, typer.Option("--utterance", help="Its utterance: the id, how that begins, or its name.")
+]
 ClipFile = Annotated[Path, typer.Argument(help="Recording of the voice, in any format.")]
 GivenTranscript = Annotated[
     str | None, typer.Option("--transcript", help="What is said in the part that is used, word for word.")
@@ -61,6 +72,36 @@ class ClipOptions:
             )
         if self.best_window and not (self.start is None and self.end is None):
             raise StudioError("Give either --best-window or --trim-start and --trim-end.")
+
+
+@contextmanager
+def given_clip(
+    clip: Path | None, dataset: str | None, utterance: str | None, settings: Settings
+) -> Iterator[tuple[Path, UtteranceClip | None]]:
+    """The clip of a command: a file, or an utterance of a set as one, while the command runs.
+
+    Raises:
+        StudioError: neither or both are named, or there is no such utterance, or it may not be used.
+    """
+    if (clip is None) == (dataset is None) or (dataset is None) != (utterance is None):
+        raise StudioError("Name the clip: give either a file, or --dataset NAME and --utterance ID.")
+    if clip is not None:
+        yield clip, None
+        return
+    from studio.datasets.as_clip import clip_of, find_utterance
+    from studio.services import Services
+
+    library = Services(settings).datasets()
+    found = library.dataset(dataset or "")
+    utterances = library.utterances(found.id)
+    chosen = find_utterance(utterances, utterance or "") or by_beginning(
+        utterances, utterance or "", kind="utterance", listed_by=f"dataset show '{found.name}' --json"
+    )
+    given = clip_of(library, found, chosen)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "utterance.wav"
+        path.write_bytes(given.wav)
+        yield path, given
 
 
 def read_part(path: Path, start: float | None, end: float | None) -> Waveform:

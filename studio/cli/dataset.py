@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from studio.cli.output import Json, agreed, columns, notice, print_result, say, short_id, shortened
+from studio.cli.output import Json, agreed, by_beginning, columns, notice, print_result, say, short_id, shortened
 from studio.errors import StudioError
 from studio.formatting import duration
 from studio.services import Services
@@ -282,6 +282,77 @@ def consent(
     print_result(dataset.as_json(), as_json, "\n".join(_lines(dataset)))
 
 
+@dataset_app.command("slice")
+def slice_(
+    name: Name,
+    longer_than: Annotated[float, typer.Option(min=2, help="Seconds that an utterance may last.")] = 15,
+    asr: Annotated[
+        str, typer.Option(help="Recogniser that says which words are in which part; without it STUDIO_ASR_MODEL.")
+    ] = "",
+    transcribe: Annotated[
+        bool | None, typer.Option(help="Or part the texts by time, without listening; check them then.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Cut utterances that are too long in silence, their texts parted with them. `dataset undo` takes all of it back."""
+    from studio.datasets.reslicing import slice_utterances
+
+    services = Services(get_settings())
+    library = services.datasets()
+    dataset = library.dataset(name)
+    transcriber = None
+    if transcribe is not False:
+        transcriber = services.transcriber_of(asr)
+        if transcribe is None and not asr and (missing := transcriber.missing()):
+            raise StudioError(
+                f"Only a recogniser can say which words are in which part. {missing} Or part the texts by time with "
+                "--no-transcribe, and check them."
+            )
+    found = slice_utterances(
+        library, dataset, longer_than=longer_than, transcriber=transcriber, announce=_progress()
+    )  # fmt: skip
+    for left, sentence in found.left:
+        notice(f"{left}: {sentence}")
+    if found.parted_by_time:
+        notice(
+            f"The texts of {found.parted_by_time} were parted by time, and nobody listened: check them in the review."
+        )
+    text = f"{dataset.name}: {found.sliced} utterances were cut into {found.made}."
+    none = f"{dataset.name}: no utterance that lasts longer than {longer_than:g} s was cut."
+    print_result({"dataset": dataset.name, **found.as_json()}, as_json, text if found.sliced else none)
+
+
+@dataset_app.command()
+def add(
+    name: Name,
+    take: Annotated[str, typer.Argument(metavar="TAKE", help="Id of a take, or how it begins (6 characters or more).")],
+    as_json: Json = False,
+) -> None:
+    """Add a take as an utterance that a model made; the consent of its voice goes along. `dataset undo` takes it out."""
+    from studio.takes.into_dataset import add_take
+
+    services = Services(get_settings())
+    takes, library = services.takes(), services.datasets()
+    library.dataset(name)  # before a take is looked for
+    found = by_beginning(takes.takes(), take, kind="take", listed_by="take list")
+    dataset, utterance = add_take(takes, library, found.id, name)
+    for shortcoming in found.shortcomings:
+        notice(f"Listen to it before it is trained on: {shortcoming}")
+    text = f"Take {short_id(found.id)} is {utterance.name} in {dataset.name} now, marked as made by a model."
+    print_result({"dataset": dataset.name, "utterance": utterance.as_json()}, as_json, text)
+
+
+@dataset_app.command()
+def undo(name: Name, as_json: Json = False) -> None:
+    """Take back the last edit of a dataset: what was added, sliced, split or changed."""
+    from studio.datasets.editing import Editor
+
+    library = _library()
+    dataset = library.dataset(name)
+    undone = Editor(library, dataset.id).undo()
+    print_result({"dataset": dataset.name, "undone": undone}, as_json, f"Undone in {dataset.name}: {undone}.")
+
+
 @dataset_app.command()
 def delete(
     name: Name, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False, as_json: Json = False
@@ -348,6 +419,8 @@ def _lines(dataset: Dataset) -> list[str]:
         + (f"; {dataset.num_dropped:,} dropped" if dataset.num_dropped else ""),
         f"source: {dataset.source.get('type')} {dataset.source.get('name')}",
     ]
+    if dataset.synthetic:
+        lines.append(f"made by a model: {dataset.synthetic}")
     if unsliced := dataset.report.get("unsliced"):
         lines.append(
             "in no utterance: " + ", ".join(f"{duration(each)} of {reason}" for reason, each in unsliced.items())

@@ -13,9 +13,13 @@ from studio.cli.clips import (
     ClipOptions,
     Denoise,
     GivenTranscript,
+    OptionalClipFile,
+    SetName,
     Transcribe,
     TrimEnd,
     TrimStart,
+    UtteranceId,
+    given_clip,
     new_clip,
     read_part,
 )
@@ -26,6 +30,7 @@ from studio.services import Services
 from studio.settings import get_settings
 
 if TYPE_CHECKING:
+    from studio.datasets.as_clip import UtteranceClip
     from studio.voices.library import VoiceLibrary
     from studio.voices.voice import Voice
 
@@ -72,7 +77,9 @@ def check(
 @voice_app.command()
 def add(
     name: Annotated[str, typer.Argument(help="What the voice is called.")],
-    clip: ClipFile,
+    clip: OptionalClipFile = None,
+    dataset: SetName = None,
+    utterance: UtteranceId = None,
     transcript: GivenTranscript = None,
     transcribe: Transcribe = False,
     speaker_consent: Annotated[
@@ -90,29 +97,38 @@ def add(
 ) -> None:
     """Save a voice. The clip must be fit for it: `voice check` says why, where it is not.
 
-    The transcript is what is said in the part that is used, not in the whole clip.
+    The transcript is what is said in the part that is used, not in the whole clip. An utterance of a dataset has one, and the
+    consent of its speaker where it was recorded there.
     """
     from studio.voices.consent import SpeakerConsent
     from studio.voices.languages import LANGUAGES, known_language
 
-    # Everything that needs no look at the clip first: a model may have to be loaded for that.
-    if speaker_consent is None:
-        raise StudioError("Say by what right the voice is used: --speaker-consent own, permission or licence.")
-    consent = SpeakerConsent.given(speaker_consent, who=speaker, statement=consent_note)
-    options = ClipOptions(clip, transcript, transcribe, trim_start, trim_end, best_window, denoise)
-    library, language = _library(), known_language(language)
-    name = library.free_name(name)
-    prepared = new_clip(options, language, get_settings())
-    # What a model heard it also knows the language of.
-    heard = prepared.transcript.language
-    language = language or (heard if heard in LANGUAGES else "")
-    _tell_saved(library.add(name, [prepared], consent, language=language, notes=notes), as_json)
+    settings = get_settings()
+    with given_clip(clip, dataset, utterance, settings) as (path, given):
+        # Everything that needs no look at the clip first: a model may have to be loaded for that.
+        consent = given.consent if given is not None and speaker_consent is None else None
+        if speaker_consent is None and consent is None:
+            raise StudioError("Say by what right the voice is used: --speaker-consent own, permission or licence.")
+        consent = consent or SpeakerConsent.given(speaker_consent, who=speaker, statement=consent_note)
+        cut = best_window or trim_start is not None or trim_end is not None
+        options = ClipOptions(
+            path, _text_of(given, transcript, transcribe or cut), transcribe, trim_start, trim_end, best_window, denoise
+        )
+        library, language = _library(), known_language(language or (given.language if given else ""))
+        name = library.free_name(name)
+        prepared = new_clip(options, language, settings)
+        # What a model heard it also knows the language of.
+        heard = prepared.transcript.language
+        language = language or (heard if heard in LANGUAGES else "")
+        _tell_saved(library.add(name, [prepared], consent, language=language, notes=notes), as_json)
 
 
 @voice_app.command("add-clip")
 def add_clip(
     name: Name,
-    clip: ClipFile,
+    clip: OptionalClipFile = None,
+    dataset: SetName = None,
+    utterance: UtteranceId = None,
     transcript: GivenTranscript = None,
     transcribe: Transcribe = False,
     trim_start: TrimStart = None,
@@ -122,11 +138,16 @@ def add_clip(
     as_json: Json = False,
 ) -> None:
     """Give a saved voice one more clip of the same speaker, under the same consent."""
-    options = ClipOptions(clip, transcript, transcribe, trim_start, trim_end, best_window, denoise)
-    library = _library()
-    voice = library.changeable(name)
-    prepared = new_clip(options, voice.language, get_settings())
-    _tell_saved(library.add_clip(voice.id, prepared), as_json)
+    settings = get_settings()
+    with given_clip(clip, dataset, utterance, settings) as (path, given):
+        cut = best_window or trim_start is not None or trim_end is not None
+        options = ClipOptions(
+            path, _text_of(given, transcript, transcribe or cut), transcribe, trim_start, trim_end, best_window, denoise
+        )
+        library = _library()
+        voice = library.changeable(name)
+        prepared = new_clip(options, voice.language, settings)
+        _tell_saved(library.add_clip(voice.id, prepared), as_json)
 
 
 @voice_app.command("list")
@@ -203,6 +224,11 @@ def withdraw_consent(name: Name, as_json: Json = False) -> None:
     voice = _library().withdraw_consent(name)
     text = f"The consent for {voice.name} is withdrawn: nobody can speak with it any more, and its takes are marked."
     print_result(voice.as_json(), as_json, text)
+
+
+def _text_of(given: UtteranceClip | None, transcript: str | None, otherwise: bool) -> str | None:
+    """The transcript of a clip: as it was given, or that of the whole utterance, unless it comes ``otherwise``."""
+    return given.text if given is not None and given.text and transcript is None and not otherwise else transcript
 
 
 def _tell_saved(voice: Voice, as_json: bool) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 from studio.datasets.library import DatasetLibrary
 from studio.errors import StudioError
 from studio.settings import Settings
+from studio.store import datasets as dataset_queries
 from studio.store import voices as voice_queries
 from studio.store.store import Store
-from studio.voices.consent import VoiceConsent
+from studio.voices.consent import VoiceConsent, is_of_set, speaker_id
 from studio.voices.presets import preset_voices
 
 
@@ -85,12 +86,17 @@ def _set_consent(
         return [], f"Row {number} uses a clip of a dataset that was deleted: import it again, or take out its rows."
     if dataset.troubles:
         return [], f"Row {number} uses a clip of {dataset.name}. {dataset.troubles[0]}"
+    with store.reading() as session:
+        synthetic = dataset_queries.synthetic_totals(session, dataset.id)
+    # What takes were spoken with is told by its own name, too, so that its withdrawal reaches what is trained.
+    asked = dict.fromkeys(voice for _, voices, _, _ in synthetic for voice in voices if not is_of_set(voice))
+    behind = [_library_consent(store, owner, voice, number) for voice in asked]
     speaking = [speaker for speaker in dataset.speakers if speaker.num_utterances and speaker.consent]
     return [
         VoiceConsent(
-            voice_id=f"{dataset.id}/{speaker.name}", name=speaker.name or dataset.name, ground=speaker.consent.ground,
+            voice_id=speaker_id(dataset.id, speaker.name), name=speaker.name or dataset.name, ground=speaker.consent.ground,
             statement=speaker.consent.statement, recorded_at=speaker.consent.recorded_at.isoformat(),
         )
         for speaker in speaking
         if speaker.consent
-    ], ""  # fmt: skip
+    ] + [each for each in behind if isinstance(each, VoiceConsent)], ""  # fmt: skip

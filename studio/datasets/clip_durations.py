@@ -1,4 +1,4 @@
-"""How long clips are, and whether they can be used at all."""
+"""How long clips are, whether they can be used at all, and whether a model made them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from studio.audio import problems
 from studio.audio.checks import require_speech_like
 from studio.audio.containers import find_shortfall
 from studio.audio.reading import read_audio
+from studio.audio.synthetic_mark import is_marked
 from studio.errors import StudioError
 from studio.files import shown_name
 
@@ -31,6 +32,7 @@ class ClipDurations:
 
     seconds: dict[Path, float] = field(default_factory=dict)
     problems: dict[Path, StudioError] = field(default_factory=dict)
+    synthetic: dict[Path, bool] = field(default_factory=dict)
     heard: float = 0.0
 
     def duration(self, path: Path) -> float:
@@ -44,6 +46,12 @@ class ClipDurations:
                 self.problems[path] = error
                 raise
         return self.seconds[path]
+
+    def is_synthetic(self, path: Path) -> bool:
+        """Whether the clip says that a model made it."""
+        if path not in self.synthetic:
+            self.synthetic[path] = is_marked(path)
+        return self.synthetic[path]
 
     def _look(self, path: Path) -> float:
         if self.heard >= HEARD_SECONDS:

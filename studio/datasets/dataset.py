@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.datasets.pairing import Pairing
+from studio.formatting import duration
 from studio.voices.consent import SpeakerConsent
 
 
@@ -56,6 +57,8 @@ class Dataset:
         report: what the import used and left out.
         pairing: how its rows get their reference turns.
         state: importing or ready.
+        num_synthetic, synthetic_seconds: of kept utterances that a model made.
+        voice_troubles: sentences about voices of the library that spoke some of these and may not be used any more.
     """
 
     id: str
@@ -69,14 +72,25 @@ class Dataset:
     num_dropped: int
     seconds: float
     speakers: tuple[Speaker, ...]
+    num_synthetic: int = 0
+    synthetic_seconds: float = 0.0
+    voice_troubles: tuple[str, ...] = ()
     source: dict[str, Any] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
     pairing: Pairing = field(default_factory=Pairing)
 
     @property
     def troubles(self) -> list[str]:
-        """Why it can be neither trained on nor exported, a sentence for each speaker in the way."""
-        return [speaker.trouble for speaker in self.speakers if speaker.num_utterances and speaker.trouble]
+        """Why it can be neither trained on nor exported, a sentence for each speaker or voice in the way."""
+        of_speakers = [speaker.trouble for speaker in self.speakers if speaker.num_utterances and speaker.trouble]
+        return [*of_speakers, *self.voice_troubles]
+
+    @property
+    def synthetic(self) -> str:
+        """How much of it a model made, in words; "" for nothing."""
+        if not self.num_synthetic:
+            return ""
+        return f"{self.num_synthetic:,} of {self.num_utterances:,} utterances, {duration(self.synthetic_seconds)}"
 
     def as_json(self) -> dict[str, Any]:
         """For ``--json``; seconds of kept utterances."""
@@ -90,6 +104,7 @@ class Dataset:
             "count": self.num_utterances,
             "dropped": self.num_dropped,
             "seconds": round(self.seconds, 3),
+            "synthetic": {"count": self.num_synthetic, "seconds": round(self.synthetic_seconds, 3)},
             "speakers": [speaker.as_json() for speaker in self.speakers],
             "source": self.source,
             "report": self.report,

@@ -6,19 +6,22 @@ instead of undoing theirs unseen; so is undoing what was changed again since.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
 from sqlmodel import Session
 
+from studio.datasets.keeping import new_utterance
 from studio.datasets.library import NO_SUCH_UTTERANCE, DatasetLibrary
 from studio.datasets.stored_sound import sound_sha256
 from studio.engine.prompt import refuse_control_tokens
 from studio.errors import StudioError
 from studio.store import datasets as queries
-from studio.store.tables import DatasetRecord, EditRecord, UtteranceRecord, new_id, now
+from studio.store.tables import DatasetRecord, EditRecord, RecordingRecord, UtteranceRecord, new_id, now
+from studio.voices.consent import SpeakerConsent
 from studio.voices.naming import checked_name
 
 MIN_SECONDS = 0.2
@@ -28,6 +31,21 @@ _FIELDS = ("start", "end", "text", "speaker", "state", "split", "sha256", "measu
 """What an edit may change, and undoing gives back."""
 _CHANGED = "Somebody else changed this utterance meanwhile: look at it again, and then change it."
 _STATES, _SPLITS = ("kept", "dropped"), ("", "train", "validation")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of an utterance that is to be one of its own.
+
+    Attributes:
+        start, end: seconds of the recording.
+        measures: what is known of it before it is measured.
+    """
+
+    start: float
+    end: float
+    text: str
+    measures: dict[str, Any] = field(default_factory=dict)
 
 
 class _Changes:
@@ -119,6 +137,37 @@ class Editor:
             changes.keep(f"split {_shown(record)}")
             return new.id
 
+    def add(
+        self, recording: RecordingRecord, *, place: str, name: str, text: str, speaker: str, language: str, scene: str,
+        consent: SpeakerConsent,
+    ) -> str:  # fmt: skip
+        """Add a recording of the set as an utterance behind all others; returns its id.
+
+        Args:
+            place: where it came from; what came from there is added once.
+            consent: by what right the speaker's voice is used, where they did not speak in this set before.
+
+        Raises:
+            StudioError: it is there already, or the consent of its speaker in this set was withdrawn or never recorded.
+        """
+        with self.library.store.writing() as session:
+            dataset = self.library.record(session, self.dataset_id)
+            if (present := queries.present(session, dataset.id, place, recording.sha256)) is not None:
+                raise StudioError(
+                    f"{dataset.name} has this sound already, as {_shown(present)}"
+                    + (", which was dropped: keep it again in the review." if present.state == "dropped" else ".")
+                )
+            self.library.carry_consent(session, dataset, speaker, consent)
+            changes = _Changes(session, dataset)
+            new = new_utterance(
+                self.library, recording, 0.0, recording.seconds, position=queries.last_position(session, dataset.id) + 1,
+                place=place, name=name, text=_checked("text", text), speaker=speaker, language=language, scene=scene,
+                state="gone",
+            )  # fmt: skip
+            changes.of(new).state = "kept"
+            changes.keep(f"added {_shown(new)}")
+            return new.id
+
     def merge_with_next(self, utterance_id: str, revision: int) -> None:
         """Make one of an utterance and the kept one after it.
 
@@ -135,6 +184,37 @@ class Editor:
             record.text = _joined(record.text, after.text)
             changes.of(after).state = "gone"
             changes.keep(f"merged {_shown(record)} with the next")
+
+    def slice(self, found: Mapping[str, tuple[int, Sequence[Piece]]], what: str) -> list[str]:
+        """Put several utterances in the place of one, for many at once as one edit; returns the ids of those left alone.
+
+        Args:
+            found: by id of the utterance, the revision that was sliced, and its parts in order. One that somebody changed
+                meanwhile is left alone.
+        """
+        left = []
+        with self.library.store.writing() as session:
+            changes = _Changes(session, self.library.record(session, self.dataset_id))
+            recordings = {each.id: each for each in queries.recordings(session, changes.dataset.id)}
+            records = queries.utterances_by_ids(session, changes.dataset.id, found)
+            for utterance_id, (revision, pieces) in found.items():
+                record = records.get(utterance_id)
+                if record is None or record.revision != revision or record.state != "kept":
+                    left.append(utterance_id)
+                    continue
+                after = queries.following(session, record)
+                room = (after.position if after else record.position + 1) - record.position
+                for number, piece in enumerate(pieces, start=1):
+                    new = new_utterance(
+                        self.library, recordings[record.recording_id], piece.start, piece.end,
+                        position=record.position + room * number / (len(pieces) + 1), place=record.place,
+                        name=f"{record.name}-{number}", text=piece.text, speaker=record.speaker, language=record.language,
+                        scene=record.scene, split=record.split, measures=piece.measures, state="gone",
+                    )  # fmt: skip
+                    changes.of(new).state = "kept"
+                changes.of(record).state = "gone"
+            changes.keep(what)
+        return left
 
     def change_all(self, ids: Sequence[str], what: str, *, state: str | None = None, split: str | None = None) -> int:
         """Change many at once, as one edit; returns how many became others.

@@ -99,6 +99,7 @@ def about(library: DatasetLibrary, dataset: Dataset) -> dict[str, Any]:
         "version": library.version(dataset.id),
         "utterances": dataset.num_utterances,
         "seconds": round(dataset.seconds, 3),
+        "synthetic": {"count": dataset.num_synthetic, "seconds": round(dataset.synthetic_seconds, 3)},
         "languages": list(dataset.languages),
         "speakers": [speaker.as_json() for speaker in dataset.speakers if speaker.num_utterances],
     }
@@ -207,7 +208,7 @@ class _Writer:
                     some = part[start : start + _ROWS_AT_ONCE]
                     sounds = [
                         {
-                            "bytes": encoded(each.recording, each.start, each.end, ".flac"),
+                            "bytes": _sound(each, ".flac"),
                             "path": f"{names[each.id]}.flac",
                         }
                         for each in some
@@ -238,7 +239,7 @@ class _Writer:
 
 
 def _sound(utterance: Utterance, suffix: str) -> bytes:
-    return encoded(utterance.recording, utterance.start, utterance.end, suffix)
+    return encoded(utterance.recording, utterance.start, utterance.end, suffix, synthetic=utterance.synthetic)
 
 
 def training_row(

@@ -11,25 +11,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from studio.audio.storing import store_as_flac
 from studio.datasets.dataset import Dataset
+from studio.datasets.keeping import MAX_SECONDS, MIN_SECONDS, keep_recording, measured_while_slicing, new_utterance
 from studio.datasets.library import DatasetLibrary
 from studio.datasets.sources import Found, SourceOptions, read_source
-from studio.datasets.sources.locating import printable
-from studio.datasets.stored_sound import sound_sha256
 from studio.engine.prompt import refuse_control_tokens
 from studio.errors import StudioError
 from studio.files import is_disk_full, shown_name
 from studio.store import datasets as queries
-from studio.store.tables import RecordingRecord, UtteranceRecord, new_id
+from studio.store.tables import RecordingRecord, UtteranceRecord
 from studio.voices.naming import checked_name, name_key
 
 if TYPE_CHECKING:
-    from studio.datasets.slicing import Slice
     from studio.listening.transcriber import Transcriber
 
-MIN_SECONDS, MAX_SECONDS = 0.3, 30.0
-"""An utterance that is shorter teaches nothing, and the model hears none that is longer at once."""
 _AT_ONCE = 50
 """Utterances that are written together: so many are read again after a kill."""
 MAX_LISTED = 1_000
@@ -214,7 +209,7 @@ class _Import:
             name = f"{Path(found.name).stem} {each.start:.2f}"
             named = replace(found, place=f"{found.place} at {each.start:.2f} s", name=name)
             text = each.text.strip()
-            self._list(named, recording, each.start, each.end, text, speaker, _measured_while_slicing(each, model))
+            self._list(named, recording, each.start, each.end, text, speaker, measured_while_slicing(each, model))
         self.write()
 
     def _checked(self, found: Found) -> tuple[RecordingRecord, str, str] | None:
@@ -241,14 +236,12 @@ class _Import:
         measures: dict[str, Any] | None = None,
     ) -> None:  # fmt: skip
         self._position += 1
-        path = self._library.recording_path(self._id, recording.id)
+        name = found.name if measures is not None else Path(found.name).stem
         self._waiting.append(
-            UtteranceRecord(
-                dataset_id=self._id, recording_id=recording.id, position=self._position, place=found.place,
-                name=found.name if measures is not None else Path(found.name).stem, start=start, end=end,
-                text=text, imported_text=text, speaker=speaker, language=found.language or self._language,
-                scene=found.scene, split=found.split,
-                sha256=sound_sha256(path, start, end), measures=measures or {},
+            new_utterance(
+                self._library, recording, start, end, position=self._position, place=found.place, name=name, text=text,
+                speaker=speaker, language=found.language or self._language, scene=found.scene, split=found.split,
+                measures=measures,
             )
         )  # fmt: skip
         self.report.used += 1
@@ -268,35 +261,18 @@ class _Import:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / (Path(found.name).name or "clip")
                 path.write_bytes(found.content)
-                return self._kept(path, found.name)
+                return keep_recording(self._library, self._id, path, found.name)
         if found.path is None:
             raise StudioError(f"The recording {shown_name(found.name)} does not exist: correct its name.")
         if found.path not in self._stored:
             try:
-                self._stored[found.path] = self._kept(found.path, found.path.name)
+                self._stored[found.path] = keep_recording(self._library, self._id, found.path, found.path.name)
             except StudioError as error:
                 self._stored[found.path] = error
         kept = self._stored[found.path]
         if isinstance(kept, StudioError):
             raise kept
         return kept
-
-    def _kept(self, path: Path, name: str) -> RecordingRecord:
-        recording_id = new_id()
-        target = self._library.recording_path(self._id, recording_id)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        sound = store_as_flac(path, target)
-        with self._library.store.writing() as session:
-            # The same recording under two names is kept once.
-            if (present := queries.recording_by_hash(session, self._id, sound.sha256)) is not None:
-                target.unlink()
-                return present
-            record = RecordingRecord(
-                id=recording_id, dataset_id=self._id, name=printable(Path(name).name), seconds=sound.seconds,
-                sample_rate=sound.sample_rate, sha256=sound.sha256,
-            )  # fmt: skip
-            queries.save(session, record)
-        return record
 
 
 def _begun(library: DatasetLibrary, name: str, about: dict[str, Any]) -> Dataset | None:
@@ -306,17 +282,6 @@ def _begun(library: DatasetLibrary, name: str, about: dict[str, Any]) -> Dataset
         if record is None or record.state == "ready" or record.source != about:
             return None
         return library.dataset(record.id)
-
-
-def _measured_while_slicing(each: Slice, model: str) -> dict[str, Any]:
-    """What slicing found out already, as measuring would tell it."""
-    found = {
-        "heard": each.heard,
-        "heard_by": model if each.heard else "",
-        "differs": list(each.differs),
-        "inside": each.inside,
-    }
-    return {name: value for name, value in found.items() if value}
 
 
 def _disk_is_full(error: BaseException) -> bool:

@@ -19,10 +19,12 @@ from studio.datasets.records import dataset_of, recording_path, utterance_of
 from studio.datasets.stored_sound import encoded, waveform_of
 from studio.errors import StudioError
 from studio.settings import Settings
+from studio.store import adapters as adapter_queries
 from studio.store import datasets as queries
+from studio.store import voices as voice_queries
 from studio.store.store import Store
 from studio.store.tables import DatasetRecord, SpeakerRecord, now
-from studio.voices.consent import SpeakerConsent
+from studio.voices.consent import SpeakerConsent, speaker_id
 from studio.voices.languages import LANGUAGES
 from studio.voices.naming import checked_name, name_key
 
@@ -60,14 +62,15 @@ class DatasetLibrary:
 
     def utterances(
         self, dataset_id: str, *, states: Sequence[str] = ("kept",), speaker: str = "", kind: str = "", search: str = "",
-        split: str = "", order: queries.Order = "position", limit: int | None = None, offset: int = 0,
+        split: str = "", synthetic: bool = False, order: queries.Order = "position", limit: int | None = None,
+        offset: int = 0,
     ) -> list[Utterance]:  # fmt: skip
         """Utterances of a set; see :func:`studio.store.datasets.utterances`."""
         with self.store.reading() as session:
             record = self.record(session, dataset_id)
             found = queries.utterances(
-                session, record.id, states=states, speaker=speaker, kind=kind, search=search, split=split, order=order,
-                limit=limit, offset=offset,
+                session, record.id, states=states, speaker=speaker, kind=kind, search=search, split=split,
+                synthetic=synthetic, order=order, limit=limit, offset=offset,
             )  # fmt: skip
             recordings = {each.id: each for each in queries.recordings(session, record.id)}
             return [utterance_of(each, self.folder(record.id), recordings) for each in found]
@@ -88,7 +91,7 @@ class DatasetLibrary:
 
     def encoded(self, utterance: Utterance) -> bytes:
         """The same as the bytes of a WAV file."""
-        return encoded(utterance.recording, utterance.start, utterance.end, ".wav")
+        return encoded(utterance.recording, utterance.start, utterance.end, ".wav", synthetic=utterance.synthetic)
 
     def version(self, dataset_id: str) -> str:
         """A hash over the content of kept utterances: sounds, texts, and who speaks with whom; 64 hexadecimal digits.
@@ -147,6 +150,11 @@ class DatasetLibrary:
         with self.store.writing() as session:
             record = self.record(session, dataset_id)
             found = self._given(session, record)
+            for speaker in found.speakers:
+                if speaker.consent and speaker.consent.withdrawn_at:
+                    adapter_queries.mark_withdrawn(
+                        session, self.owner, speaker_id(found.id, speaker.name), speaker.consent.withdrawn_at
+                    )
             queries.delete(session, record)
         shutil.rmtree(self.folder(found.id), ignore_errors=True)  # after the record, which must not name what is gone
         return found
@@ -161,11 +169,31 @@ class DatasetLibrary:
         """
         with self.store.writing() as session:
             record, found = self._speaker(session, dataset_id, speaker)
-            found.who, found.consent_ground, found.consent_wording = consent.who, consent.ground, consent.wording
-            found.consent_statement, found.consent_recorded_at = consent.statement, consent.recorded_at
-            found.consent_withdrawn_at = None
-            queries.save(session, found)
+            queries.save(session, _agreed(found, consent))
             return self._given(session, record)
+
+    def carry_consent(self, session: Session, record: DatasetRecord, speaker: str, consent: SpeakerConsent) -> None:
+        """Take over by what right a voice of the library is used, for the first utterance of it in a set.
+
+        What was recorded for somebody of this name in the set stays, and goes for all that they say.
+
+        Raises:
+            StudioError: it was withdrawn there, or somebody of this name speaks in the set without any: the voice's own
+                consent says nothing of those recordings.
+        """
+        known = {each.name: each for each in queries.speakers(session, record.id)}.get(speaker)
+        if known is not None and known.consent_ground:
+            if known.consent_withdrawn_at is not None:
+                raise StudioError(
+                    f"The consent of {speaker} was withdrawn in {record.name}: nothing of this speaker can be added to it."
+                )
+            return
+        if any(name == speaker and state != "gone" for name, state, _, _ in queries.totals(session, record.id)):
+            raise StudioError(
+                f"{speaker} speaks in {record.name} already, and by what right is not recorded there: record it on Dataset, "
+                "or with `python -m studio dataset consent`, and add it then."
+            )
+        queries.save(session, _agreed(known or SpeakerRecord(dataset_id=record.id, name=speaker), consent))
 
     def withdraw_consent(self, dataset_id: str, speaker: str) -> Dataset:
         """From now on the speaker's utterances are neither trained on nor exported.
@@ -203,11 +231,16 @@ class DatasetLibrary:
         return recording_path(self.folder(dataset_id), recording_id)
 
     def _given(self, session: Session, record: DatasetRecord) -> Dataset:
+        synthetic = queries.synthetic_totals(session, record.id)
+        voices = {voice for _, needed, _, _ in synthetic for voice in needed}
         return dataset_of(
             record,
             queries.totals(session, record.id),
             queries.speakers(session, record.id),
             queries.languages(session, record.id),
+            synthetic,
+            # Asked of the voices each time: nobody remembers a consent.
+            voice_queries.withdrawn(session, voices) if voices else {},
         )
 
     def _speaker(self, session: Session, dataset_id: str, name: str) -> tuple[DatasetRecord, SpeakerRecord]:
@@ -218,6 +251,14 @@ class DatasetLibrary:
             known = ", ".join(sorted(each for each in present if each)[:8]) or "nobody by name"
             raise StudioError(f"Nobody called '{name}' speaks in {record.name}: there are {known}.")
         return record, named.get(name) or SpeakerRecord(dataset_id=record.id, name=name)
+
+
+def _agreed(record: SpeakerRecord, consent: SpeakerConsent) -> SpeakerRecord:
+    """The record of a speaker with a consent in place of what stood there."""
+    record.who, record.consent_ground, record.consent_wording = consent.who, consent.ground, consent.wording
+    record.consent_statement, record.consent_recorded_at = consent.statement, consent.recorded_at
+    record.consent_withdrawn_at = None
+    return record
 
 
 def clear_remains(settings: Settings, store: Store) -> int:

@@ -124,7 +124,7 @@ def _measured(utterance: Utterance) -> Measured | None:
     if measures is None:
         return None
     return Measured(
-        utterance.id, utterance.speaker, utterance.text, utterance.sha256, measures, utterance.language
+        utterance.id, utterance.speaker, utterance.text, utterance.sha256, measures, utterance.language, utterance.synthetic
     )  # fmt: skip
 
 

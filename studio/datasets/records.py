@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from studio.datasets.dataset import Dataset, Speaker, Utterance
 from studio.datasets.pairing import Pairing
 from studio.store.tables import DatasetRecord, RecordingRecord, SpeakerRecord, UtteranceRecord
-from studio.voices.consent import SpeakerConsent
+from studio.voices.consent import SpeakerConsent, is_of_set
 from studio.voices.records import stored_consent
 
 SUFFIX = ".flac"
@@ -31,8 +32,16 @@ def dataset_of(
     totals: Iterable[tuple[str, str, int, float]],
     speakers: Sequence[SpeakerRecord],
     languages: Sequence[str],
+    synthetic: Sequence[tuple[str, tuple[str, ...], int, float]],
+    withdrawn: Mapping[str, datetime | None],
 ) -> Dataset:
-    """A stored set, with what is counted in it: speaker, state, utterances, seconds."""
+    """A stored set.
+
+    Args:
+        totals: what is counted in it: speaker, state, utterances, seconds.
+        synthetic: what a model made of the kept: speaker, voices whose consent it needs, utterances, seconds.
+        withdrawn: of these voices that exist: when their consent was withdrawn, or None.
+    """
     kept: dict[str, tuple[int, float]] = {}
     dropped = 0
     for speaker, state, count, seconds in totals:
@@ -54,10 +63,29 @@ def dataset_of(
         num_dropped=dropped,
         seconds=sum(seconds for _, seconds in kept.values()),
         speakers=tuple(Speaker(name, *kept.get(name, (0, 0.0)), consents.get(name)) for name in names),
+        num_synthetic=sum(count for _, _, count, _ in synthetic),
+        synthetic_seconds=sum(seconds for *_, seconds in synthetic),
+        voice_troubles=tuple(_voice_troubles(synthetic, withdrawn)),
         source=record.source,
         report=record.report,
         pairing=Pairing(**record.pairing),
     )
+
+
+def _voice_troubles(
+    synthetic: Sequence[tuple[str, tuple[str, ...], int, float]], withdrawn: Mapping[str, datetime | None]
+) -> Iterator[str]:  # fmt: skip
+    """A sentence for each speaker that a voice lent its sound to which may not be used any more."""
+    for speaker, voices, count, _ in synthetic:
+        for voice in voices:
+            gone = voice not in withdrawn and not is_of_set(voice)
+            if gone or withdrawn.get(voice) is not None:
+                happened = "was deleted from the library" if gone else "had its consent withdrawn"
+                yield (
+                    f"The voice behind {count} utterances of {speaker or 'a speaker'} that a model made {happened}: drop "
+                    "these utterances."
+                )
+                break
 
 
 def utterance_of(record: UtteranceRecord, folder: Path, recordings: Mapping[str, RecordingRecord]) -> Utterance:

@@ -37,6 +37,7 @@ class MeasuredRow:
         number: its line, or its place in the list.
         seconds: of all its clips.
         trained_seconds: of those that are learnt.
+        synthetic_seconds: of these, what a model made.
         text_bytes: of its texts in UTF-8: a tokenizer makes at most so many tokens of them.
         num_clips: references and trained ones.
     """
@@ -45,6 +46,7 @@ class MeasuredRow:
     row: TrainingRow
     seconds: float
     trained_seconds: float
+    synthetic_seconds: float
     text_bytes: int
     num_clips: int
 
@@ -65,6 +67,7 @@ class RowsSummary(BaseModel):
     Attributes:
         source: name of the file that they came from.
         seconds: duration of the trained clips together.
+        synthetic_seconds: of these, what a model made.
         sha256: of the rows and the content of their clips.
     """
 
@@ -73,6 +76,7 @@ class RowsSummary(BaseModel):
     source: str
     count: int
     seconds: float
+    synthetic_seconds: float = 0.0
     speakers: list[str] = Field(default_factory=list)
     sha256: str
 
@@ -88,6 +92,7 @@ class RowsReport:
         warnings: sentences with the number of rows that they are about.
         seconds: of the trained clips together, in every row in which they stand.
         repeats: how many rows a trained clip stands in, on average; 1.0 where none is repeated.
+        synthetic_seconds: of these, what a model made, as far as the clips say so.
         sha256: of the good rows and the content of their clips, wherever they lie.
         consent: of library voices and of voices that come with the studio.
         unrecorded: other clips.
@@ -100,6 +105,7 @@ class RowsReport:
     warnings: tuple[str, ...]
     seconds: float
     repeats: float
+    synthetic_seconds: float
     speakers: tuple[str, ...]
     sha256: str
     consent: tuple[VoiceConsent, ...]
@@ -115,8 +121,8 @@ class RowsReport:
     def summary(self) -> RowsSummary:
         """The good rows in short, as a job keeps them."""
         return RowsSummary(
-            source=self.source, count=len(self.measured), seconds=self.seconds, speakers=list(self.speakers),
-            sha256=self.sha256,
+            source=self.source, count=len(self.measured), seconds=self.seconds, synthetic_seconds=self.synthetic_seconds,
+            speakers=list(self.speakers), sha256=self.sha256,
         )  # fmt: skip
 
     def longest(self) -> list[MeasuredRow]:
@@ -164,6 +170,7 @@ def report_rows(
         warnings=tuple(f"{count} row{'s' * (count != 1)}: {warning}" for warning, count in noted.items()),
         seconds=sum(each.trained_seconds for each in measured),
         repeats=_repeats([each.row for each in measured]),
+        synthetic_seconds=sum(each.synthetic_seconds for each in measured),
         speakers=tuple(sorted({each.row.speaker for each in measured if each.row.speaker is not None})),
         sha256=_hash([each.row for each in measured]),
         consent=tuple(consent),
@@ -180,13 +187,15 @@ def _repeats(rows: Sequence[TrainingRow]) -> float:
 
 def _measured(number: int, row: TrainingRow, clips: ClipDurations) -> MeasuredRow:
     row.conversation()  # raises where a text has nothing to say
-    durations = [(clips.duration(turn.clip), turn.trained) for turn in row.turns if turn.clip is not None]
+    durations = [clips.duration(turn.clip) for turn in row.turns if turn.clip is not None]
+    learnt = [turn.clip for turn in row.turns if turn.clip is not None and turn.trained]
     texts = [turn.text for turn in row.turns] + [row.system or ""]
     return MeasuredRow(
         number=number,
         row=row,
-        seconds=sum(seconds for seconds, _ in durations),
-        trained_seconds=sum(seconds for seconds, trained in durations if trained),
+        seconds=sum(durations),
+        trained_seconds=sum(map(clips.duration, learnt)),
+        synthetic_seconds=sum(clips.duration(clip) for clip in learnt if clips.is_synthetic(clip)),
         text_bytes=sum(len(text.encode()) for text in texts),
         num_clips=len(durations),
     )

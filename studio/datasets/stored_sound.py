@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from studio.audio import Waveform
+from studio.audio.synthetic_mark import add_mark
 from studio.errors import StudioError
 from studio.files import shown_name
 
@@ -55,13 +56,20 @@ def sound_sha256(path: Path, start: float = 0.0, end: float | None = None) -> st
     return digest.hexdigest()
 
 
-def encoded(path: Path, start: float, end: float, suffix: str) -> bytes:
-    """A stretch as the bytes of a file, ``.flac`` or ``.wav``, with the very samples of the recording."""
+def encoded(path: Path, start: float, end: float, suffix: str, *, synthetic: bool = False) -> bytes:
+    """A stretch as the bytes of a file, ``.flac`` or ``.wav``, with the very samples of the recording.
+
+    Args:
+        synthetic: a model made it, which the file then says of itself.
+    """
     import soundfile
 
     samples, rate = samples_of(path, start, end)
     buffer = io.BytesIO()
-    soundfile.write(buffer, samples, rate, format=suffix[1:].upper(), subtype="PCM_16")
+    with soundfile.SoundFile(buffer, "w", rate, 1, format=suffix[1:].upper(), subtype="PCM_16") as file:
+        if synthetic:
+            add_mark(file)
+        file.write(samples)
     return buffer.getvalue()
 
 

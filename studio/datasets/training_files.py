@@ -45,8 +45,9 @@ def training_files(library: DatasetLibrary, dataset: Dataset) -> TrainingFiles:
     """
     library.require_consent(dataset)
     version, split = library.version(dataset.id), _split(library, dataset)
-    # What is held out and what is heard before it are no content, so they are told apart here.
-    told = json.dumps([sorted(split.items()), dataset.pairing.as_json()])
+    # What is held out, what a model made and what is heard before it are no content, so they are told apart here.
+    synthetic = sorted(each.id for each in library.utterances(dataset.id) if each.synthetic)
+    told = json.dumps([sorted(split.items()), synthetic, dataset.pairing.as_json()])
     folder = library.folder(dataset.id) / "rows" / f"{version[:16]}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)

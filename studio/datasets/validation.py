@@ -8,7 +8,7 @@ from typing import Any
 
 from studio.datasets.dataset import Dataset
 from studio.datasets.editing import MAX_TEXT_CHARS
-from studio.datasets.importer import MAX_SECONDS
+from studio.datasets.keeping import MAX_SECONDS
 from studio.datasets.library import DatasetLibrary
 from studio.datasets.splitting import leaks, text_key
 from studio.datasets.stored_sound import samples_of
@@ -39,6 +39,9 @@ def problems_of(library: DatasetLibrary, dataset: Dataset) -> list[Problem]:
     found = [Problem(dataset.name, trouble, True) for trouble in dataset.troubles]
     if dataset.state != "ready":
         found.append(Problem(dataset.name, "Its import did not end: import it again, and it goes on.", True))
+    if dataset.synthetic:
+        told = f"{dataset.synthetic} were made by a model: a voice learns their faults, too, so listen to them."
+        found.append(Problem(dataset.name, told, False))
     utterances = library.utterances(dataset.id)
     if not utterances:
         found.append(Problem(dataset.name, "No utterance is kept: import some, or keep some that were dropped.", True))
@@ -60,7 +63,7 @@ def problems_of(library: DatasetLibrary, dataset: Dataset) -> list[Problem]:
         except StudioError as error:
             found.append(Problem(place, str(error), True))
         if each.seconds > MAX_SECONDS:
-            found.append(Problem(place, f"It lasts {each.seconds:.1f} s: split it.", True))
+            found.append(Problem(place, f"It lasts {each.seconds:.1f} s: split it, or `dataset slice` the set.", True))
         if sounds[each.sha256] > 1:
             found.append(Problem(place, f"Its sound is there {sounds[each.sha256]} times: keep one.", False))
         elif each.text and texts[text_key(each.text)] > 1:

@@ -34,6 +34,15 @@ _ISO_CODES = {"jw": "jv"}
 _OUT_OF_MEMORY = re.compile(r"out of memory|ALLOC_FAILED|bad_alloc|cannot allocate|unable to allocate", re.IGNORECASE)
 
 
+_NOTHING_HEARD = (
+    "No words were recognised in the clip: type the transcript by hand, or choose a clip in which someone speaks."
+)
+
+
+class NothingHeard(StudioError):
+    """Nobody is heard to speak, or no word of it is understood. Not a failure where a whole recording is gone through."""
+
+
 class Transcriber:
     """One Whisper model that hears one clip at a time; others wait their turn.
 
@@ -72,22 +81,19 @@ class Transcriber:
             it. Joined as they stand in the text the words are the text, also in a language without spaces.
 
         Raises:
-            StudioError: nothing is said in the clip, the language is none the model knows, or the model cannot be found,
-                fetched or loaded.
+            NothingHeard: nothing is said in the clip.
+            StudioError: the language is none the model knows, or the model cannot be found, fetched or loaded.
         """
         code = _primary(language)
         heard = waveform.resampled(_RATE)
         with self._lock:
             # First, because it needs no model: a second of work tells silence from speech.
             if not _has_speech(heard):
-                raise StudioError(self._nothing_heard())
+                raise NothingHeard(_NOTHING_HEARD)
             text, spoken, words = self._listen(heard, code)
         if not any(letter.isalnum() for letter in text):
-            raise StudioError(self._nothing_heard())
+            raise NothingHeard(_NOTHING_HEARD)
         return Transcript(text, code or spoken, _in_order(words, waveform.duration), self.name)
-
-    def _nothing_heard(self) -> str:
-        return "No words were recognised in the clip: type the transcript by hand, or choose a clip in which someone speaks."
 
     def _listen(self, heard: Waveform, code: str | None) -> tuple[str, str, list[Word]]:
         """Text, language and words with Whisper's own times. Where a GPU was not asked for, its failure is no failure."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlmodel import Session, col, select
 
 from studio.store.tables import AdapterRecord
@@ -28,6 +30,20 @@ def of_job(session: Session, job_id: str) -> list[AdapterRecord]:
     return list(
         session.exec(select(AdapterRecord).where(AdapterRecord.job_id == job_id).order_by(col(AdapterRecord.step)))
     )
+
+
+def mark_withdrawn(session: Session, owner: str, voice_id: str, when: datetime) -> None:
+    """Write into the cards of adapters that learnt from a voice that its consent is withdrawn: its own record goes."""
+    for record in adapters(session, owner):
+        consent = record.card.get("consent") or ()
+        if any(each.get("voice_id") == voice_id for each in consent):
+            marked = [
+                {**each, "withdrawn_at": when.isoformat()} if each.get("voice_id") == voice_id else each
+                for each in consent
+            ]
+            record.card = {**record.card, "consent": marked}
+            session.add(record)
+    session.flush()
 
 
 def save(session: Session, record: AdapterRecord) -> None:

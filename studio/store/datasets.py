@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
-from sqlmodel import Session, SQLModel, col, func, select
+from sqlmodel import Session, SQLModel, col, func, or_, select
 
 from studio.store.tables import DatasetRecord, EditRecord, RecordingRecord, SpeakerRecord, UtteranceRecord
 
@@ -53,6 +53,20 @@ def totals(session: Session, dataset_id: str) -> list[tuple[str, str, int, float
     ]
 
 
+def synthetic_totals(session: Session, dataset_id: str) -> list[tuple[str, tuple[str, ...], int, float]]:
+    """Of kept utterances that a model made: speaker, voices whose consent they need, how many, seconds."""
+    length = func.sum(col(UtteranceRecord.end) - col(UtteranceRecord.start))
+    query = select(UtteranceRecord.speaker, RecordingRecord.voices, func.count(), length)
+    query = query.join(RecordingRecord, col(RecordingRecord.id) == col(UtteranceRecord.recording_id))
+    query = query.where(
+        UtteranceRecord.dataset_id == dataset_id,
+        UtteranceRecord.state == "kept",
+        col(RecordingRecord.synthetic).is_(True),
+    )
+    query = query.group_by(col(UtteranceRecord.speaker), col(RecordingRecord.voices))
+    return [(a, tuple(b), c, float(d or 0)) for a, b, c, d in session.exec(query)]
+
+
 def languages(session: Session, dataset_id: str) -> list[str]:
     """Languages that utterances say of themselves."""
     query = select(UtteranceRecord.language).where(UtteranceRecord.dataset_id == dataset_id).distinct()
@@ -78,11 +92,13 @@ def recording_by_hash(session: Session, dataset_id: str, sha256: str) -> Recordi
 
 def utterances(
     session: Session, dataset_id: str, *, states: Sequence[str] = ("kept",), speaker: str = "", kind: str = "",
-    search: str = "", split: str = "", order: Order = "position", limit: int | None = None, offset: int = 0,
+    search: str = "", split: str = "", synthetic: bool = False, order: Order = "position", limit: int | None = None,
+    offset: int = 0,
 ) -> list[UtteranceRecord]:  # fmt: skip
     """Utterances of a set.
 
     Args:
+        synthetic: only those that a model made.
         kind: of a suspicion that they must have.
         search: looked for in text and name, whatever its capitals.
     """
@@ -92,6 +108,11 @@ def utterances(
         query = query.where(UtteranceRecord.speaker == speaker)
     if split:
         query = query.where(UtteranceRecord.split == split)
+    if synthetic:
+        made = select(RecordingRecord.id).where(
+            RecordingRecord.dataset_id == dataset_id, col(RecordingRecord.synthetic).is_(True)
+        )
+        query = query.where(col(UtteranceRecord.recording_id).in_(made))
     place = (col(UtteranceRecord.position), col(UtteranceRecord.id))
     query = (
         query.order_by(*place) if order == "position" else query.order_by(col(UtteranceRecord.suspicion).desc(), *place)
@@ -119,6 +140,16 @@ def utterances_by_ids(session: Session, dataset_id: str, ids: Iterable[str]) -> 
         )
         found |= {record.id: record for record in session.exec(query)}
     return found
+
+
+def present(session: Session, dataset_id: str, place: str, sha256: str) -> UtteranceRecord | None:
+    """An utterance, kept or dropped, that came from there or has this sound."""
+    query = select(UtteranceRecord).where(
+        UtteranceRecord.dataset_id == dataset_id,
+        UtteranceRecord.state != "gone",
+        or_(col(UtteranceRecord.place) == place, col(UtteranceRecord.sha256) == sha256),
+    )
+    return session.exec(query).first()
 
 
 def places(session: Session, dataset_id: str) -> set[str]:

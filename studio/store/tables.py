@@ -241,6 +241,7 @@ class RecordingRecord(SQLModel, table=True):
         name: as its source named it.
         sha256: of the samples and their rate.
         synthetic: a model spoke it.
+        voices: ids of library voices whose consent it needs: who speaks in a take, and whom its trained voice learnt from.
     """
 
     __tablename__ = "recording"  # pyright: ignore[reportAssignmentType]
@@ -253,6 +254,7 @@ class RecordingRecord(SQLModel, table=True):
     sample_rate: int
     sha256: str
     synthetic: bool = False
+    voices: list[str] = Field(default_factory=list, sa_type=JSON)
 
 
 class UtteranceRecord(SQLModel, table=True):
@@ -264,7 +266,7 @@ class UtteranceRecord(SQLModel, table=True):
         name: its id in the source.
         start, end: seconds of the recording.
         imported_text: as the source had it.
-        state: kept, dropped, or gone (merged into another, or its making was undone).
+        state: kept, dropped, or gone (merged into another, sliced, or its making was undone).
         split: "train", "validation", or "" where nobody said.
         sha256: of the samples of the stretch and their rate.
         measures: figures, see ``studio.datasets.measures``; empty until they were measured.

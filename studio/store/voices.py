@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from studio.store.tables import ClipRecord, VoiceRecord
+from studio.store.tables import ClipRecord, SpeakerRecord, VoiceRecord
 
 
 def every_voice(session: Session, owner: str) -> list[VoiceRecord]:
@@ -49,11 +49,21 @@ def delete(session: Session, record: VoiceRecord | ClipRecord) -> None:
 
 
 def withdrawn(session: Session, voice_ids: Iterable[str]) -> dict[str, datetime | None]:
-    """For each of these voices that exists: when its consent was withdrawn, or None."""
+    """For each of these voices that exists: when its consent was withdrawn, or None.
+
+    Who speaks in a set is asked for as ``<set>/<speaker>``, the name that cards have for them.
+    """
+    wanted = list(voice_ids)
     records = session.exec(
-        select(VoiceRecord.id, VoiceRecord.consent_withdrawn_at).where(col(VoiceRecord.id).in_(list(voice_ids)))
+        select(VoiceRecord.id, VoiceRecord.consent_withdrawn_at).where(col(VoiceRecord.id).in_(wanted))
     ).all()
-    return dict(records)  # type: ignore[arg-type]
+    found: dict[str, datetime | None] = dict(records)  # type: ignore[arg-type]
+    for voice_id in wanted:
+        dataset_id, of_set, name = voice_id.partition("/")
+        query = select(SpeakerRecord).where(SpeakerRecord.dataset_id == dataset_id, SpeakerRecord.name == name)
+        if of_set and (speaker := session.exec(query).first()) is not None and speaker.consent_ground:
+            found[voice_id] = speaker.consent_withdrawn_at
+    return found
 
 
 def clip_files(session: Session, voice_id: str) -> set[str] | None:

@@ -13,6 +13,7 @@ from sqlmodel import Session
 
 from studio.adapters.library import AdapterLibrary
 from studio.audio.reading import read_audio
+from studio.audio.synthetic_mark import is_marked
 from studio.audio.waveform import Waveform
 from studio.audio.writing import refuse_bad_target, write_audio
 from studio.engine.model.sampling import Sampling
@@ -116,7 +117,7 @@ class TakeLibrary:
         self._make_folder()
         try:
             # The file before the record: a record never names a file that was not written.
-            write_audio(spoken.speech.waveform, path)
+            write_audio(spoken.speech.waveform, path, synthetic=True)
         except StudioError as error:
             raise StudioError(str(error).replace(shown_name(path), "the take")) from error
         try:
@@ -207,14 +208,15 @@ class TakeLibrary:
         )
 
     def export(self, take: Take, path: Path) -> None:
-        """Write the sound of a take to a file (format by its suffix: .wav, .flac, .mp3).
+        """Write the sound of a take to a file (format by its suffix: .wav, .flac, .mp3), which says that a model made it.
 
         Raises:
             StudioError: the take's own file is gone, or the new one cannot be written; then nothing of it is left.
         """
         refuse_bad_target(path)
-        if path.suffix.lower() != _SUFFIX:
-            write_audio(self.waveform(take), path)
+        # What an earlier version kept has no mark yet.
+        if path.suffix.lower() != _SUFFIX or (take.is_there and not is_marked(take.path)):
+            write_audio(self.waveform(take), path, synthetic=True)
             return
         try:
             sound = take.path.read_bytes()

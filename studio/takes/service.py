@@ -153,7 +153,7 @@ class TakeService:
         for _ in stream:
             pass
         spoken = stream.spoken
-        write_audio(spoken.speech.waveform, path)
+        write_audio(spoken.speech.waveform, path, synthetic=True)
         if not stream.may_speak():  # withdrawn while it was being written
             path.unlink(missing_ok=True)
             stream.refuse_withdrawn()

@@ -53,9 +53,10 @@ class TrainingSpec(BaseModel):
     @property
     def consent_sentence(self) -> str:
         """By what right the voices in the rows are used, on one line."""
-        parts = [
+        told = (
             f"{each.name}: {each.ground}{f' ({each.statement})' if each.statement else ''}" for each in self.consent
-        ]
+        )
+        parts = list(dict.fromkeys(told))  # a voice and who it is in a set say the same
         if self.unrecorded or not parts:
             parts.append(
                 CONSENT_NOT_RECORDED if not parts else f"{self.unrecorded} other clips: {CONSENT_NOT_RECORDED}"

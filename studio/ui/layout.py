@@ -13,7 +13,7 @@ from studio.engine.host import EngineHost
 from studio.errors import StudioError
 from studio.services import Services
 from studio.system.report import ATTRIBUTION
-from studio.ui.events import QUIET
+from studio.ui.events import QUIET, UNLIMITED
 from studio.ui.html import host_banner
 from studio.ui.onboarding import Walk
 from studio.ui.tabs.dataset import create_dataset_tab
@@ -49,7 +49,7 @@ def lay_out(services: Services) -> gr.Blocks:
             with gr.Tab("Speak", id="speak") as speak_tab:
                 speak = create_speak_tab(services, remembered)
             with gr.Tab("Dataset", id="dataset") as dataset_tab:
-                dataset_timer = create_dataset_tab(dataset_tab, services)
+                dataset = create_dataset_tab(dataset_tab, services, remembered)
             with gr.Tab("Train", id="train") as train_tab:
                 train = create_train_tab(train_tab, services, remembered)
             with gr.Tab("System", id="system") as system_tab:
@@ -83,8 +83,10 @@ def lay_out(services: Services) -> gr.Blocks:
         seen = gr.Textbox(visible=False)
         gr.on(
             [tab.select for tab in (voices_tab, speak_tab, dataset_tab, train_tab, system_tab)],
-            _look_at_what_is_seen, seen, [train.timer, dataset_timer], js=_SEEN_TAB, queue=False, **QUIET,
+            _look_at_what_is_seen, seen, [train.timer, dataset.timer], js=_SEEN_TAB, queue=False, **QUIET,
         )  # fmt: skip
+        speak.added.change(lambda told: told, speak.added, dataset.changed, **UNLIMITED)
+        dataset.handed.change(voices.take_over, [dataset.handed, *voices.taking], [*voices.taken, tabs], **UNLIMITED)
         voices_tab.select(_warm_up_coach, None, None, queue=False, **QUIET)
         voices.news.change(voices.offer, voices.offer_inputs, voices.offer_outputs, **LISTING)
         voices.news.change(after_news, voices.news, [tabs, speak.made, *speak.voice_updates], **QUIET)

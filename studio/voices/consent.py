@@ -83,4 +83,17 @@ class VoiceConsent(BaseModel):
     recorded_at: str = ""
 
 
+def speaker_id(dataset_id: str, speaker: str) -> str:
+    """Who speaks in a set, as cards name them beside voices of the library."""
+    return f"{dataset_id}/{speaker}"
+
+
+def is_of_set(voice_id: str) -> bool:
+    """Whether that is somebody who speaks in a set, see :func:`speaker_id`.
+
+    A set may be deleted when a training is done with it, and what was trained stays: its card has the consent.
+    """
+    return "/" in voice_id
+
+
 CONSENT_NOT_RECORDED = "consent not recorded"

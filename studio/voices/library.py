@@ -20,7 +20,7 @@ from studio.store import voices as queries
 from studio.store.store import Store
 from studio.store.tables import VoiceRecord, new_id, now
 from studio.voices.coach import ClipReport, examine
-from studio.voices.consent import SpeakerConsent
+from studio.voices.consent import SpeakerConsent, is_of_set
 from studio.voices.languages import known_language
 from studio.voices.naming import checked_name, name_key
 from studio.voices.presets import preset_voices
@@ -97,6 +97,8 @@ class VoiceLibrary:
         with self._store.reading() as session:
             found = queries.withdrawn(session, asked)
         for voice_id, name in asked.items():
+            if voice_id not in found and is_of_set(voice_id):
+                continue
             if voice_id not in found:
                 raise StudioError(f"{name} was deleted from the library, so speaking with it was stopped.")
             if found[voice_id] is not None:

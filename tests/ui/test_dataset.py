@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,15 @@ import numpy as np
 import pytest
 import soundfile
 
+from studio.audio.waveform import Waveform
+from studio.settings import Settings
+from studio.store.store import Store
+from studio.takes.casting import Cast, TakeVoice
+from studio.takes.library import TakeLibrary
+from studio.takes.take import Spoken, Take
+from studio.voices.presets import preset_voices
 from tests.conftest import DATA
+from tests.takes import SHORT, request
 from tests.ui.conftest import Studio
 
 SAID = {
@@ -45,13 +54,28 @@ def open_dataset(page: Any) -> None:
     page.locator("#set-import").wait_for()
 
 
+@pytest.fixture
+def take(studio: Studio, engine: Any) -> Iterator[Take]:
+    """A second of a voice that comes with the studio."""
+    settings = Settings(home=studio.home)
+    store = Store(settings.store_file)
+    library = TakeLibrary(settings, store)
+    voice = next(voice for voice in preset_voices() if voice.name == "Kathleen")
+    spoken = engine.clone(SHORT, seed=4)
+    speech = replace(spoken, waveform=Waveform(np.resize(spoken.waveform.samples, 24_000), 24_000))
+    kept = library.keep(Spoken(speech, request(SHORT), Cast((TakeVoice(voice.id, voice.name),)), "tiny"))
+    yield kept
+    library.delete(kept.id)
+    store.close()
+
+
 def choose(page: Any, dropdown: str, option: str) -> None:
     page.locator(f"{dropdown} input").click()
     page.locator(f"{dropdown} [role=option]").get_by_text(option).first.click()
 
 
 def test_recordings_are_sliced_reviewed_exported_and_trained_on(
-    studio: Studio, open_page: Callable[..., Any], recording: Path, tmp_path: Path
+    studio: Studio, open_page: Callable[..., Any], recording: Path, take: Take, tmp_path: Path
 ) -> None:
     page = open_page(studio.url)
     open_dataset(page)
@@ -123,7 +147,30 @@ def test_recordings_are_sliced_reviewed_exported_and_trained_on(
     page.locator("#train-outcome").get_by_text(f"{count - 1} rows of Evening@").wait_for()
     page.locator("#train-outcome").get_by_text("licence (CC0)").wait_for()
 
+    # A take joins it, marked, and an utterance becomes the clip of a new voice.
+    page.reload()
+    page.locator("#takes").get_by_text(take.title).click()
+    page.locator("#take-dataset").get_by_role("button", name="Add to a dataset").click()
+    page.wait_for_function("document.querySelector('#take-dataset-name input').value === 'Evening'")
+    page.locator("#take-dataset-add").click()
+    page.locator("#take-dataset-said").get_by_text("marked as made by a model").wait_for()
     open_dataset(page)
+    page.locator("#set-facts").get_by_text(f"1 of {count} utterances").wait_for()
+    choose(page, "#review-kind", "Made by a model")
+    page.wait_for_function("document.querySelector('#review-text textarea').value === 'Good morning to you all.'")
+    choose(page, "#review-kind", "All, most suspicious first")
+    page.locator("#review-list label").get_by_text("this was mended").click()
+    page.wait_for_function("document.querySelector('#review-text textarea').value.includes('mended')")
+    page.locator("#review-as-voice").click()
+    page.locator("#intake").get_by_text("the utterance of your dataset").wait_for()
+    assert page.locator("#transcript textarea").input_value() == "مرحبا، this was mended."
+    assert page.locator("#consent input:checked").get_attribute("value") == "licence"
+    assert page.locator("#consent-note textarea, #consent-note input").first.input_value() == "CC0"
+    page.locator("#coach").get_by_text("Speakers").wait_for()
+
+    open_dataset(page)
+    page.locator("#review-as-voice").click()  # the first clip is not saved yet
+    page.locator("#review-said").get_by_text("not saved yet waits").wait_for()
     page.locator("#set-facts").get_by_text("Evening.zip").wait_for()
     page.locator("#set-delete").click()
     page.locator("#set-delete").get_by_text("Press again").wait_for()

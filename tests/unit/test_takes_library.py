@@ -15,7 +15,9 @@ import soundfile
 
 from studio import __version__
 from studio.adapters.adapter import TrainedAdapter
+from studio.audio.synthetic_mark import is_marked
 from studio.audio.waveform import Waveform
+from studio.audio.writing import write_audio
 from studio.store import store as store_module
 from studio.store.store import Store
 from studio.store.tables import now
@@ -229,6 +231,11 @@ def test_the_settings_of_a_take_give_the_same_audio_again(
     assert (tmp_path / "first.wav").read_bytes() == (tmp_path / "second.wav").read_bytes()
     library.export(first, tmp_path / "exported.wav")
     assert (tmp_path / "exported.wav").read_bytes() == (tmp_path / "first.wav").read_bytes()
+    assert is_marked(first.path)
+    write_audio(Waveform(library.waveform(first).samples, 24_000), first.path)  # as versions before the mark kept it
+    library.export(first, tmp_path / "exported.flac")
+    assert is_marked(tmp_path / "exported.flac") and is_marked(tmp_path / "exported.wav")
+    assert np.array_equal(library.waveform(first).samples, library.waveform(second).samples)
     assert library.request_of(first, seed=7).seed == 7
     assert library.request_of(first, seed=None) == replace(again, seed=None)
 

@@ -10,8 +10,8 @@ import numpy as np
 from studio.audio.quality.clip_quality import measured
 from studio.audio.waveform import Span, Waveform
 from studio.datasets.measures.words import character_error_rate, compared, word_error_rate
-from studio.errors import StudioError
 from studio.listening.speakers import voice_vector
+from studio.listening.transcriber import NothingHeard
 from studio.listening.vad import find_speech
 
 if TYPE_CHECKING:
@@ -119,10 +119,8 @@ def measure(
 def _heard(sound: Waveform, transcriber: Transcriber, language: str) -> str:
     try:
         return transcriber.transcribe(sound, language=language or None).text
-    except StudioError as error:
-        if "No words were recognised" in str(error):
-            return ""
-        raise
+    except NothingHeard:
+        return ""
 
 
 def _edges(sound: Waveform, speech: list[Span]) -> tuple[float | None, float | None]:

@@ -26,12 +26,14 @@ class Grade:
         minutes: of speech.
         counts: suspicious utterances by kind.
         advice: what would raise it most, the first first.
+        synthetic_minutes: of the minutes, what a model spoke.
     """
 
     letter: str
     minutes: float
     counts: Mapping[str, int]
     advice: tuple[str, ...]
+    synthetic_minutes: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -63,4 +65,5 @@ def grade(utterances: Sequence[Measured], found: Mapping[str, Sequence[Suspicion
     empty = sum(not each.text for each in utterances)
     if empty:
         advice.insert(0, f"Type the {empty} transcripts that are missing.")
-    return Grade(_LETTERS[max(by_minutes, by_share)], round(minutes, 2), counts, tuple(advice))
+    made = sum(each.measures.speech_seconds for each in utterances if each.synthetic) / 60
+    return Grade(_LETTERS[max(by_minutes, by_share)], round(minutes, 2), counts, tuple(advice), round(made, 2))

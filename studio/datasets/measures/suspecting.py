@@ -37,6 +37,7 @@ class Measured:
 
     Attributes:
         sha256: of its samples.
+        synthetic: a model made it.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Measured:
     sha256: str
     measures: Measures
     language: str = ""
+    synthetic: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from studio.datasets.slicing.cutting import Cut, cuts, with_room
 from studio.datasets.slicing.scripts import Line, by_time, by_words, key, read_script, units
 from studio.datasets.slicing.speech import WINDOW_SECONDS, seconds_without_speech, speech_in
 from studio.datasets.stored_sound import waveform_of
-from studio.errors import StudioError
-from studio.listening.transcriber import Transcriber
+from studio.listening.transcriber import NothingHeard, Transcriber
 from studio.listening.transcript import Word
 
 Announce = Callable[[float, float], None]
@@ -121,10 +120,8 @@ def _heard(
 ) -> tuple[str, tuple[Word, ...]]:  # fmt: skip
     try:
         said = transcriber.transcribe(waveform_of(path, start, end), language=language)
-    except StudioError as error:
-        if "No words were recognised" in str(error):
-            return "", ()
-        raise
+    except NothingHeard:
+        return "", ()
     return said.text, said.words
 
 

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import pairwise
 from pathlib import Path
 
 from studio.datasets.sources.texts import read_text
@@ -15,6 +16,9 @@ from studio.files import shown_name
 
 _TIMES = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{2})[.,](\d{1,3})\s*-->\s*(?:(\d+):)?(\d{1,2}):(\d{2})[.,](\d{1,3})")
 _MARKUP = re.compile(r"<[^>]*>|\{\\[^}]*\}")
+
+_NEAR_SHARE = 0.1
+"""Of the letters of a script: so far from where the time would part it a sentence may end."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,28 @@ def by_words(lines: Sequence[Line], heard: Sequence[str]) -> list[str]:
             owner[a + offset] = spoken[b + offset][1]
     _fill(owner, ends)
     return [joined([script[at] for at, number in enumerate(owner) if number == index]) for index in range(len(heard))]
+
+
+def by_share(lines: Sequence[Line], stretches: Sequence[tuple[float, float]]) -> list[str]:
+    """For each stretch of a recording the part of a script that has as large a share of its letters as of the time.
+
+    Sentences are kept whole where one ends within a tenth of the script of that place. Nobody listened: it may be wrong by
+    words.
+    """
+    script = [unit for line in lines for unit in units(line.text)]
+    ends, letters = _line_ends(lines), [0]
+    for unit in script:
+        letters.append(letters[-1] + max(1, len(key(unit))))
+    whole, spoken = letters[-1], sum(end - start for start, end in stretches)
+    borders, passed = [0], 0.0
+    for start, end in stretches[:-1]:
+        passed += end - start
+        wanted = whole * passed / spoken
+        near = [place for place in ends if abs(letters[place] - wanted) <= _NEAR_SHARE * whole]
+        places = near or range(len(letters))
+        borders.append(max(borders[-1], min(places, key=lambda place: abs(letters[place] - wanted))))
+    borders.append(len(script))
+    return [joined(script[first:last]) for first, last in pairwise(borders)]
 
 
 def _line_ends(lines: Sequence[Line]) -> set[int]:

@@ -145,8 +145,9 @@ class _Cards:
             run_id=job.id, run_name=job.name, preset=spec.preset,
             step=step, max_steps=_max_steps(path) or spec.num_steps,
             base_name=spec.base_shown, base=spec.base, base_folder=spec.base_folder, base_bytes=spec.base_bytes,
-            source=rows.source, sha256=rows.sha256, num_rows=rows.count, seconds=rows.seconds, speakers=rows.speakers,
-            command=spec.command(self._folder), metrics=metrics, samples=self._samples_of(self._samples.get(step)),
+            source=rows.source, sha256=rows.sha256, num_rows=rows.count, seconds=rows.seconds,
+            synthetic_seconds=rows.synthetic_seconds, speakers=rows.speakers, command=spec.command(self._folder),
+            metrics=metrics, samples=self._samples_of(self._samples.get(step)),
             consent=spec.consent, consent_sentence=spec.consent_sentence, comparison=comparison,
         )  # fmt: skip
 

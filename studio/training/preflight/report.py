@@ -175,7 +175,10 @@ def _facts(found: Found) -> Iterator[tuple[str, str]]:
     by = f" by {', '.join(speakers[:4])}{others}" if speakers else ""
     left_out = f"; {bad} {'left out' if _skips_bad_rows(found) else 'cannot be used'}" if bad else ""
     several = f", each clip in about {rows.repeats:.2g} of them" if rows.repeats > 1 else ""
-    speech = f"{estimate(rows.seconds / rows.repeats)} of speech{by}"
+    made = (
+        f", {estimate(rows.synthetic_seconds / rows.repeats)} of it made by a model" if rows.synthetic_seconds else ""
+    )
+    speech = f"{estimate(rows.seconds / rows.repeats)} of speech{made}{by}"
     yield "Rows", f"{_rows(len(rows.measured))} of {rows.source}{several}, {speech}{left_out}"
     if found.base and found.has_text_head:
         yield "Base", f"{found.base.shown_name}, {memory(found.base.size_bytes)} of weights"

@@ -13,6 +13,7 @@ import pytest
 import soundfile
 
 from studio.audio import AUDIO_FORMATS, Waveform, encode_audio, read_audio, write_audio
+from studio.audio.synthetic_mark import MARK, is_marked
 from studio.errors import StudioError
 from studio.files import atomic_write_bytes
 from tests.sounds import loudest_frequency, sine, tone_level
@@ -34,6 +35,31 @@ def test_wav_and_flac_keep_each_sample_to_sixteen_bits(tmp_path, noise, suffix):
     assert np.abs(steps - noise.samples.astype(np.float64) * 32_767).max() <= 0.501
     half = np.abs(noise.samples) <= 0.5
     assert np.abs(read_audio(path).samples - noise.samples)[half].max() <= 1 / 32_768
+
+
+def test_sound_that_a_model_made_says_so_in_every_format_and_sounds_the_same(tmp_path, noise):
+    import av
+
+    for suffix in AUDIO_FORMATS:
+        plain, marked = tmp_path / f"plain{suffix}", tmp_path / f"marked{suffix}"
+        write_audio(noise, plain)
+        write_audio(noise, marked, synthetic=True)
+        assert (is_marked(plain), is_marked(marked)) == (False, True), suffix
+        np.testing.assert_array_equal(read_audio(plain).samples, read_audio(marked).samples)
+        for turned, codec in (
+            ("turned.m4a", "aac"),
+            ("turned.flac", "flac"),
+            ("turned.mp3", "mp3"),
+        ):  # by other programs
+            with av.open(str(marked)) as source, av.open(str(tmp_path / turned), "w") as target:
+                target.metadata.update(source.metadata)
+                stream = target.add_stream(codec, rate=noise.sample_rate, layout="mono")
+                for frame in av.AudioResampler(format=stream.format).resample(next(source.decode(audio=0))):
+                    target.mux(stream.encode(frame))
+                target.mux(stream.encode(None))
+            assert is_marked(tmp_path / turned), (suffix, turned)
+    (tmp_path / "note.txt").write_text(MARK)
+    assert not is_marked(tmp_path / "note.txt") and not is_marked(tmp_path / "gone.wav")
 
 
 def test_full_scale_is_symmetric_and_limited():

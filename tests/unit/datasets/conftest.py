@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from studio.audio.synthetic_mark import add_mark
 from studio.datasets.dataset import Dataset
 from studio.datasets.importer import import_source
 from studio.datasets.library import DatasetLibrary
@@ -36,7 +37,8 @@ def library(tmp_path: Path) -> Iterator[DatasetLibrary]:
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """Every recording of the test data in a folder with a table; two speakers, the last one Ben's."""
+    """Every recording of the test data in a folder with a table; two speakers, the last one Ben's. The first says of itself
+    that a model made it."""
     folder = tmp_path / "source"
     folder.mkdir()
     said = {name: text for file in ("kathleen", "kathleen_short") for name, text in transcripts(file).items()}
@@ -44,7 +46,10 @@ def source(tmp_path: Path) -> Path:
     for number, (name, text) in enumerate(said.items()):
         clip = DATA / name
         samples, rate = soundfile.read(clip, dtype="int16")
-        soundfile.write(folder / f"{clip.stem}.wav", samples, rate)
+        with soundfile.SoundFile(folder / f"{clip.stem}.wav", "w", rate, 1, "PCM_16") as file:
+            if not number:
+                add_mark(file)
+            file.write(samples)
         speaker = "Ben" if number == len(said) - 1 else "Kathleen"
         lines.append(f"{clip.stem}.wav,{json.dumps(text, ensure_ascii=False)},{speaker}\n")
     (folder / "metadata.csv").write_text("audio,text,speaker\n" + "".join(lines), encoding="utf-8")

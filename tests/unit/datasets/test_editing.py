@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import csv
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
+import soundfile
 
 from studio.datasets.dataset import Dataset, Utterance
 from studio.datasets.editing import Editor
+from studio.datasets.importer import import_source
 from studio.datasets.library import DatasetLibrary
+from studio.datasets.reslicing import Resliced, slice_utterances
+from studio.datasets.sources import SourceOptions
 from studio.datasets.splitting import leaks, splits
 from studio.datasets.stored_sound import sound_sha256
 from studio.errors import StudioError
+from studio.listening.transcriber import Transcriber
 
 
 @pytest.fixture
@@ -126,3 +137,79 @@ def test_a_split_holds_out_nothing_that_is_trained_on(editor: Editor, library: D
     assert len(leaks(utterances(editor))) == 1
     by_speaker = splits(found, by="speaker", ratio=0.1)
     assert len({each.speaker for each in found if by_speaker[each.id] == "validation"}) == 1
+
+
+@pytest.fixture
+def joined(library: DatasetLibrary, source: Path) -> Editor:
+    """Three sentences in one utterance of 8 s, and a short one after it."""
+    names = ["kathleen_a0003", "kathleen_b0394", "kathleen_b0394"]
+    said = {each["audio"]: each["text"] for each in csv.DictReader((source / "metadata.csv").open(encoding="utf-8"))}
+    parts, rate = [], 0
+    for name in names:
+        samples, rate = soundfile.read(source / f"{name}.wav", dtype="int16")
+        parts += [samples, np.zeros(round(0.5 * rate), np.int16)]
+    soundfile.write(source / "three.wav", np.concatenate(parts), rate)
+    rows = [
+        ("three.wav", " ".join(said[f"{name}.wav"] for name in names)),
+        (f"{names[0]}.wav", said[f"{names[0]}.wav"]),
+    ]
+    with (source / "metadata.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("audio", "text"), *rows])
+    return Editor(
+        library, import_source(library, "Joined", "csv", source, SourceOptions(speaker="K"), language="en").id
+    )
+
+
+def sliced(editor: Editor, **how: Any) -> Resliced:
+    return slice_utterances(editor.library, editor.library.dataset(editor.dataset_id), longer_than=5, **how)
+
+
+def test_a_long_utterance_is_sliced_between_sentences_and_one_undo_brings_it_back(joined: Editor) -> None:
+    before = utterances(joined)
+    long, short = before
+    found = sliced(joined)
+    assert (found.sliced, found.left, found.parted_by_time) == (1, (), 1)
+    *parts, last = utterances(joined)
+    assert (len(parts), last) == (found.made, short)
+    assert " ".join(each.text for each in parts) == long.text
+    assert all(each.text.endswith((".", ",")) for each in parts) and all(each.seconds < 7 for each in parts)
+    assert [(each.speaker, each.language, each.place) for each in parts] == [("K", "en", long.place)] * len(parts)
+    for each in parts:  # in silence at both ends
+        samples = joined.library.waveform(each).samples
+        assert max(np.abs(samples[:200]).max(), np.abs(samples[-200:]).max()) < 0.02
+    assert joined.undo() == "sliced 1 long utterances"
+    assert [replace(each, revision=0) for each in utterances(joined)] == [replace(each, revision=0) for each in before]
+
+
+def test_what_cannot_be_sliced_stays_and_is_named(joined: Editor) -> None:
+    long, _ = utterances(joined)
+
+    def meanwhile(done: int, name: str) -> None:
+        now = utterances(joined)[0]
+        joined.change(now.id, now.revision, text="Somebody else's.")
+
+    (left,) = sliced(joined, announce=meanwhile).left
+    assert left == ("three", "Somebody changed it meanwhile: slice again.")
+    assert utterances(joined)[0].text == "Somebody else's."
+    with pytest.raises(StudioError, match=r"was stopped: nothing of it was changed"):
+        sliced(joined, stopped=lambda: True)
+    now = utterances(joined)[0]
+    joined.change(now.id, now.revision, start=0.0, end=0.9)  # in the middle of a sentence
+    dataset = joined.library.dataset(joined.dataset_id)
+    (left,) = slice_utterances(joined.library, dataset, longer_than=0.8).left[:1]
+    assert left == ("three", "It has no pause in which it could be cut: split it by hand, or drop it.")
+    assert now.id == long.id and len(utterances(joined)) == 2
+
+
+def test_a_recogniser_says_which_words_of_a_text_are_in_which_part(joined: Editor, asr_model: Path) -> None:
+    long, _ = utterances(joined)
+    recogniser = Transcriber(str(asr_model), device="cpu")
+    found = sliced(joined, transcriber=recogniser)
+    *parts, _ = utterances(joined)
+    assert (found.sliced, found.parted_by_time) == (1, 0)
+    assert " ".join(each.text for each in parts) == long.text  # as it was written, not as it was heard
+    assert all(each.text.endswith((".", ",")) and each.heard for each in parts)
+    joined.undo()
+    now = utterances(joined)[0]
+    joined.change(now.id, now.revision, text="The weather was fine all week, and nobody thought of leaving.")
+    assert [name for name, _ in sliced(joined, transcriber=recogniser).left] == ["three"]

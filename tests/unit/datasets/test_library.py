@@ -40,6 +40,9 @@ def test_an_import_counts_what_it_took(dataset: Dataset, library: DatasetLibrary
     assert [(each.name, each.num_utterances) for each in dataset.speakers] == [("Ben", 1), ("Kathleen", count - 1)]
     assert dataset.report["used"] == count and not dataset.report["left_out"]
     first = library.utterances(dataset.id)[0]
+    assert [each.synthetic for each in library.utterances(dataset.id)] == [True, *[False] * (count - 1)]
+    assert (dataset.num_synthetic, dataset.synthetic_seconds) == (1, pytest.approx(first.seconds))
+    assert [each.id for each in library.utterances(dataset.id, synthetic=True)] == [first.id]
     samples, rate = soundfile.read(source / f"{first.name}.wav", dtype="float32")
     sound = library.waveform(first)
     assert sound.sample_rate == rate
@@ -135,6 +138,7 @@ def test_what_was_exported_and_imported_again_has_the_same_content(
     copy = again("Copy", kind if kind != "rows" else "jsonl", written)
     assert library.version(copy.id) == library.version(dataset.id)
     assert (copy.num_utterances, copy.seconds) == (dataset.num_utterances, pytest.approx(dataset.seconds))
+    assert (copy.num_synthetic, copy.synthetic_seconds) == (1, pytest.approx(dataset.synthetic_seconds))
     texts = [sorted(each.text for each in library.utterances(which.id)) for which in (dataset, copy)]
     assert texts[0] == texts[1]
     about = json.loads((written / "dataset.json").read_text())

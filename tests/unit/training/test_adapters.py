@@ -87,6 +87,13 @@ def test_the_card_tells_people_everything(library: Any, trained: Any) -> None:
     assert (document["id"], document["missing"], document["trouble"]) == (row.id, False, None)
 
 
+def test_a_card_says_how_much_of_the_sound_a_model_made() -> None:
+    from studio.adapters.card import facts_line
+
+    for made, said in ((0.0, "2 rows, 8 s of speech"), (2.0, "2 rows, 8 s of speech, 25% of it made by a model")):
+        assert facts_line({"data": {"rows": 2, "seconds": 8.0, "synthetic_seconds": made}}) == said
+
+
 def test_a_stranger_sees_the_command_without_the_folders_of_the_server(library: Any, trained: Any) -> None:
     rows = dict(library.adapter(trained().id).card_rows())
     assert rows["Command"].endswith("--dataset 'my rows.jsonl'")

@@ -115,7 +115,9 @@ def job(home: Settings, base: Path, **changes: Any) -> JobRecord:
     spec = TrainingSpec(
         preset="quick", base="owner/model", base_shown="owner/model", base_folder=str(base), base_bytes=123, device="cpu",
         arguments={"max_steps": ["8"]},
-        rows=RowsSummary(source="rows.jsonl", count=4, seconds=5.5, speakers=["Anna"], sha256="ab" * 32),
+        rows=RowsSummary(
+            source="rows.jsonl", count=4, seconds=5.5, synthetic_seconds=2.5, speakers=["Anna"], sha256="ab" * 32
+        ),
         consent=[VoiceConsent(voice_id="v1", name="Anna", ground="own")], num_steps=8,
         **changes,
     )  # fmt: skip
@@ -174,7 +176,8 @@ def test_every_whole_checkpoint_is_registered_with_its_card(home: Settings, tiny
         "name": "owner/model", "checkpoint": "owner/model", "folder": str(tiny_checkpoint), "bytes": 123,
     }  # fmt: skip
     assert card["data"] == {
-        "source": "rows.jsonl", "sha256": "ab" * 32, "rows": 4, "seconds": 5.5, "speakers": ["Anna"],
+        "source": "rows.jsonl", "sha256": "ab" * 32, "rows": 4, "seconds": 5.5, "synthetic_seconds": 2.5,
+        "speakers": ["Anna"],
     }  # fmt: skip
     assert card["command"] == TrainingSpec.model_validate(row.spec).command(folder)
     assert card["metrics"] == {

@@ -54,6 +54,19 @@ def test_good_rows_are_measured(tmp_path: Path, settings: Settings) -> None:
     assert [each.number for each in found.longest()][-1] == 4  # the one without a reference
 
 
+def test_what_a_model_made_is_counted_where_it_is_learnt(tmp_path: Path, settings: Settings) -> None:
+    write_audio(read_audio(CLIP), made := tmp_path / "made.wav", synthetic=True)
+    heard_first = said(OTHER)
+    heard_first["messages"] = [
+        {"role": "user", "content": "Say that."}, {"role": "assistant", "content": "<audio>", "loss": False},
+        *heard_first["messages"],
+    ]  # fmt: skip
+    heard_first["audios"] = [str(made), str(OTHER)]
+    found = report(write_rows(tmp_path / "rows.jsonl", [said(made), said(OTHER), heard_first]), settings)
+    assert found.bad == ()
+    assert found.synthetic_seconds == pytest.approx(read_audio(made).duration)
+
+
 def test_no_row_has_more_tokens_than_is_said(
     tmp_path: Path, settings: Settings, engine: Any, tiny_checkpoint: Path
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import gradio as gr
 
 from studio.services import Services
@@ -12,8 +14,23 @@ from studio.ui.tabs.dataset.review import Review
 from studio.ui.tabs.dataset.sets import Sets
 
 
-def create_dataset_tab(tab: gr.Tab, services: Services) -> gr.Timer:
-    """Lay the tab out and wire it; returns its timer, which runs while it is seen."""
+@dataclass(frozen=True)
+class DatasetTab:
+    """What the page needs of the tab.
+
+    Attributes:
+        timer: runs while the tab is seen.
+        changed: to be changed whenever something of a set did.
+        handed: changes when an utterance is to become a voice.
+    """
+
+    timer: gr.Timer
+    changed: gr.State
+    handed: gr.State
+
+
+def create_dataset_tab(tab: gr.Tab, services: Services, remembered: gr.JSON) -> DatasetTab:
+    """Lay the tab out and wire it."""
     staging = Staging(services.settings.page_cache_folder)
     # Changes whenever something of a set did: whoever shows it looks again.
     changed = gr.State("")
@@ -25,10 +42,10 @@ def create_dataset_tab(tab: gr.Tab, services: Services) -> gr.Timer:
         with gr.Column(scale=7, min_width=320):
             sets.lay_out_panel()
             pairs = Pairs(services, sets.chosen, changed)
-            review = Review(services, staging, sets.chosen, changed)
+            review = Review(services, staging, sets.chosen, changed, remembered)
     timer = gr.Timer(1.5, active=False)
     new_set.wire(timer)
     sets.wire(tab, timer)
     pairs.wire()
     review.wire()
-    return timer
+    return DatasetTab(timer, changed, review.handed)

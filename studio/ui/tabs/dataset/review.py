@@ -5,10 +5,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from html import escape
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import gradio as gr
 
+from studio.datasets.as_clip import clip_of
 from studio.datasets.dataset import Utterance
 from studio.datasets.editing import Editor
 from studio.datasets.library import DatasetLibrary
@@ -22,14 +25,22 @@ from studio.ui.events import RAW, unless_sent
 from studio.ui.html import card, error_sentence
 from studio.ui.players import sound_player
 from studio.ui.staging import Staging
-from studio.ui.visitors import owner_of
+from studio.ui.visitors import owner_of, tab_of
 
 PAGE = 12
 _NOTHING = {"id": "", "revision": 0, "seen": ""}
+_AS_VOICE = "Use as a voice"
 _ROUNDING = 0.0006
 """Seconds that the page rounds away."""
 _JS = (ASSETS / "review.js").read_text(encoding="utf-8")
-_FILTERS = [("All, most suspicious first", ""), *((f"Only: {kind}", kind) for kind in KINDS), ("Dropped", "dropped")]
+_FILTERS = [
+    ("All, most suspicious first", ""),
+    *((f"Only: {kind}", kind) for kind in KINDS),
+    ("Made by a model", "synthetic"),
+    ("Dropped", "dropped"),
+]
+_NO_KINDS = ("synthetic", "dropped")
+"""Of the filters, those that are no suspicions."""
 _KEYS = "Keys: j next · k before · space play · a accept the suggestion · d drop or keep · u undo"
 
 
@@ -39,10 +50,20 @@ class Review:
     Args:
         chosen: the list of sets.
         changed: the page's word that a set changed.
+        remembered: what the browser's tab remembers; it names the tab.
+
+    Attributes:
+        handed: an utterance that is to become a voice, for :meth:`studio.ui.tabs.voices.new_voice.Recorder.take_over`.
     """
 
-    def __init__(self, services: Services, staging: Staging, chosen: gr.Radio, changed: gr.State) -> None:
+    def __init__(
+        self, services: Services, staging: Staging, chosen: gr.Radio, changed: gr.State, remembered: gr.JSON
+    ) -> None:
         self._services, self._staging, self._chosen, self._changed = services, staging, chosen, changed
+        self._remembered = remembered
+        self.handed: Any = gr.State(None)
+        # The utterance that takes the place of an unsaved clip when its button is pressed again.
+        self._sure: Any = gr.State("")
         self._page = gr.State(0)
         # What the editor was last filled with, and so what its buttons change: the list may be a click ahead of it.
         self._opened: Any = gr.State(_NOTHING)
@@ -79,6 +100,7 @@ class Review:
                     self._drop = gr.Button("Drop", size="sm", elem_id="review-drop")
                     self._split = gr.Button("Split", size="sm", elem_id="review-split")
                     self._merge = gr.Button("Merge with the next", size="sm", elem_id="review-merge")
+                    self._as_voice = gr.Button(_AS_VOICE, size="sm", elem_id="review-as-voice")
                 gr.HTML(f'<p class="hint">{_KEYS}</p>', padding=False, js_on_load=_JS)
 
     @property
@@ -86,7 +108,7 @@ class Review:
         return [
             self._panel, self._list, self._before, self._after, self._drop_all, self._editor, self._evidence, self._player,
             self._text, self._heard, self._start, self._end, self._at, self._accept, self._drop, self._said, self._page,
-            self._opened,
+            self._opened, self._as_voice, self._sure,
         ]  # fmt: skip
 
     def wire(self) -> None:
@@ -111,6 +133,13 @@ class Review:
             (self._drop_all, self._all_dropped),
         ):
             button.click(do, seen, [*self._outputs, self._changed], **RAW)
+        self._as_voice.click(
+            self._hand_over,
+            [self._chosen, self._opened, self._sure, self._remembered],
+            [self.handed, self._sure, self._as_voice, self._said],
+            trigger_mode="once",
+            **RAW,
+        )
 
     # Showing
 
@@ -149,8 +178,8 @@ class Review:
         states = ("dropped",) if kind == "dropped" else ("kept",)
         while True:
             found = library.utterances(
-                dataset, states=states, kind="" if kind == "dropped" else kind, search=search, order="suspicion",
-                limit=PAGE + 1, offset=page * PAGE,
+                dataset, states=states, kind="" if kind in _NO_KINDS else kind, synthetic=kind == "synthetic", search=search,
+                order="suspicion", limit=PAGE + 1, offset=page * PAGE,
             )  # fmt: skip
             if found or page == 0:
                 return found, page
@@ -189,6 +218,8 @@ class Review:
             self._at: round((utterance.start + utterance.end) / 2, 3),
             self._accept: gr.Button(visible=bool(suggestion) and suggestion != utterance.text),
             self._drop: gr.Button("Drop" if kept else "Keep"),
+            self._as_voice: gr.Button(_AS_VOICE),
+            self._sure: "",
             self._opened: {"id": utterance.id, "revision": utterance.revision, "seen": seen},
         }
 
@@ -244,11 +275,46 @@ class Review:
     def _all_dropped(self, values: dict[Any, Any], request: gr.Request) -> dict[Any, Any]:
         def do(editor: Editor, _: Any) -> str:
             kind, search = str(values[self._kind]), str(values[self._search] or "")
-            found = self._library(request).utterances(editor.dataset_id, kind=kind, search=search)
-            count = editor.change_all([each.id for each in found], f"dropped all suspected of: {kind}", state="dropped")
+            made = kind == "synthetic"
+            found = self._library(request).utterances(
+                editor.dataset_id, kind="" if made else kind, synthetic=made, search=search
+            )
+            what = "dropped all that a model made" if made else f"dropped all suspected of: {kind}"
+            count = editor.change_all([each.id for each in found], what, state="dropped")
             return f"{count} utterances are dropped; Undo brings them back."
 
         return self._edited(values, request, do, one=False)
+
+    def _hand_over(self, chosen: Any, opened: Any, sure: Any, kept: Any, request: gr.Request) -> dict[Any, Any]:
+        """The utterance becomes the unsaved clip of this tab, with what is known of it; asked twice where there is one."""
+        try:
+            library, drafts = self._library(request), self._services.drafts
+            dataset = library.dataset(str(chosen))
+            utterance = library.utterance(dataset.id, opened["id"])
+            clip = clip_of(library, dataset, utterance)
+            tab = tab_of(request, self._services.settings, kept)
+            if drafts.of(tab) is not None and sure != utterance.id:
+                waits = (
+                    "A clip that is not saved yet waits on Voices: save it there first, or press again to replace it."
+                )
+                return {
+                    self._sure: utterance.id, self._said: card(waits, "warn"),
+                    self._as_voice: gr.Button("Press again to replace the clip"),
+                }  # fmt: skip
+            with TemporaryDirectory() as folder:
+                path = Path(folder) / "utterance.wav"
+                path.write_bytes(clip.wav)
+                draft = drafts.begin(tab, path)
+            if clip.text:
+                drafts.typed(draft, clip.text, clip.language)
+            handed = {"draft": draft.id, "language": clip.language, "speaker": clip.speaker, "ground": None}
+            if clip.consent is not None:
+                handed |= {"ground": clip.consent.ground, "who": clip.consent.who, "note": clip.consent.statement}
+            return {self.handed: handed, self._sure: "", self._as_voice: gr.Button(_AS_VOICE), self._said: ""}
+        except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
+            return {
+                self._said: card(error_sentence(error), "bad"), self._sure: "", self._as_voice: gr.Button(_AS_VOICE)
+            }  # fmt: skip
 
     def _edited(
         self, values: dict[Any, Any], request: gr.Request, do: Callable[[Editor, Any], str], *, one: bool = True

@@ -249,6 +249,8 @@ def facts_html(dataset: Dataset, grade: Grade | None) -> str:
                 right = "consent withdrawn"
             much = f"{speaker.num_utterances:,}, {duration(speaker.seconds)}, {right}"
             rows.append((f"Speaker {speaker.name or _NOBODY}", much))
+    if dataset.synthetic:
+        rows.append(("Made by a model", dataset.synthetic))
     if unsliced := dataset.report.get("unsliced"):
         lost = ", ".join(f"{duration(seconds)} of {reason}" for reason, seconds in unsliced.items())
         rows.append(("In no utterance", lost))

@@ -43,6 +43,7 @@ class SpeakTab:
         made: to be changed whenever there are other takes, or other marks on them.
         offer_adapters: the visitor's trained voices; with the id of one it is chosen. One that is gone is let go. To be
             called through the queue, when the visitor comes to the tab, and after a run was registered.
+        added: changes whenever a take was added to a dataset.
         examples: lines that the checkpoint was taught; empty where it speaks any text.
     """
 
@@ -53,6 +54,7 @@ class SpeakTab:
     made: gr.State
     adapter_updates: list[Any]
     offer_adapters: Callable[..., tuple[Any, ...]]
+    added: gr.State
     examples: gr.HTML
 
 
@@ -184,6 +186,7 @@ def create_speak_tab(services: Services, remembered: gr.JSON) -> SpeakTab:
         takes.made,
         fields.trained.offered,
         fields.trained.offer,
+        takes.added,
         fields.examples,
     )
 

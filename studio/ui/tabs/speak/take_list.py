@@ -10,11 +10,13 @@ from typing import Any
 import gradio as gr
 
 from studio.audio.writing import AUDIO_FORMATS
+from studio.errors import StudioError
 from studio.services import Services
 from studio.settings import ASSETS
+from studio.takes.into_dataset import add_take
 from studio.takes.library import TakeLibrary
 from studio.takes.take import Take
-from studio.ui.events import UNLIMITED
+from studio.ui.events import RAW, UNLIMITED, unless_sent
 from studio.ui.html import card, error_sentence
 from studio.ui.players import sound_player
 from studio.ui.staging import Staging
@@ -44,16 +46,18 @@ class TakesView:
         shown: state, the id of the take in the panel.
         made: state, changes whenever the list has become another.
         again: the button "Use these settings again".
+        added: state, changes whenever a take was added to a dataset.
     """
 
     shown: gr.State
     made: gr.State
     again: gr.Button
+    added: gr.State
 
 
 def create_takes(services: Services, staging: Staging) -> TakesView:
     """Lay the takes out and wire them."""
-    shown, made = gr.State(None), gr.State("")
+    shown, made, added = gr.State(None), gr.State(""), gr.State("")
     turned = gr.State(("", False, 1))  # how many pages were asked for, and of which search
     with gr.Column(visible=False, elem_id="take-panel", elem_classes="take-panel") as panel:
         heading = gr.HTML(padding=False, js_on_load=_TIMES_JS, elem_id="take-heading")
@@ -76,6 +80,11 @@ def create_takes(services: Services, staging: Staging) -> TakesView:
             star = gr.Button("Star", size="sm", elem_id="take-star", min_width=80)
             delete = gr.Button("Delete", size="sm", elem_id="take-delete", min_width=80)
         trouble = gr.HTML(padding=False, elem_id="take-trouble")
+        with gr.Accordion("Add to a dataset", open=False, elem_id="take-dataset") as adding:
+            dataset = gr.Dropdown(label="Dataset", choices=[], value=None, elem_id="take-dataset-name")
+            with gr.Row(elem_classes="actions"):
+                add = gr.Button("Add this take", size="sm", elem_id="take-dataset-add")
+            added_said = gr.HTML(padding=False, elem_id="take-dataset-said")
         with gr.Accordion("How it was made", open=False, elem_id="take-facts"):
             facts = gr.HTML(padding=False)
     with gr.Row(visible=False, elem_classes="take-search") as finding:
@@ -95,7 +104,7 @@ def create_takes(services: Services, staging: Staging) -> TakesView:
     more = gr.Button("Show more", size="sm", visible=False, elem_id="take-more", elem_classes="quiet")
 
     asked = gr.State(False)  # whether the next press on Delete deletes
-    panel_outputs = [panel, heading, player, *downloads.values(), star, delete, trouble, facts, asked]
+    panel_outputs = [panel, heading, player, *downloads.values(), star, delete, trouble, facts, added_said, asked]
     nothing = [gr.skip()] * len(panel_outputs)
 
     def library_of(request: gr.Request) -> TakeLibrary:
@@ -139,6 +148,7 @@ def create_takes(services: Services, staging: Staging) -> TakesView:
             gr.Button("Delete", variant="secondary"),
             said or _withdrawn(take),
             _facts(take),
+            "",
             False,
         ]
 
@@ -183,6 +193,29 @@ def create_takes(services: Services, staging: Staging) -> TakesView:
         staging.forget(take_id or "")
         return None, gr.Button("Delete", variant="secondary"), False, f"deleted {take_id}"
 
+    def offer_datasets(chosen: Any, request: gr.Request) -> Any:
+        """The sets that a take can be added to; what is chosen stays, and without a choice the newest is."""
+        try:
+            found = services.datasets(owner_of(request, services.settings)).datasets()
+            choices = [(each.name, each.id) for each in found if each.state == "ready"]
+            ids = [dataset_id for _, dataset_id in choices]
+            present = chosen if chosen in ids else next(iter(ids), None)
+            info = "" if choices else "There is none yet: import recordings on Dataset first."
+            return gr.Dropdown(choices=choices, info=info, **unless_sent(present, chosen))
+        except Exception as error:  # noqa: BLE001
+            return _say(error, gr.skip())
+
+    def add_to_dataset(take_id: str | None, chosen: Any, request: gr.Request) -> tuple[Any, Any]:
+        try:
+            owner = owner_of(request, services.settings)
+            if not chosen:
+                raise StudioError("Choose the dataset that the take is to be added to.")
+            to, utterance = add_take(services.takes(owner), services.datasets(owner), take_id or "", str(chosen))
+        except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
+            return card(error_sentence(error), "bad"), gr.skip()
+        said = f"It is {utterance.name} in {to.name} now, marked as made by a model; Undo in the review takes it out."
+        return card(said, "good"), f"added {utterance.id}"
+
     # One event for whatever changes the list: of two, the answer to the earlier question could come last and stay.
     gr.on(
         [search.change, starred.change, turned.change, made.change, shown.change],
@@ -197,7 +230,9 @@ def create_takes(services: Services, staging: Staging) -> TakesView:
     shown.change(show, shown, panel_outputs, **UNLIMITED).then(fetch, shown, list(downloads.values())[1:], **UNLIMITED)
     star.click(toggle_star, shown, [star, made], **UNLIMITED)
     delete.click(remove, [shown, asked], [shown, delete, asked, made], **UNLIMITED)
-    return TakesView(shown, made, again)
+    adding.expand(offer_datasets, dataset, dataset, **RAW)
+    add.click(add_to_dataset, [shown, dataset], [added_said, added], trigger_mode="once", **RAW)
+    return TakesView(shown, made, again, added)
 
 
 def _num_pages(turned: tuple[str, bool, int], words: str, only_starred: bool) -> int:

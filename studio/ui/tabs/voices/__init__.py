@@ -22,12 +22,17 @@ class VoicesTab:
     Attributes:
         news: changes whenever the library did; see :func:`studio.ui.tabs.voices.news.changed`.
         restore: fills the tab on arrival, from what the browser remembers.
+        take_over: shows a clip that another tab made the unsaved one of this page, and brings the visitor to it; takes what
+            was handed over and what ``taking`` names, changes ``taken`` and the tabs.
         offer: shows the library anew; takes what ``offer_inputs`` names.
     """
 
     news: gr.State
     restore: Callable[..., Any]
     restore_outputs: list[Any]
+    take_over: Callable[..., Any]
+    taking: list[Any]
+    taken: list[Any]
     offer: Callable[..., Any]
     offer_inputs: list[Any]
     offer_outputs: list[Any]
@@ -46,5 +51,13 @@ def create_voices_tab(services: Services, remembered: gr.JSON) -> VoicesTab:
         return {**recorder.restore(kept, request), **shelf.offer(request)}
 
     return VoicesTab(
-        news, restore, [*recorder.restored, *shelf.outputs], shelf.offer_news, shelf.news_inputs, shelf.outputs
+        news,
+        restore,
+        [*recorder.restored, *shelf.outputs],
+        recorder.take_over,
+        recorder.taking,
+        recorder.taken,
+        shelf.offer_news,
+        shelf.news_inputs,
+        shelf.outputs,
     )

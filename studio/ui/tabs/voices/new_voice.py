@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -296,6 +297,54 @@ class Recorder:
             form.note: gr.Textbox(value="", visible=False),
             form.wording: "",
         }
+
+    @property
+    def taking(self) -> list[Any]:
+        """Inputs of :meth:`take_over` behind what was handed over."""
+        return [self._form.name, self._remembered]
+
+    @property
+    def taken(self) -> list[Any]:
+        """Components that :meth:`take_over` may change, before the tabs."""
+        return list(dict.fromkeys([*self.restored, self._form.clip]))
+
+    def take_over(self, handed: Any, name: str, kept: Any, request: gr.Request) -> list[Any]:
+        """An utterance of a set, which is this tab's unsaved clip by now, with what is known of who speaks in it.
+
+        The ground of the consent is filled in as it was recorded; it is agreed to when the voice is saved, as always.
+        """
+        form = self._form
+        try:
+            draft = self._draft(kept, request)
+            if not isinstance(handed, dict) or draft.id != handed["draft"]:
+                return [*[gr.skip()] * len(self.taken), gr.skip()]  # another clip came meanwhile
+            spoken = handed["language"] if handed["language"] in LANGUAGES else ""
+            ground = handed["ground"] if handed["ground"] in CONSENT_GROUNDS else None
+            asked = ground in NOTE_LABELS
+            updates: Updates = {
+                **self._shown(draft, spoken),
+                form.clip: None,  # what was recorded there is another clip
+                form.used: gr.Audio(value=playable(draft.waveform()), visible=True),
+                form.intake: card("This is the utterance of your dataset; as a voice it is not saved yet."),
+                form.language: spoken,
+                form.passage: reading_html(spoken),
+                form.ground: ground,
+                form.wording: wording_html(ground),
+                form.who: gr.Textbox(value=handed["who"] if asked else "", visible=asked),
+                form.note: gr.Textbox(
+                    value=handed["note"] if asked else "", visible=asked,
+                    label=NOTE_LABELS.get(ground or "", NOTE_LABELS["permission"]),
+                ),
+                form.outcome: "",
+                form.speak_now: gr.Button(visible=False),
+            }  # fmt: skip
+            if not (name or "").strip():  # else somebody has thought of one
+                library = self._services.voices(owner_of(request, self._services.settings))
+                with suppress(StudioError):  # taken, or the dataset names nobody
+                    updates[form.name] = library.free_name(handed["speaker"])
+        except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
+            updates = {form.intake: card(error_sentence(error), "bad")}
+        return [*(updates.get(each, gr.skip()) for each in self.taken), gr.Tabs(selected="voices")]
 
     def restore(self, kept: Any, request: gr.Request) -> Updates:
         """What was typed before a reload, and the clip that was not saved."""
