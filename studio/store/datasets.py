@@ -126,12 +126,6 @@ def places(session: Session, dataset_id: str) -> set[str]:
     return set(session.exec(select(UtteranceRecord.place).where(UtteranceRecord.dataset_id == dataset_id)))
 
 
-def last_position(session: Session, dataset_id: str) -> float:
-    """Of the last utterance; 0 where there is none."""
-    query = select(func.max(UtteranceRecord.position)).where(UtteranceRecord.dataset_id == dataset_id)
-    return float(session.exec(query).one() or 0)
-
-
 def following(session: Session, record: UtteranceRecord) -> UtteranceRecord | None:
     """The kept utterance after this one."""
     query = select(UtteranceRecord).where(
