@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -24,7 +25,7 @@ Result = TypeVar("Result")
 Begin = Callable[[], Callable[[Task], Result]]
 """Makes what a worker works with; it travels there, and so does what it gives back."""
 
-_SUSPECTED, _GIVEN_UP = 2, 4
+_SUSPECTED, _GIVEN_UP = 2, 3
 """Deaths of processes that had a task: with so many it is tried alone, with so many no more."""
 _DIED: Any = object()
 
@@ -36,8 +37,8 @@ def over_processes(
 ) -> Generator[tuple[Task, Result | StudioError]]:
     """Each task with what came of it, in no order. Tasks are asked for as they are needed, two for each process.
 
-    A process that is killed loses none: others do what it had. A task that twice ends a process that has nothing else is
-    given up, with a sentence in place of what would have come of it.
+    A process that is killed loses none: others do what it had. A task with which two died and then one
+    that had nothing else is given up, with a sentence in place of what would have come of it.
 
     Args:
         workers: processes; 1 works in this one, in order.
@@ -160,11 +161,14 @@ def _end_with_parent() -> None:
 
 def limit_threads() -> None:
     """One thread in this process from now on: workers are beside each other already."""
-    import torch
     from threadpoolctl import threadpool_limits
 
-    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = (
+        "1"  # of what is not loaded yet; torch is slow to load, and not every worker needs it
+    )
     threadpool_limits(1)
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.set_num_threads(1)
 
 
 @contextlib.contextmanager
