@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
   $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 BIN := .venv/bin
 
-.PHONY: run test check format docs lock clean browser python environment test-environment
+.PHONY: run test test-ray check format docs lock clean browser python environment test-environment ray-environment
 
 run: environment
 	@$(BIN)/python app.py
@@ -14,6 +14,10 @@ run: environment
 # As on a machine that has only what README names, whatever this one has: see tools/bare.
 test: test-environment browser check
 	@$(PYTHON) tools/bare --offline $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+
+# Measuring on Ray, on a real one of this machine: apart, since Ray is a download of 80 MB that nothing else needs.
+test-ray: ray-environment
+	@$(PYTHON) tools/bare --offline $(BIN)/python -m pytest tests/cluster
 
 check: test-environment
 	$(BIN)/ruff check .
@@ -48,6 +52,9 @@ environment: python
 
 test-environment: python
 	@$(PYTHON) tools/environment.py test
+
+ray-environment: python
+	@$(PYTHON) tools/environment.py ray
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache

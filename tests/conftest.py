@@ -26,7 +26,7 @@ DATA = Path(__file__).parent / "data"
 BEGIN_FIRST = (
     "ui/test_speak", "integration/test_train_cli", "integration/test_documented_commands", "ui/test_voices",
     "integration/test_training_runs", "ui/test_page", "integration/test_training_overfit", "ui/test_train",
-    "integration/test_jobs", "integration/", "ui/", "unit/",
+    "integration/test_jobs", "integration/", "ui/", "unit/", "cluster/",
 )  # fmt: skip
 """Files of tests in the order in which they begin: the longest first, so that all workers end together, and those that
 wait for a browser or a job in between those that compute."""

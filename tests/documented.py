@@ -15,6 +15,7 @@ NEEDS = {
     "the 3B model",
     "docker",
     "the network",
+    "Ray",
     "a terminal of its own: it is what runs the tests",
 }
 """What a block may need that a machine with nothing but the tests lacks: ``<!-- needs: … -->`` directly before it."""

@@ -2,6 +2,7 @@
 
     python3.11 tools/environment.py run      # what the studio needs
     python3.11 tools/environment.py test     # and what the tests need
+    python3.11 tools/environment.py ray      # and Ray, for `make test-ray`
 
 What is installed is what the lock says, by hash. uv installs where it is on the PATH, else pip. An installation that was
 interrupted goes on where it stopped; an environment of another Python, or one that was moved or damaged, is made anew.
@@ -26,11 +27,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-LOCK, CPU_LOCK, DEV_LOCK, MODELS = (
-    ROOT / f"requirements{part}.txt" for part in ("", "-cpu", "-dev", "-test-models")
+LOCK, CPU_LOCK, DEV_LOCK, MODELS, RAY_LOCK = (
+    ROOT / f"requirements{part}.txt" for part in ("", "-cpu", "-dev", "-test-models", "-ray")
 )  # fmt: skip
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 _UNFINISHED = VENV / ".unfinished"
+_NAMES = ("run", "test", "ray")
+"""Each environment holds those before it."""
 
 
 class Stopped(Exception):
@@ -39,11 +42,11 @@ class Stopped(Exception):
 
 def main(arguments: list[str]) -> int:
     """Exit code: 0 the environment is there, 1 not, with a sentence on stderr."""
-    if arguments not in (["run"], ["test"]):
+    if len(arguments) != 1 or arguments[0] not in _NAMES:
         say(__doc__ or "")
         return 0 if arguments in (["-h"], ["--help"]) else 2
     try:
-        make(for_tests=arguments == ["test"])
+        make(arguments[0])
     except Stopped as stopped:
         say(str(stopped))
         return 1
@@ -53,12 +56,12 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def make(*, for_tests: bool) -> None:
-    """Bring .venv to what the lock says."""
+def make(name: str) -> None:
+    """Bring .venv to what the lock says for ``"run"``, ``"test"`` or ``"ray"``."""
     if not (3, 11) <= sys.version_info[:2] <= (3, 12):
         raise Stopped(f"This is Python {_dotted(sys.version_info[:2])}; the studio needs 3.11 or 3.12.")
     reason = fault_of_environment()
-    if reason is None and is_current(for_tests):
+    if reason is None and is_current(name):
         return
     if reason is not None:
         if VENV.exists():
@@ -72,17 +75,19 @@ def make(*, for_tests: bool) -> None:
     if _UNFINISHED.exists():
         remove_halves(next(VENV.glob("lib/python*/site-packages"), VENV / "Lib" / "site-packages"))
     _UNFINISHED.touch()
-    for name in ("run", "test"):
-        _stamp(name).unlink(missing_ok=True)
+    for each in _NAMES:
+        _stamp(each).unlink(missing_ok=True)
     install_studio()
-    if for_tests:
+    if name != "run":
         install(DEV_LOCK)
         # 150 MB for tests alone: whoever cannot have them tests everything else.
         if not install(MODELS, required=False):
             say("The test models cannot be installed here: the tests that listen will skip.")
+    if name == "ray":
+        install(RAY_LOCK)
     _UNFINISHED.unlink()
-    for name in ("run", "test") if for_tests else ("run",):
-        _stamp(name).write_text(digest(name), encoding="utf-8")
+    for each in _NAMES[: _NAMES.index(name) + 1]:
+        _stamp(each).write_text(digest(each), encoding="utf-8")
 
 
 def fault_of_environment() -> str | None:
@@ -102,9 +107,8 @@ def fault_of_environment() -> str | None:
     return None
 
 
-def is_current(for_tests: bool) -> bool:
+def is_current(name: str) -> bool:
     """Whether what the lock says was installed to the end."""
-    name = "test" if for_tests else "run"
     try:
         return _stamp(name).read_text(encoding="utf-8") == digest(name)
     except OSError:
@@ -112,8 +116,8 @@ def is_current(for_tests: bool) -> bool:
 
 
 def digest(name: str) -> str:
-    """Of the files that decide what is installed, for ``"run"`` or ``"test"``, and of the choice of torch."""
-    files = [LOCK, CPU_LOCK, *((DEV_LOCK, MODELS) if name == "test" else ())]
+    """Of the files that decide what is installed for a name, and of the choice of torch."""
+    files = [LOCK, CPU_LOCK, *((DEV_LOCK, MODELS) if name != "run" else ()), *((RAY_LOCK,) if name == "ray" else ())]
     content = b"".join(path.read_bytes() for path in files) + os.environ.get("TORCH", "auto").encode()
     return hashlib.sha256(content).hexdigest()
 

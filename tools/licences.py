@@ -3,8 +3,8 @@
     python -m tools.licences            # or: make docs
     python -m tools.licences --check    # exit code 1 where the file is not what it would be, or a licence is not known
 
-Packages that are not installed here, because they belong to another platform or to CUDA, are named in the program with what
-their metadata states.
+Packages that are not installed here, because they belong to another platform, to CUDA or to an extra, are named in the
+program with what their metadata states.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = ("requirements.txt", "requirements-dev.txt")
+LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-ray.txt")
 TARGET = ROOT / "docs" / "licences.md"
 
-# Of other platforms, or of torch's CUDA build; read off PyPI.
+# Of other platforms, of torch's CUDA build, or of an extra; read off PyPI.
 ELSEWHERE = {
     "colorama": "BSD",
     "cuda-bindings": "Apache-2.0",
@@ -28,6 +28,7 @@ ELSEWHERE = {
     "cuda-toolkit": "NVIDIA Proprietary Software",
     "nvidia-nvtx": "Apache-2.0",
     "pywin32": "PSF-2.0",
+    "ray": "Apache-2.0",
     "triton": "MIT",
 }
 # Where the metadata names a file or says nothing: read in the package.
@@ -120,10 +121,10 @@ def document(listed: list[Package]) -> str:
     rows = "\n".join(f"| {each.name} | {each.version} | {each.licence} | {each.binds} |" for each in listed)
     return f"""# Licences of what is installed
 
-Written by `make docs` from the metadata of the packages that `requirements.txt` and `requirements-dev.txt` pin; not to be
-edited. None is copied into this repository, and none is under a licence that extends to a program that uses it as an
-installed library. Libraries inside wheels have licences of their own, which matter to whoever passes on an image in which
-they are installed: [NOTICE](../NOTICE) names them. The models' licences are there too.
+Written by `make docs` from the metadata of the packages that `requirements.txt`, `requirements-dev.txt` and
+`requirements-ray.txt` pin; not to be edited. None is copied into this repository, and none is under a licence that extends
+to a program that uses it as an installed library. Libraries inside wheels have licences of their own, which matter to
+whoever passes on an image in which they are installed: [NOTICE](../NOTICE) names them. The models' licences are there too.
 
 | Package | Version | Licence | What it asks of a program that uses it |
 | --- | --- | --- | --- |

@@ -1,4 +1,4 @@
-"""Compiles what we choose (requirements.in, requirements-dev.in) to what is installed, pinned by version and hash.
+"""Compiles what we choose (requirements.in, -dev.in and -ray.in) to what is installed, pinned by version and hash.
 
     python -m tools.lock             # keeps every version that still fits
     python -m tools.lock --upgrade   # takes the newest that fit
@@ -21,7 +21,10 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-COMPILED = {"requirements.in": "requirements.txt", "requirements-dev.in": "requirements-dev.txt"}
+COMPILED = {
+    "requirements.in": "requirements.txt", "requirements-dev.in": "requirements-dev.txt",
+    "requirements-ray.in": "requirements-ray.txt",
+}  # fmt: skip
 CPU = "requirements-cpu.txt"
 PYTHON = "3.11"
 """The oldest Python that README names; newer ones are told apart by markers."""

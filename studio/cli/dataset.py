@@ -62,6 +62,7 @@ def import_(
     transcribe: Annotated[
         bool | None, typer.Option(help="Of recordings: write down what is said. Without it, where the model is here.")
     ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that decode and slice beside each other.")] = 1,
     split: Annotated[bool, typer.Option("--split", help="Hold 5 % out for validation at once.")] = False,
     validate: Annotated[bool, typer.Option("--validate", help="Only say what would be used; keep nothing.")] = False,
     as_json: Json = False,
@@ -79,7 +80,7 @@ def import_(
     if validate:
         name = f"check {time.time_ns()}"
     dataset = import_source(
-        library, name, kind, source, options, language=language, announce=_progress(),
+        library, name, kind, source, options, language=language, workers=workers, announce=_progress(),
         transcriber=_transcriber(transcribe) if kind == "recordings" else None,
     )  # fmt: skip
     try:
@@ -122,20 +123,29 @@ def measure_(
         bool | None,
         typer.Option(help="Compare transcripts with what a recogniser hears. Without it, where it is here."),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes beside each other.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes beside each other; with --ray actors, else one for each processor."),
+    ] = None,
+    ray: Annotated[
+        str,
+        typer.Option(metavar="ADDRESS", help="Measure on Ray: local, auto, HOST:PORT or ray://HOST:PORT."),
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Measure every utterance, say what looks wrong, and grade the dataset. What was measured is not measured again."""
-    from studio.datasets.measuring import measure_dataset
+    from studio.datasets.measuring import measure_dataset, unmeasured
 
     library = _library()
     dataset = library.dataset(name)
     transcriber = _transcriber(transcribe)
     told = _progress()
     found = measure_dataset(
-        library, dataset, asr_model=library.settings.asr_model if transcriber else "", workers=workers,
+        library, dataset, asr_model=library.settings.asr_model if transcriber else "", workers=workers, ray=ray,
         announce=lambda done, total: told(done, f"of {total:,}"),
     )  # fmt: skip
+    for entry in unmeasured(library.dataset(dataset.id))[:_NAMED]:
+        notice(f"{entry['place']}: {entry['sentence']}")
     lines = [f"grade: {found.letter}, {found.minutes:.1f} minutes of speech"]
     lines += [f"{kind}: {count}" for kind, count in found.counts.items()]
     print_result(found.as_json(), as_json, "\n".join([*lines, *found.advice]))

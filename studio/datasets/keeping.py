@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from studio.audio.storing import store_as_flac
+from studio.audio.storing import StoredSound, store_as_flac
 from studio.audio.synthetic_mark import is_marked
 from studio.datasets.sources.locating import printable
 from studio.datasets.stored_sound import sound_sha256
@@ -35,11 +35,18 @@ def keep_recording(
     Raises:
         StudioError: as for :func:`studio.audio.storing.store_as_flac`.
     """
-    recording_id = new_id()
-    target = library.recording_path(dataset_id, recording_id)
+    target = library.recording_path(dataset_id, new_id())
     target.parent.mkdir(parents=True, exist_ok=True)
     sound = store_as_flac(source, target)
     synthetic = synthetic or is_marked(source)
+    return keep_decoded(library, dataset_id, target, sound, name, synthetic=synthetic, voices=voices)
+
+
+def keep_decoded(
+    library: DatasetLibrary, dataset_id: str, target: Path, sound: StoredSound, name: str, *, synthetic: bool,
+    voices: Sequence[str] = (),
+) -> RecordingRecord:  # fmt: skip
+    """The record of a recording that is decoded and lies in its place, ``target``, named for its id."""
     with library.store.writing() as session:
         # The same recording under two names is kept once.
         if (present := queries.recording_by_hash(session, dataset_id, sound.sha256)) is not None:
@@ -50,7 +57,7 @@ def keep_recording(
             queries.save(session, present)
             return present
         record = RecordingRecord(
-            id=recording_id, dataset_id=dataset_id, name=printable(Path(name).name), seconds=sound.seconds,
+            id=target.stem, dataset_id=dataset_id, name=printable(Path(name).name), seconds=sound.seconds,
             sample_rate=sound.sample_rate, sha256=sound.sha256, synthetic=synthetic, voices=list(voices),
         )  # fmt: skip
         queries.save(session, record)
@@ -60,19 +67,20 @@ def keep_recording(
 def new_utterance(
     library: DatasetLibrary, recording: RecordingRecord, start: float, end: float, *, position: float, place: str, name: str,
     text: str, speaker: str = "", language: str = "", scene: str = "", split: str = "",
-    measures: dict[str, Any] | None = None, state: str = "kept",
+    measures: dict[str, Any] | None = None, state: str = "kept", sha256: str = "",
 ) -> UtteranceRecord:  # fmt: skip
     """A stretch of a recording as an utterance that is not saved yet.
 
     Args:
         start, end: seconds of the recording.
         measures: what is known of it before it is measured.
+        sha256: of its samples; "" where nobody counted it yet.
     """
     path = library.recording_path(recording.dataset_id, recording.id)
     return UtteranceRecord(
         id=new_id(), dataset_id=recording.dataset_id, recording_id=recording.id, position=position, place=place, name=name,
         start=start, end=end, text=text, imported_text=text, speaker=speaker, language=language, scene=scene, split=split,
-        sha256=sound_sha256(path, start, end), measures=measures or {}, state=state,
+        sha256=sha256 or sound_sha256(path, start, end), measures=measures or {}, state=state,
     )  # fmt: skip
 
 

@@ -1,40 +1,44 @@
-"""Measuring a set: every kept utterance once, in processes beside each other, kept by content; then what looks wrong."""
+"""Measuring a set: every kept utterance once, by workers beside each other, kept by content; then what looks wrong."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import json
-import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from studio.datasets.dataset import Dataset, Utterance
 from studio.datasets.library import DatasetLibrary
 from studio.datasets.measures import Grade, Measured, Measures, grade, measure, suspicions
-from studio.datasets.stored_sound import waveform_of
+from studio.datasets.ray_cluster import over_ray
+from studio.datasets.stored_sound import decoded, encoded, waveform_of
+from studio.datasets.worker_processes import over_processes
 from studio.errors import StudioError
 from studio.files import read_json, write_json
 from studio.store import datasets as queries
+
+if TYPE_CHECKING:
+    from studio.listening.transcriber import Transcriber
 
 _AT_ONCE = 32
 """Utterances whose figures are written together."""
 _VERSION = 1
 """Of what is measured: figures of another version are measured anew."""
-_DEATHS = 2
-"""How often an utterance may end the process that measures it before it is given up."""
-
 Announce = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Task:
-    """One utterance to be measured, as it travels to another process."""
+    """One utterance to be measured, as it travels to a worker.
+
+    Attributes:
+        content: where its figures are kept: a hash of all that they depend on.
+        before: what slicing found out already.
+        sound: its sound as a FLAC file, for a worker that cannot read the recording.
+    """
 
     id: str
     recording: str
@@ -42,30 +46,34 @@ class Task:
     end: float
     text: str
     language: str
-    sha256: str
-    before: str
+    content: str
+    before: dict[str, Any]
+    sound: bytes = b""
 
 
-@dataclass(frozen=True)
-class Tools:
-    """What a process measures with; models are loaded when they are first needed, once in each.
+class Measurer:
+    """What a worker measures with; the recogniser is loaded when it is first needed, once.
 
-    Attributes:
-        asr_model: model that writes transcripts; "" for none.
-        cache: folder of figures by content.
+    Args:
+        asr_model: folder or name of the recogniser that transcripts are compared with; "" for none.
     """
 
-    asr_model: str
-    device: str
-    cache: str
+    def __init__(self, asr_model: str, device: str) -> None:
+        self._asr_model, self._device = asr_model, device
+        self._transcriber: Transcriber | None = None
 
+    def __call__(self, task: Task) -> Measures:
+        """Figures of an utterance. Raises StudioError where its recording is gone or damaged, or the recogniser missing."""
+        if self._asr_model and self._transcriber is None:
+            from studio.listening.transcriber import Transcriber
 
-_tools: Tools | None = None
-_transcriber: Any = None
+            self._transcriber = Transcriber(self._asr_model, device=self._device)  # type: ignore[arg-type]
+        sound = decoded(task.sound) if task.sound else waveform_of(Path(task.recording), task.start, task.end)
+        return measure(sound, task.text, language=task.language, transcriber=self._transcriber, before=task.before)
 
 
 def measure_dataset(
-    library: DatasetLibrary, dataset: Dataset, *, asr_model: str = "", workers: int = 1,
+    library: DatasetLibrary, dataset: Dataset, *, asr_model: str = "", workers: int | None = None, ray: str = "",
     announce: Announce = lambda done, total: None, stopped: Callable[[], bool] = lambda: False,
 ) -> Grade:  # fmt: skip
     """Measure what is kept of a set, say what looks wrong with which utterance, and grade the whole.
@@ -74,26 +82,86 @@ def measure_dataset(
     the set keeps what was measured so far.
 
     Args:
-        asr_model: folder or name of the recogniser that transcripts are compared with; "" for none.
-        workers: processes; 1 measures in this one.
+        asr_model: folder or name of the recogniser that transcripts are compared with; "" for none. Elsewhere a folder is
+            looked for under the same path.
+        workers: how many measure beside each other; None: one, on Ray one for each processor. One without Ray is here.
+        ray: address of a Ray cluster whose machines measure, see :func:`studio.datasets.ray_cluster.over_ray`.
 
     Raises:
-        StudioError: the recogniser cannot be loaded, or the store is locked.
+        StudioError: nothing can be measured (no recogniser, no such cluster), or the store is locked.
     """
     utterances = library.utterances(dataset.id)
-    tools = Tools(asr_model, library.settings.device, str(library.settings.measures_folder))
-    found: dict[str, Measures] = {}
-    pending: dict[str, dict[str, Any]] = {}
-    for task, result in spread_out([_task(each) for each in utterances], tools, workers, stopped):
-        if isinstance(result, Measures):
-            found[task.id] = result
-            pending[task.id] = result.as_json()
-        if len(pending) >= _AT_ONCE:
-            _write(library, dataset.id, pending)
-            pending = {}
-        announce(len(found), len(utterances))
-    _write(library, dataset.id, pending)
+    figures = _Figures(library, dataset.id, len(utterances), announce)
+    fresh: list[Task] = []
+    for task in (_task(each, asr_model) for each in utterances):
+        if stopped():
+            break
+        if not figures.know(task):
+            fresh.append(task)
+    begin = partial(Measurer, asr_model, library.settings.device)
+    failed: list[tuple[Task, StudioError]] = []
+    try:
+        found = (
+            over_ray(begin, fresh, ray, workers, stopped, carry=_with_sound)
+            if ray and fresh
+            else over_processes(begin, fresh, workers or 1, stopped)
+        )
+        with closing(found):
+            for task, result in found:
+                if isinstance(result, Measures):
+                    figures.add(task, result)
+                else:
+                    failed.append((task, result))
+    finally:
+        figures.write()
+    if failed and not figures.done:
+        raise failed[0][1]
+    _tell_unmeasured(library, dataset, {task.id: str(error) for task, error in failed})
     return judge(library, dataset)
+
+
+def unmeasured(dataset: Dataset) -> list[dict[str, str]]:
+    """Which utterances could not be measured when it was last tried: place and sentence of each."""
+    return list(dataset.report.get("unmeasured", ()))
+
+
+class _Figures:
+    """What was measured, on its way into the store, and kept by content for whoever measures the same again."""
+
+    def __init__(self, library: DatasetLibrary, dataset_id: str, total: int, announce: Announce) -> None:
+        self._library, self._id, self._total, self._announce = library, dataset_id, total, announce
+        self._waiting: dict[str, dict[str, Any]] = {}
+        self.done = 0
+
+    def know(self, task: Task) -> bool:
+        """Whether figures of this content are kept; then they are the utterance's."""
+        with suppress(StudioError, TypeError, ValueError):
+            if (path := self._path(task)).is_file() and (known := Measures.from_json(read_json(path))) is not None:
+                self._take(task, known)
+                return True
+        return False
+
+    def add(self, task: Task, found: Measures) -> None:
+        """Keep what was measured."""
+        with suppress(StudioError, OSError):  # a cache that cannot be written is no error
+            self._path(task).parent.mkdir(parents=True, exist_ok=True)
+            write_json(self._path(task), found.as_json())
+        self._take(task, found)
+
+    def write(self) -> None:
+        """Write what waits."""
+        _write(self._library, self._id, self._waiting)
+        self._waiting = {}
+
+    def _take(self, task: Task, found: Measures) -> None:
+        self._waiting[task.id] = found.as_json()
+        self.done += 1
+        if len(self._waiting) >= _AT_ONCE:
+            self.write()
+        self._announce(self.done, self._total)
+
+    def _path(self, task: Task) -> Path:
+        return self._library.settings.measures_folder / f"{task.content}.json"
 
 
 def judge(library: DatasetLibrary, dataset: Dataset) -> Grade:
@@ -128,16 +196,33 @@ def _measured(utterance: Utterance) -> Measured | None:
     )  # fmt: skip
 
 
-def _task(utterance: Utterance) -> Task:
-    kept = {
+def _task(utterance: Utterance, asr_model: str) -> Task:
+    before = {
         name: utterance.measures[name]
         for name in ("heard", "heard_by", "differs", "inside")
         if utterance.measures.get(name)
     }
+    sliced = [before.get("differs"), before.get("inside")]
+    content = f"{_VERSION}|{utterance.sha256}|{utterance.text}|{utterance.language}|{asr_model}|{sliced}"
     return Task(
         utterance.id, str(utterance.recording), utterance.start, utterance.end, utterance.text, utterance.language,
-        utterance.sha256, json.dumps(kept),
+        hashlib.sha256(content.encode()).hexdigest(), before,
     )  # fmt: skip
+
+
+def _tell_unmeasured(library: DatasetLibrary, dataset: Dataset, failed: dict[str, str]) -> None:
+    with library.store.writing() as session:
+        kept = library.record(session, dataset.id)
+        found = queries.utterances_by_ids(session, dataset.id, failed) if failed else {}
+        told = [{"place": record.place, "sentence": failed[name]} for name, record in found.items()]
+        if kept.report.get("unmeasured", []) != told:
+            kept.report = {**kept.report, "unmeasured": told}
+            queries.save(session, kept)
+
+
+def _with_sound(task: Task) -> Task:
+    """The task with its sound: machines of a cluster share no files."""
+    return replace(task, sound=encoded(Path(task.recording), task.start, task.end, ".flac"))
 
 
 def _write(library: DatasetLibrary, dataset_id: str, figures: dict[str, dict[str, Any]]) -> None:
@@ -147,116 +232,3 @@ def _write(library: DatasetLibrary, dataset_id: str, figures: dict[str, dict[str
         for name, record in queries.utterances_by_ids(session, dataset_id, figures).items():
             record.measures = figures[name]
             queries.save(session, record)
-
-
-# Over processes
-
-
-def spread_out(
-    tasks: Sequence[Task], tools: Tools, workers: int, stopped: Callable[[], bool]
-) -> Iterator[tuple[Task, Measures | StudioError]]:  # fmt: skip
-    """Measure utterances, in no order. A process that is killed loses none: others measure what it had."""
-    if workers <= 1:
-        with _one_thread():
-            _begin(tools)
-            for task in tasks:
-                if stopped():
-                    return
-                yield task, _tried(task)
-        return
-    deaths: dict[str, int] = {}
-    left = {task.id: task for task in tasks}
-    while left and not stopped():
-        # Of processes that were started anew: what a fork of a process with threads does is anybody's guess.
-        pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin, initargs=(tools,))
-        running: dict[Future[Any], Task] = {}
-        waiting = iter(list(left.values()))
-        try:
-            while not stopped():
-                for task in waiting:
-                    running[pool.submit(_tried, task)] = task
-                    if len(running) >= 2 * workers:
-                        break
-                if not running:
-                    break
-                done, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
-                for future in done:
-                    task = running.pop(future)
-                    result = future.result()
-                    del left[task.id]
-                    yield task, result
-        except BrokenProcessPool:
-            for task in running.values():
-                deaths[task.id] = deaths.get(task.id, 0) + 1
-                if deaths[task.id] > _DEATHS * workers and left.pop(task.id, None):
-                    yield task, StudioError("It ended the process that measured it: drop it, or look at its recording.")
-        finally:
-            for process in list(getattr(pool, "_processes", None) or {}):
-                if stopped():
-                    with contextlib.suppress(OSError):
-                        os.kill(process, 15)
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _begin(tools: Tools) -> None:
-    """Of each process."""
-    global _tools, _transcriber
-    _tools, _transcriber = tools, None
-    if parent_process() is not None:
-        import torch
-        from threadpoolctl import threadpool_limits
-
-        torch.set_num_threads(1)
-        threadpool_limits(1)
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """What is measured is small: threads would wait for each other longer than they compute, and others have work, too."""
-    import torch
-    from threadpoolctl import threadpool_limits
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _tried(task: Task) -> Measures | StudioError:
-    """An utterance measured, or kept figures of the same content."""
-    assert _tools is not None
-    try:
-        return _figures(task, _tools)
-    except StudioError as error:
-        return error
-
-
-def _figures(task: Task, tools: Tools) -> Measures:
-    before = json.loads(task.before)
-    sliced = [before.get("differs"), before.get("inside")]
-    content = f"{_VERSION}|{task.sha256}|{task.text}|{task.language}|{tools.asr_model}|{sliced}"
-    kept = Path(tools.cache) / f"{hashlib.sha256(content.encode()).hexdigest()}.json"
-    if kept.is_file():
-        with contextlib.suppress(StudioError, TypeError, ValueError):
-            if (known := Measures.from_json(read_json(kept))) is not None:
-                return known
-    sound = waveform_of(Path(task.recording), task.start, task.end)
-    found = measure(
-        sound, task.text, language=task.language, transcriber=_recogniser(tools), before=before
-    )  # fmt: skip
-    with contextlib.suppress(StudioError, OSError):  # a cache that cannot be written is no error
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        write_json(kept, found.as_json())
-    return found
-
-
-def _recogniser(tools: Tools) -> Any:
-    global _transcriber
-    if tools.asr_model and _transcriber is None:
-        from studio.listening.transcriber import Transcriber
-
-        _transcriber = Transcriber(tools.asr_model, device=tools.device)  # type: ignore[arg-type]
-    return _transcriber

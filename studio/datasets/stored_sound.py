@@ -73,6 +73,14 @@ def encoded(path: Path, start: float, end: float, suffix: str, *, synthetic: boo
     return buffer.getvalue()
 
 
+def decoded(content: bytes) -> Waveform:
+    """What :func:`encoded` gave, as :func:`waveform_of` gives it."""
+    import soundfile
+
+    samples, rate = soundfile.read(io.BytesIO(content), dtype="int16")
+    return Waveform(samples.astype(np.float32) / 32768, rate)
+
+
 def _gone(path: Path) -> StudioError:
     return StudioError(
         f"The recording {shown_name(path)} of this dataset is gone or damaged: delete the dataset and import it again."

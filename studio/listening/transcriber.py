@@ -9,7 +9,8 @@ import logging
 import math
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -58,9 +59,14 @@ class Transcriber:
         self, model: str, *, device: Literal["auto", "cpu", "cuda", "mps"] = "auto", cache: Path | None = None
     ) -> None:
         self._files, self._device = WhisperFiles(model, cache), device
+        self._made_of = partial(Transcriber, model, device=device, cache=cache)
         self._lock = threading.Lock()
         self._model: Any = None
         self._on: str | None = None
+
+    def __reduce__(self) -> tuple[Callable[[], Transcriber], tuple[()]]:
+        """In another process it is one that has loaded nothing yet."""
+        return self._made_of, ()
 
     @property
     def name(self) -> str:

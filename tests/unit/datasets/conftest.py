@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 import soundfile
 
@@ -18,6 +24,33 @@ from studio.settings import Settings
 from studio.store.store import Store
 from studio.voices.consent import SpeakerConsent
 from tests.conftest import DATA
+
+
+class KillsOneProcess:
+    """Kills the first process that this one starts for work on a corpus, while it has something to do."""
+
+    def __init__(self) -> None:
+        self.killed: list[int] = []
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> KillsOneProcess:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join()
+
+    def _watch(self) -> None:
+        deadline = time.monotonic() + 60
+        while not self.killed and time.monotonic() < deadline:
+            for child in psutil.Process().children(recursive=True):
+                with suppress(psutil.Error, OSError):
+                    if "spawn_main" in " ".join(child.cmdline()):
+                        time.sleep(0.5)
+                        os.kill(child.pid, signal.SIGKILL)
+                        self.killed.append(child.pid)
+                        return
+            time.sleep(0.02)
 
 
 def transcripts(file: str) -> dict[str, str]:

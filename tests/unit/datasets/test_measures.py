@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-import time
+import sys
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,12 +16,13 @@ from studio.datasets.editing import Editor
 from studio.datasets.library import DatasetLibrary
 from studio.datasets.measures import Measured, Measures, grade, measure, suspicions
 from studio.datasets.measures.words import compared, differing_words, word_error_rate
-from studio.datasets.measuring import measure_dataset
+from studio.datasets.measuring import measure_dataset, unmeasured
+from studio.errors import StudioError
 from studio.listening.transcriber import Transcriber
 from studio.processes import process_of
 from tests.asr_model import joined_model
 from tests.conftest import DATA
-from tests.unit.datasets.conftest import transcripts
+from tests.unit.datasets.conftest import KillsOneProcess, transcripts
 
 SAID = {**transcripts("kathleen"), **transcripts("kathleen_short")}
 
@@ -152,33 +149,35 @@ def test_a_set_is_measured_once_reviewed_and_graded(
     assert [each.id for each in library.utterances(dataset.id, kind="likely wrong transcript")] == [first.id]
 
 
-def test_a_process_that_is_killed_loses_no_utterance(dataset: Dataset, library: DatasetLibrary, source: Path) -> None:
-    killed: list[int] = []
-
-    def kill_one() -> None:
-        deadline = time.monotonic() + 60
-        while not killed and time.monotonic() < deadline:
-            for child in process_children():
-                if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
-                    time.sleep(0.5)
-                    os.kill(child, signal.SIGKILL)
-                    killed.append(child)
-                    return
-            time.sleep(0.02)
-
-    thread = threading.Thread(target=kill_one)
-    thread.start()
-    found = measure_dataset(library, dataset, workers=2)
-    thread.join()
-    assert killed and process_of(killed[0]) is None
+def test_a_process_that_is_killed_loses_no_utterance(dataset: Dataset, library: DatasetLibrary) -> None:
+    with KillsOneProcess() as killer:
+        found = measure_dataset(library, dataset, workers=2)
+    assert killer.killed and process_of(killer.killed[0]) is None
     assert found.minutes > 0
     assert all(each.measures for each in library.utterances(dataset.id))
 
 
-def process_children() -> list[int]:
-    import psutil
+def test_what_cannot_be_measured_is_told_and_the_others_are(dataset: Dataset, library: DatasetLibrary) -> None:
+    first, *others = library.utterances(dataset.id)
+    first.recording.unlink()
+    measure_dataset(library, dataset)
+    (told,) = unmeasured(library.dataset(dataset.id))
+    assert told["place"] == first.place and "is gone or damaged" in told["sentence"]
+    assert {each.id for each in library.utterances(dataset.id) if each.measures} == {each.id for each in others}
+    for each in others:
+        each.recording.unlink()
+    for figures in library.settings.measures_folder.glob("*.json"):
+        figures.unlink()
+    with pytest.raises(StudioError, match="is gone or damaged"):
+        measure_dataset(library, dataset)
 
-    return [child.pid for child in psutil.Process().children(recursive=True)]
+
+def test_without_ray_it_is_said_what_to_install(
+    dataset: Dataset, library: DatasetLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(StudioError, match=r"Ray is not installed: `pip install .* -r requirements-ray\.txt`"):
+        measure_dataset(library, dataset, ray="local")
 
 
 def test_stopping_keeps_what_was_measured(dataset: Dataset, library: DatasetLibrary) -> None:

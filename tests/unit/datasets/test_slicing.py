@@ -22,7 +22,7 @@ from studio.errors import StudioError
 from studio.listening.transcriber import Transcriber
 from tests.asr_model import joined_model
 from tests.conftest import DATA
-from tests.unit.datasets.conftest import transcripts
+from tests.unit.datasets.conftest import KillsOneProcess, transcripts
 
 RATE = 16_000
 GAP = 0.4
@@ -192,6 +192,27 @@ def test_recordings_become_a_set_of_utterances_and_going_on_repeats_none(
     assert {each.recording_name for each in found} == {"one.wav", "two.wav"}
     assert {each.speaker for each in found} == {"Kathleen"}
     assert all(0 <= each.start < each.end <= each.recording_seconds for each in found)
+
+
+def test_processes_slice_as_one_does_and_one_that_is_killed_loses_no_recording(
+    long: tuple[Path, list[tuple[float, float]], float], library: DatasetLibrary, tmp_path: Path
+) -> None:
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    samples, rate = soundfile.read(long[0], dtype="int16")
+    for number in range(3):
+        soundfile.write(folder / f"{number}.wav", samples[number * rate :], rate)
+    (folder / "3.wav").write_bytes(b"no sound")
+    import_source(library, "One", "recordings", folder, SourceOptions())
+    with KillsOneProcess() as killer:
+        import_source(library, "Several", "recordings", folder, SourceOptions(), workers=2)
+    assert killer.killed
+    one, several = (library.dataset(name) for name in ("One", "Several"))
+    assert [(each.place, each.start, each.end, each.sha256) for each in library.utterances(several.id)] == [
+        (each.place, each.start, each.end, each.sha256) for each in library.utterances(one.id)
+    ]
+    assert several.report == one.report and one.report["left_out"] == {"unreadable": 1}
+    assert len(list((library.folder(several.id) / "recordings").iterdir())) == 3
 
 
 def test_an_import_that_is_stopped_while_it_slices_leaves_nothing(

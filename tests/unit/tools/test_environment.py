@@ -152,7 +152,7 @@ def test_a_failed_installation_is_not_taken_for_a_whole_one(
     monkeypatch.setattr(environment, "install_studio", fail)
     assert environment.main(["run"]) == 1
     assert capsys.readouterr().err == "the network is gone\n"
-    assert not environment.is_current(for_tests=False)
+    assert not environment.is_current("run")
     assert (made / ".unfinished").exists()
 
 
@@ -202,3 +202,17 @@ def test_the_same_command_again_does_nothing_and_a_new_lock_does(
     lock.write_text("a==2\n")
     assert environment.main(["run"]) == 0
     assert len(installed) == 2
+
+
+def test_ray_is_installed_beside_what_the_tests_need_and_only_where_it_is_asked_for(
+    made: Path, use: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(made)
+    installed: list[Path] = []
+    monkeypatch.setattr(environment, "install_studio", lambda: installed.append(environment.LOCK))
+    monkeypatch.setattr(environment, "install", lambda lock, required=True: bool(installed.append(lock)) or True)
+    assert environment.main(["test"]) == 0
+    assert environment.RAY_LOCK not in installed and not environment.is_current("ray")
+    assert environment.main(["ray"]) == 0
+    assert installed[-1] == environment.RAY_LOCK
+    assert environment.is_current("test") and environment.is_current("ray")

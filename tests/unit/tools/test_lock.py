@@ -49,7 +49,9 @@ def test_every_choice_is_pinned_to_a_version_that_fits(source: str, compiled: st
         assert all(wanted.specifier.contains(str(pin.specifier).removeprefix("==")) for pin in found), wanted
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-cpu.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize(
+    "name", ["requirements.txt", "requirements-cpu.txt", "requirements-dev.txt", "requirements-ray.txt"]
+)
 def test_everything_is_pinned_and_hashed(name: str) -> None:
     _, found = lock.entries((lock.ROOT / name).read_text())
     assert found
@@ -65,6 +67,11 @@ def test_the_lock_for_the_cpu_is_made_from_the_other() -> None:
     assert "nvidia" not in cpu
     assert "torch==2.13.0+cpu" in cpu
     assert {pin.name for pin in pinned("requirements.txt")} - {pin.name for pin in pinned(lock.CPU)} >= {"triton"}
+
+
+def test_an_extra_brings_itself_and_changes_nothing_else() -> None:
+    pins = {pin.name: str(pin.specifier) for pin in pinned("requirements.txt")}
+    assert {pin.name for pin in pinned("requirements-ray.txt") if pins.get(pin.name) != str(pin.specifier)} == {"ray"}
 
 
 def test_what_is_installed_here_is_what_the_lock_says() -> None:
