@@ -98,6 +98,8 @@ def given_clip(
         utterances, utterance or "", kind="utterance", listed_by=f"dataset show '{found.name}' --json"
     )
     given = clip_of(library, found, chosen)
+    if given.warning:
+        notice(given.warning)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "utterance.wav"
         path.write_bytes(given.wav)

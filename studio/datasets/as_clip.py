@@ -20,6 +20,7 @@ class UtteranceClip:
         text: what is said in it; "" where nobody wrote it down.
         language: ISO 639-1 code; "" where nobody said.
         speaker: as the set names them; "" where it names nobody.
+        synthetic: a model made it.
         consent: as it was recorded for the speaker in the set; None where nobody did.
     """
 
@@ -27,7 +28,15 @@ class UtteranceClip:
     text: str
     language: str
     speaker: str
+    synthetic: bool
     consent: SpeakerConsent | None
+
+    @property
+    def warning(self) -> str:
+        """What there is to know before a voice is made of it; "" for nothing."""
+        return (
+            "A model made this utterance: a voice that is cloned from it has its faults, too." if self.synthetic else ""
+        )
 
 
 def clip_of(library: DatasetLibrary, dataset: Dataset, utterance: Utterance) -> UtteranceClip:
@@ -45,7 +54,8 @@ def clip_of(library: DatasetLibrary, dataset: Dataset, utterance: Utterance) -> 
     if utterance.synthetic and dataset.voice_troubles:
         raise StudioError(dataset.voice_troubles[0])
     language = utterance.language or dataset.language
-    return UtteranceClip(library.encoded(utterance), utterance.text, language, utterance.speaker, consent)
+    wav = library.encoded(utterance)
+    return UtteranceClip(wav, utterance.text, language, utterance.speaker, utterance.synthetic, consent)
 
 
 def find_utterance(utterances: Sequence[Utterance], wanted: str) -> Utterance | None:

@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 from studio.audio.storing import store_as_flac
+from studio.audio.synthetic_mark import add_mark
 from studio.datasets.dataset import Dataset
 from studio.datasets.importer import ImportCancelled, import_source
 from studio.datasets.library import DatasetLibrary
@@ -174,7 +175,10 @@ def test_recordings_become_a_set_of_utterances_and_going_on_repeats_none(
     folder.mkdir()
     samples, rate = soundfile.read(long[0], dtype="int16")
     for name in ("one.wav", "two.wav"):
-        soundfile.write(folder / name, samples if name == "one.wav" else samples[rate:], rate)
+        with soundfile.SoundFile(folder / name, "w", rate, 1, "PCM_16") as file:
+            if name == "two.wav":
+                add_mark(file)
+            file.write(samples if name == "one.wav" else samples[rate:])
 
     class Killed(BaseException):
         pass
@@ -189,7 +193,7 @@ def test_recordings_become_a_set_of_utterances_and_going_on_repeats_none(
     made = run(library, "Long", "recordings", folder, SourceOptions(speaker="Kathleen"))
     found = library.utterances(made.id)
     assert len({(each.recording_name, each.start) for each in found}) == len(found) == made.num_utterances
-    assert {each.recording_name for each in found} == {"one.wav", "two.wav"}
+    assert {(each.recording_name, each.synthetic) for each in found} == {("one.wav", False), ("two.wav", True)}
     assert {each.speaker for each in found} == {"Kathleen"}
     assert all(0 <= each.start < each.end <= each.recording_seconds for each in found)
 

@@ -307,8 +307,10 @@ class Review:
                 draft = drafts.begin(tab, path)
             if clip.text:
                 drafts.typed(draft, clip.text, clip.language)
-            handed = {"draft": draft.id, "language": clip.language, "speaker": clip.speaker, "ground": None}
-            if clip.consent is not None:
+            handed = {"draft": draft.id, "language": clip.language, "speaker": clip.speaker, "warning": clip.warning}
+            if clip.consent is None:
+                handed |= {"ground": None}
+            else:
                 handed |= {"ground": clip.consent.ground, "who": clip.consent.who, "note": clip.consent.statement}
             return {self.handed: handed, self._sure: "", self._as_voice: gr.Button(_AS_VOICE), self._said: ""}
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page

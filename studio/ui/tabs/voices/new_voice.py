@@ -325,7 +325,8 @@ class Recorder:
                 **self._shown(draft, spoken),
                 form.clip: None,  # what was recorded there is another clip
                 form.used: gr.Audio(value=playable(draft.waveform()), visible=True),
-                form.intake: card("This is the utterance of your dataset; as a voice it is not saved yet."),
+                form.intake: card("This is the utterance of your dataset; as a voice it is not saved yet.")
+                + (card(handed["warning"], "warn") if handed["warning"] else ""),
                 form.language: spoken,
                 form.passage: reading_html(spoken),
                 form.ground: ground,
