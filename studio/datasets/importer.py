@@ -1,30 +1,39 @@
 """A source becomes a named set: every recording is decoded once and kept, every utterance is listed or named with its reason.
 
 An import that was interrupted goes on where it stopped when it is asked for again; one that was cancelled leaves nothing.
+What was uploaded lies with the unfinished set until the import ends, so that it can go on, too.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.audio.storing import store_as_flac
 from studio.datasets.dataset import Dataset
 from studio.datasets.library import DatasetLibrary
-from studio.datasets.sources import Found, SourceOptions, read_source
+from studio.datasets.pace import Pace
+from studio.datasets.sources import Found, SourceOptions, amount_of, read_source, rough_seconds
 from studio.datasets.sources.locating import printable
 from studio.datasets.stored_sound import sound_sha256
+from studio.datasets.uploads import source_root, unpack
 from studio.engine.prompt import refuse_control_tokens
 from studio.errors import StudioError
 from studio.files import is_disk_full, shown_name
+from studio.processes import Process, process_of
 from studio.store import datasets as queries
 from studio.store.tables import RecordingRecord, UtteranceRecord, new_id
 from studio.voices.naming import checked_name, name_key
 
 if TYPE_CHECKING:
+    from sqlmodel import Session
+
     from studio.datasets.slicing import Slice
     from studio.listening.transcriber import Transcriber
 
@@ -99,6 +108,7 @@ def import_source(
     shown: str = "",
     announce: Announce = lambda done, what: None,
     stopped: Callable[[], bool] = lambda: False,
+    pace: Pace | None = None,
 ) -> Dataset:
     """Import a source as a set of this name, or go on with an import of the same that was interrupted.
 
@@ -106,6 +116,7 @@ def import_source(
         language: of what does not say its own.
         transcriber: writes what is said in recordings that are sliced; None leaves their texts empty, or to the script.
         shown: what people call the source; "" is its name on the disk.
+        pace: is told how far it is.
 
     Raises:
         StudioError: the source cannot be read, the name is taken, nothing in it can be used, or the disk is full. Nothing is
@@ -115,15 +126,94 @@ def import_source(
     shown = shown or shown_name(source)
     about = {"type": kind, "name": shown, "path": str(source.absolute()), "options": options.as_json()}
     dataset = _begun(library, name, about) or library.create(name, language=language, source=about)
-    work = _Import(library, dataset.id, language, transcriber, stopped)
+    return _read(library, dataset, source, options, transcriber, announce, stopped, pace or Pace())
+
+
+def begin_upload(
+    library: DatasetLibrary, name: str, kind: str, sent: Sequence[Path], options: SourceOptions, *, language: str = ""
+) -> Dataset:  # fmt: skip
+    """Take what was uploaded into a new set, of which :func:`go_on` then makes utterances.
+
+    Args:
+        sent: files as a page received them; they are copied, archives unpacked.
+
+    Raises:
+        StudioError: the name is taken, or there is nothing of use in the upload, or too much. Nothing is left behind then.
+    """
+    shown = ", ".join(shown_name(path) for path in sent[:3])
+    about = {"type": kind, "name": shown, "uploaded": True, "options": options.as_json()}
+    dataset = library.create(name, language=language, source=about)
+    place = library.upload_folder(dataset.id)
+    making = place.with_name(f".new-{place.name}")
     try:
-        for found in read_source(kind, source, options):
+        making.mkdir(parents=True)
+        unpack(sent, making, library.settings)
+        making.rename(place)  # whole, or not there
+    except OSError as error:
+        library.delete(dataset.id)
+        reason = error.strerror or "unknown reason"
+        raise StudioError(f"The upload could not be kept ({reason}): free some space and try again.") from error
+    except BaseException:
+        library.delete(dataset.id)
+        raise
+    return dataset
+
+
+def go_on(
+    library: DatasetLibrary, dataset: Dataset, *, transcriber: Transcriber | None = None,
+    announce: Announce = lambda done, what: None, stopped: Callable[[], bool] = lambda: False, pace: Pace | None = None,
+) -> Dataset:  # fmt: skip
+    """Go on with an import that did not end, from where it is; the set is then what it had been without the interruption.
+
+    Raises:
+        StudioError: as :func:`import_source`, or it cannot go on, see :func:`obstacle`.
+        ImportCancelled: ``stopped`` said so; nothing is left behind.
+    """
+    if reason := obstacle(library, dataset):
+        raise StudioError(reason)
+    known = {field.name for field in fields(SourceOptions)}
+    options = SourceOptions(**{key: value for key, value in dataset.source["options"].items() if key in known})
+    source = _source_of(library, dataset)
+    return _read(library, dataset, source, options, transcriber, announce, stopped, pace or Pace())
+
+
+def obstacle(library: DatasetLibrary, dataset: Dataset) -> str:
+    """Why the import of a set cannot go on, a sentence; "" where it can."""
+    if dataset.state == "ready":
+        return f"The import of {dataset.name} has ended: there is nothing left to import."
+    importer = Process(**dataset.report["importer"]) if dataset.report.get("importer") else None
+    if importer is not None and importer.pid != os.getpid() and importer.is_alive:
+        return f"Another process is importing {dataset.name}: wait until it is done, or end it."
+    if not _source_of(library, dataset).exists():
+        return f"What {dataset.name} was to be made of is not there any more: delete it and import it again."
+    return ""
+
+
+def _source_of(library: DatasetLibrary, dataset: Dataset) -> Path:
+    if not dataset.source.get("uploaded"):
+        return Path(dataset.source["path"])
+    place = library.upload_folder(dataset.id)
+    return source_root(place) if place.is_dir() else place
+
+
+def _read(
+    library: DatasetLibrary, dataset: Dataset, source: Path, options: SourceOptions, transcriber: Transcriber | None,
+    announce: Announce, stopped: Callable[[], bool], pace: Pace,
+) -> Dataset:  # fmt: skip
+    """Read the source of an unfinished set to its end."""
+    kind, shown = dataset.source["type"], dataset.source["name"]
+    work = _Import(library, dataset, transcriber, stopped, pace)
+    try:
+        pace.begin(amount_of(kind, source, options), free=0 if kind == "recordings" else len(work.known))
+        for number, found in enumerate(read_source(kind, source, options), start=1):
             if kind == "recordings":
                 work.slice(found, announce)
             elif found.place not in work.known:
                 work.take(found)
             if stopped():  # behind the work, which a stop cuts short
-                raise ImportCancelled(f"The import of {name} was stopped: nothing of it was kept.")
+                raise ImportCancelled(f"The import of {dataset.name} was stopped: nothing of it was kept.")
+            if kind != "recordings":
+                pace.reach(number)
             announce(work.report.used + sum(work.report.left_out.values()), found.name)
         work.write()
         if not work.report.used:
@@ -132,25 +222,34 @@ def import_source(
         if not _disk_is_full(error):  # where the disk was full, asking again goes on
             library.delete(dataset.id)
         raise
-    return library.finish(dataset.id, work.report.as_json())
+    work.clear()
+    done = library.finish(dataset.id, work.report.as_json())
+    shutil.rmtree(library.upload_folder(dataset.id), ignore_errors=True)  # after the state: it can be left, not missed
+    return done
 
 
 class _Import:
     """What is read, on its way into the store."""
 
     def __init__(
-        self, library: DatasetLibrary, dataset_id: str, language: str, transcriber: Transcriber | None,
-        stopped: Callable[[], bool],
+        self, library: DatasetLibrary, dataset: Dataset, transcriber: Transcriber | None, stopped: Callable[[], bool],
+        pace: Pace,
     ) -> None:  # fmt: skip
-        self._library, self._id, self._language = library, dataset_id, language
-        self._transcriber, self._stopped = transcriber, stopped
+        dataset_id = dataset.id
+        self._library, self._id, self._language = library, dataset_id, dataset.language
+        self._transcriber, self._stopped, self._pace = transcriber, stopped, pace
         self.report = ImportReport()
+        # Of recordings that were sliced before an interruption: what is in no utterance, and notes.
+        self._sliced: dict[str, Any] = dict(dataset.report.get("sliced", {}))
+        self._begun_at = 0.0
         self._waiting: list[UtteranceRecord] = []
         self._stored: dict[Path, RecordingRecord | StudioError] = {}
         with library.store.reading() as session:
             self.known = queries.places(session, dataset_id)
             self._position = queries.last_position(session, dataset_id)
             totals = queries.totals(session, dataset_id)
+        with library.store.writing() as session:
+            self._keep_state(session)
         self.report.used = sum(count for _, _, count, _ in totals)
         self.report.seconds = sum(seconds for *_, seconds in totals)
 
@@ -183,6 +282,11 @@ class _Import:
         """Keep the utterances of a long recording, all of them in one write."""
         from studio.datasets.slicing import read_script, slice_recording
 
+        rough, begun_at = rough_seconds(found.path) if found.path else 0.0, self._begun_at
+        self._begun_at += rough
+        if before := self._sliced.get(found.place):
+            self._note(before["unsliced"], before["notes"])
+            return
         if any(place.startswith(f"{found.place} at ") for place in self.known):
             return
         checked = self._checked(found)
@@ -195,7 +299,14 @@ class _Import:
             self.report.leave_out("flawed", found.place, str(error))
             return
 
+        # With a recogniser, speech is found first, which is quick: what is written down then counts.
+        counts, last = self._transcriber is None, 0.0
+
         def tell(seconds: float, total: float) -> None:
+            nonlocal counts, last
+            counts, last = counts or seconds < last, seconds
+            if counts:
+                self._pace.reach(begun_at + rough * seconds / max(total, 1e-9))
             announce(self.report.used, f"{found.name}, {100 * seconds / max(total, 1e-9):.0f} % sliced")
 
         path = self._library.recording_path(self._id, recording.id)
@@ -204,9 +315,10 @@ class _Import:
             path, recording.seconds, transcriber=self._transcriber, script=script, language=language, announce=tell,
             stopped=self._stopped,
         )  # fmt: skip
-        for reason, seconds in sliced.left_out.items():
-            self.report.unsliced[reason] = self.report.unsliced.get(reason, 0.0) + seconds
-        self.report.notes += [f"{found.name}: {note}" for note in sliced.notes]
+        if self._stopped():  # half of it is no set's
+            return
+        told = {"unsliced": dict(sliced.left_out), "notes": [f"{found.name}: {note}" for note in sliced.notes]}
+        self._note(told["unsliced"], told["notes"])
         if not sliced.slices:
             self.report.leave_out("flawed", found.place, "Nobody was heard to speak in it.")
         model = self._transcriber.name if self._transcriber else ""
@@ -215,7 +327,14 @@ class _Import:
             named = replace(found, place=f"{found.place} at {each.start:.2f} s", name=name)
             text = each.text.strip()
             self._list(named, recording, each.start, each.end, text, speaker, _measured_while_slicing(each, model))
+        if sliced.slices:  # what has none is looked at again
+            self._sliced[found.place] = told
         self.write()
+
+    def _note(self, unsliced: dict[str, float], notes: list[str]) -> None:
+        for reason, seconds in unsliced.items():
+            self.report.unsliced[reason] = self.report.unsliced.get(reason, 0.0) + seconds
+        self.report.notes += notes
 
     def _checked(self, found: Found) -> tuple[RecordingRecord, str, str] | None:
         """Recording, text and speaker of what can be used; None where it was left out."""
@@ -253,14 +372,31 @@ class _Import:
         )  # fmt: skip
         self.report.used += 1
         self.report.seconds += end - start
-        if len(self._waiting) >= _AT_ONCE:
+        if len(self._waiting) >= _AT_ONCE and measures is None:
             self.write()
 
     def write(self) -> None:
         """Write what waits."""
         with self._library.store.writing() as session:
             queries.save(session, *self._waiting)
+            self._keep_state(session)
         self._waiting = []
+
+    def clear(self) -> None:
+        """Remove sounds that an interruption left unlisted."""
+        with self._library.store.reading() as session:
+            listed = {self._library.recording_path(self._id, each.id) for each in queries.recordings(session, self._id)}
+        for path in self._library.recording_path(self._id, "any").parent.glob("*"):
+            if path not in listed:
+                with suppress(OSError):
+                    path.unlink()
+
+    def _keep_state(self, session: Session) -> None:
+        """Who imports, and what only the report tells of what is written: another process may have to go on."""
+        record = self._library.record(session, self._id)
+        me = process_of(os.getpid())
+        record.report = {"importer": me and asdict(me), "sliced": self._sliced}
+        queries.save(session, record)
 
     def _recording(self, found: Found) -> RecordingRecord:
         """The recording of an utterance, decoded and kept once. Raises StudioError where it cannot be read."""
@@ -305,7 +441,10 @@ def _begun(library: DatasetLibrary, name: str, about: dict[str, Any]) -> Dataset
         record = queries.dataset_by_key(session, library.owner, name_key(name))
         if record is None or record.state == "ready" or record.source != about:
             return None
-        return library.dataset(record.id)
+        begun = library.dataset(record.id)
+    if reason := obstacle(library, begun):
+        raise StudioError(reason)
+    return begun
 
 
 def _measured_while_slicing(each: Slice, model: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import Any
 from studio.datasets.dataset import Dataset, Utterance
 from studio.datasets.library import DatasetLibrary
 from studio.datasets.measures import Grade, Measured, Measures, grade, measure, suspicions
+from studio.datasets.pace import Pace
 from studio.datasets.stored_sound import waveform_of
 from studio.errors import StudioError
 from studio.files import read_json, write_json
@@ -66,7 +67,7 @@ _transcriber: Any = None
 
 def measure_dataset(
     library: DatasetLibrary, dataset: Dataset, *, asr_model: str = "", workers: int = 1,
-    announce: Announce = lambda done, total: None, stopped: Callable[[], bool] = lambda: False,
+    announce: Announce = lambda done, total: None, stopped: Callable[[], bool] = lambda: False, pace: Pace | None = None,
 ) -> Grade:  # fmt: skip
     """Measure what is kept of a set, say what looks wrong with which utterance, and grade the whole.
 
@@ -76,21 +77,29 @@ def measure_dataset(
     Args:
         asr_model: folder or name of the recogniser that transcripts are compared with; "" for none.
         workers: processes; 1 measures in this one.
+        pace: is told how far it is.
 
     Raises:
         StudioError: the recogniser cannot be loaded, or the store is locked.
     """
     utterances = library.utterances(dataset.id)
     tools = Tools(asr_model, library.settings.device, str(library.settings.measures_folder))
+    tasks = [_task(each) for each in utterances]
+    # What is kept goes first: it costs nothing, and says nothing about how long the rest will take.
+    kept = {task.id for task in tasks if _kept_file(task, tools).is_file()}
+    tasks.sort(key=lambda task: task.id not in kept)
+    pace = pace or Pace()
+    pace.begin(len(tasks), free=len(kept))
     found: dict[str, Measures] = {}
     pending: dict[str, dict[str, Any]] = {}
-    for task, result in spread_out([_task(each) for each in utterances], tools, workers, stopped):
+    for task, result in spread_out(tasks, tools, workers, stopped):
         if isinstance(result, Measures):
             found[task.id] = result
             pending[task.id] = result.as_json()
         if len(pending) >= _AT_ONCE:
             _write(library, dataset.id, pending)
             pending = {}
+        pace.reach(len(found))
         announce(len(found), len(utterances))
     _write(library, dataset.id, pending)
     return judge(library, dataset)
@@ -234,11 +243,16 @@ def _tried(task: Task) -> Measures | StudioError:
         return error
 
 
-def _figures(task: Task, tools: Tools) -> Measures:
+def _kept_file(task: Task, tools: Tools) -> Path:
+    """Where the figures of an utterance are kept, named by its content."""
     before = json.loads(task.before)
     sliced = [before.get("differs"), before.get("inside")]
     content = f"{_VERSION}|{task.sha256}|{task.text}|{task.language}|{tools.asr_model}|{sliced}"
-    kept = Path(tools.cache) / f"{hashlib.sha256(content.encode()).hexdigest()}.json"
+    return Path(tools.cache) / f"{hashlib.sha256(content.encode()).hexdigest()}.json"
+
+
+def _figures(task: Task, tools: Tools) -> Measures:
+    before, kept = json.loads(task.before), _kept_file(task, tools)
     if kept.is_file():
         with contextlib.suppress(StudioError, TypeError, ValueError):
             if (known := Measures.from_json(read_json(kept))) is not None:
