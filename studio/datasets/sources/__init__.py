@@ -74,7 +74,7 @@ def amount_of(kind: str, source: Path, options: SourceOptions) -> float | None:
         return sum(rough_seconds(found.path) for found in read_source(kind, source, options) if found.path)
     if kind != "huggingface":
         return sum(1 for _ in read_source(kind, source, options))
-    found = num_examples(source)
+    found = num_examples(source, options)
     return found if found is None or options.limit is None else min(found, options.limit)
 
 

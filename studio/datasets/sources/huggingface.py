@@ -22,9 +22,7 @@ def read_huggingface(source: Path, options: SourceOptions) -> Iterator[Found]:
     Raises:
         StudioError: it cannot be read, or lacks a column.
     """
-    if options.inside_only:
-        _refuse_outside(source)
-    for name, part in _parts(source).items():
+    for name, part in _parts(source, options).items():
         columns = list(part.features)
         chosen = {kind: _column(kind, getattr(options, f"{kind}_column", ""), columns) for kind in COLUMNS}
         locator = Locator(source if source.is_dir() else source.parent, inside_only=options.inside_only)
@@ -39,14 +37,14 @@ def read_huggingface(source: Path, options: SourceOptions) -> Iterator[Found]:
             yield _found(example, f"{name} example {number}", chosen, name, locator, options)
 
 
-def num_examples(source: Path) -> int | None:
+def num_examples(source: Path, options: SourceOptions) -> int | None:
     """How many there are; None where that cannot be said without reading them, as of most of the hub."""
     from pyarrow.parquet import read_metadata
 
     if not source.exists():
         return None
     if (source / "dataset_info.json").is_file() or (source / "dataset_dict.json").is_file():
-        return sum(part.num_rows for part in _parts(source).values())
+        return sum(part.num_rows for part in _parts(source, options).values())
     files = [source] if source.is_file() else source.rglob("*.parquet")
     try:
         return sum(read_metadata(file).num_rows for file in files)
@@ -89,10 +87,12 @@ def _found(
     )  # fmt: skip
 
 
-def _parts(source: Path) -> dict[str, Any]:
+def _parts(source: Path, options: SourceOptions) -> dict[str, Any]:
     """The splits by name, read from the disk as they are asked for."""
     import datasets
 
+    if options.inside_only:
+        _refuse_outside(source)
     try:
         if (source / "dataset_info.json").is_file() or (source / "dataset_dict.json").is_file():
             loaded = datasets.load_from_disk(str(source))
