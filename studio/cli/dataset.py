@@ -18,6 +18,7 @@ from studio.settings import get_settings
 if TYPE_CHECKING:
     from studio.datasets.dataset import Dataset
     from studio.datasets.library import DatasetLibrary
+    from studio.datasets.pace import Pace
     from studio.listening.transcriber import Transcriber
 
 dataset_app = typer.Typer(
@@ -69,6 +70,7 @@ def import_(
 ) -> None:
     """Import a source as a named set. An import that was interrupted goes on when it is asked for again."""
     from studio.datasets.importer import import_source
+    from studio.datasets.pace import Pace
     from studio.datasets.sources import SourceOptions
 
     library = _library()
@@ -79,8 +81,9 @@ def import_(
     source = source.expanduser()
     if validate:
         name = f"check {time.time_ns()}"
+    pace = Pace()
     dataset = import_source(
-        library, name, kind, source, options, language=language, workers=workers, announce=_progress(),
+        library, name, kind, source, options, language=language, workers=workers, announce=_progress(pace), pace=pace,
         transcriber=_transcriber(transcribe) if kind == "recordings" else None,
     )  # fmt: skip
     try:
@@ -106,13 +109,16 @@ def list_datasets(as_json: Json = False) -> None:
 
 @dataset_app.command()
 def show(name: Name, as_json: Json = False) -> None:
-    """Show a dataset: how much, who speaks and by what right, and with --json every utterance."""
+    """Show a dataset: how much, who speaks and by what right, and with --json every utterance and how figures spread."""
+    from studio.datasets.distributions import distributions
+
     library = _library()
     dataset = library.dataset(name)
     document = dataset.as_json() | {"version": library.version(dataset.id)}
     if as_json:
         found = library.utterances(dataset.id, states=("kept", "dropped"))
         document["utterances"] = [utterance.as_json() for utterance in found]
+        document["distributions"] = distributions(library, dataset).as_json()
     print_result(document, as_json, "\n".join([*_lines(dataset), f"version: {document['version'][:16]}"]))
 
 
@@ -135,14 +141,16 @@ def measure_(
 ) -> None:
     """Measure every utterance, say what looks wrong, and grade the dataset. What was measured is not measured again."""
     from studio.datasets.measuring import measure_dataset, unmeasured
+    from studio.datasets.pace import Pace
 
     library = _library()
     dataset = library.dataset(name)
     transcriber = _transcriber(transcribe)
-    told = _progress()
+    pace = Pace()
+    told = _progress(pace)
     found = measure_dataset(
         library, dataset, asr_model=library.settings.asr_model if transcriber else "", workers=workers, ray=ray,
-        announce=lambda done, total: told(done, f"of {total:,}"),
+        announce=lambda done, total: told(done, f"of {total:,} are measured"), pace=pace,
     )  # fmt: skip
     for entry in unmeasured(library.dataset(dataset.id))[:_NAMED]:
         notice(f"{entry['place']}: {entry['sentence']}")
@@ -400,14 +408,14 @@ def _transcriber(wanted: bool | None) -> Transcriber | None:
     return transcriber
 
 
-def _progress() -> Any:
-    """Says now and then how far an import is."""
+def _progress(pace: Pace | None = None) -> Any:
+    """Says now and then how far something is, and how long it will still take where a pace tells."""
     told = [time.monotonic()]
 
     def announce(done: int, what: str) -> None:
         if time.monotonic() - told[0] > 2:
             told[0] = time.monotonic()
-            say(f"{done:,} utterances, {what} …")
+            say(f"{done:,} utterances, {what}{pace.words if pace else ''} …")
 
     return announce
 

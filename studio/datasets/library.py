@@ -46,6 +46,10 @@ class DatasetLibrary:
         """Where the files of a set lie; ids are random and come from the store."""
         return self.settings.sets_folder / dataset_id
 
+    def upload_folder(self, dataset_id: str) -> Path:
+        """Where what was uploaded for a set lies until its import ends."""
+        return self.folder(dataset_id) / "upload"
+
     # Looking
 
     def datasets(self) -> list[Dataset]:
@@ -262,15 +266,20 @@ def _agreed(record: SpeakerRecord, consent: SpeakerConsent) -> SpeakerRecord:
 
 
 def clear_remains(settings: Settings, store: Store) -> int:
-    """Remove folders of sets that no library knows, as a killed process leaves them; returns how many went."""
+    """Remove folders of sets that no library knows, and uploads of sets that are ready, as a killed process leaves them.
+
+    Returns how many went.
+    """
     if not settings.sets_folder.is_dir():
         return 0
     folders = [path for path in settings.sets_folder.iterdir() if path.is_dir()]
     with store.reading() as session:
-        known = queries.known(session, [path.name for path in folders])
+        states = queries.states(session)
     removed = 0
     for path in folders:
-        if path.name not in known:
+        if path.name in states:
+            path = path / "upload" if states[path.name] == "ready" else None
+        if path is not None and path.is_dir():
             with suppress(OSError):
                 shutil.rmtree(path)
                 removed += 1

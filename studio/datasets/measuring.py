@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from studio.datasets.dataset import Dataset, Utterance
 from studio.datasets.library import DatasetLibrary
 from studio.datasets.measures import Grade, Measured, Measures, grade, measure, suspicions
+from studio.datasets.pace import Pace
 from studio.datasets.ray_cluster import over_ray
 from studio.datasets.stored_sound import decoded, encoded, waveform_of
 from studio.datasets.worker_processes import over_processes
@@ -74,7 +75,7 @@ class Measurer:
 
 def measure_dataset(
     library: DatasetLibrary, dataset: Dataset, *, asr_model: str = "", workers: int | None = None, ray: str = "",
-    announce: Announce = lambda done, total: None, stopped: Callable[[], bool] = lambda: False,
+    announce: Announce = lambda done, total: None, stopped: Callable[[], bool] = lambda: False, pace: Pace | None = None,
 ) -> Grade:  # fmt: skip
     """Measure what is kept of a set, say what looks wrong with which utterance, and grade the whole.
 
@@ -86,6 +87,7 @@ def measure_dataset(
             looked for under the same path.
         workers: how many measure beside each other; None: one, on Ray one for each processor. One without Ray is here.
         ray: address of a Ray cluster whose machines measure, see :func:`studio.datasets.ray_cluster.over_ray`.
+        pace: is told how far it is.
 
     Raises:
         StudioError: nothing can be measured (no recogniser, no such cluster), or the store is locked.
@@ -98,6 +100,9 @@ def measure_dataset(
             break
         if not figures.know(task):
             fresh.append(task)
+    pace = pace or Pace()
+    # What is kept costs nothing, and says nothing about how long the rest will take.
+    pace.begin(len(utterances), free=figures.done)
     begin = partial(Measurer, asr_model, library.settings.device)
     failed: list[tuple[Task, StudioError]] = []
     try:
@@ -112,6 +117,7 @@ def measure_dataset(
                     figures.add(task, result)
                 else:
                     failed.append((task, result))
+                pace.reach(figures.done + len(failed))
     finally:
         figures.write()
     if failed and not figures.done:

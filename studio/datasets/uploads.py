@@ -136,7 +136,11 @@ def unpack(paths: Sequence[Path], folder: Path, settings: Settings) -> Path:
     finally:
         for archive in archives:
             archive.close()
-    # An archive of one folder is that folder.
+    return source_root(folder)
+
+
+def source_root(folder: Path) -> Path:
+    """Where the source begins in an upload: an archive of one folder is that folder."""
     while len(inside := list(folder.iterdir())) == 1 and inside[0].is_dir() and inside[0].name not in _LAYOUT_FOLDERS:
         folder = inside[0]
     return folder

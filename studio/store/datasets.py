@@ -32,10 +32,9 @@ def dataset_by_key(session: Session, owner: str, name_key: str) -> DatasetRecord
     return session.exec(query).first()
 
 
-def known(session: Session, ids: Iterable[str]) -> set[str]:
-    """Those of these ids that are sets, of whatever library."""
-    wanted = set(ids)
-    return {found for found in session.exec(select(DatasetRecord.id)) if found in wanted}
+def states(session: Session) -> dict[str, str]:
+    """The state of every set of whatever library, by its id."""
+    return dict(session.exec(select(DatasetRecord.id, DatasetRecord.state)).all())
 
 
 def totals(session: Session, dataset_id: str) -> list[tuple[str, str, int, float]]:
@@ -65,6 +64,21 @@ def synthetic_totals(session: Session, dataset_id: str) -> list[tuple[str, tuple
     )
     query = query.group_by(col(UtteranceRecord.speaker), col(RecordingRecord.voices))
     return [(a, tuple(b), c, float(d or 0)) for a, b, c, d in session.exec(query)]
+
+
+def figures(session: Session, dataset_id: str) -> list[tuple[float, float | None, float | None, bool]]:
+    """Of each kept utterance: seconds, characters a second, signal to noise in dB, and whether it was measured.
+
+    Taken out of the figures here: a list of 20,000 voices is large.
+    """
+    kept = col(UtteranceRecord.measures)
+    query = select(
+        col(UtteranceRecord.end) - col(UtteranceRecord.start),
+        func.json_extract(kept, "$.characters_per_second"),
+        func.json_extract(kept, "$.snr_db"),
+        func.json_type(kept, "$.speech_seconds"),
+    ).where(UtteranceRecord.dataset_id == dataset_id, UtteranceRecord.state == "kept")
+    return [(a, b, c, d is not None) for a, b, c, d in session.exec(query)]
 
 
 def languages(session: Session, dataset_id: str) -> list[str]:

@@ -10,7 +10,8 @@ from pathlib import Path
 from studio.datasets.sources.documents import read_higgs, read_jsonl, read_nemo
 from studio.datasets.sources.folders import read_folder, read_recordings, read_vctk
 from studio.datasets.sources.found import Found, SourceOptions
-from studio.datasets.sources.huggingface import read_huggingface
+from studio.datasets.sources.huggingface import num_examples, read_huggingface
+from studio.datasets.sources.lengths import rough_seconds
 from studio.datasets.sources.tables import read_csv, read_ljspeech
 from studio.errors import StudioError
 
@@ -61,4 +62,20 @@ def read_source(kind: str, source: Path, options: SourceOptions) -> Iterator[Fou
     return islice(SOURCE_TYPES[kind].read(source, options), options.limit)
 
 
-__all__ = ["SOURCE_TYPES", "Found", "SourceOptions", "SourceType", "read_source"]
+def amount_of(kind: str, source: Path, options: SourceOptions) -> float | None:
+    """How much there is to read, for telling how long it will take: utterances, or seconds of recordings that are sliced.
+
+    None where that cannot be said at little cost. No sound is decoded: lengths of recordings are rough.
+
+    Raises:
+        StudioError: the source cannot be read.
+    """
+    if kind == "recordings":
+        return sum(rough_seconds(found.path) for found in read_source(kind, source, options) if found.path)
+    if kind != "huggingface":
+        return sum(1 for _ in read_source(kind, source, options))
+    found = num_examples(source, options)
+    return found if found is None or options.limit is None else min(found, options.limit)
+
+
+__all__ = ["SOURCE_TYPES", "Found", "SourceOptions", "SourceType", "amount_of", "read_source", "rough_seconds"]

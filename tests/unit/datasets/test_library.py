@@ -15,7 +15,7 @@ import soundfile
 from studio.datasets.dataset import Dataset
 from studio.datasets.editing import Editor
 from studio.datasets.exporting import FORMATS, export
-from studio.datasets.importer import ImportCancelled, import_source
+from studio.datasets.importer import ImportCancelled, begin_upload, go_on, import_source, obstacle
 from studio.datasets.library import DatasetLibrary, clear_remains
 from studio.datasets.overlap import same_sounds, same_texts
 from studio.datasets.pairing import Pairing
@@ -26,8 +26,11 @@ from studio.datasets.sources import SourceOptions
 from studio.datasets.training_files import training_files
 from studio.engine.rows import parse_row, read_rows
 from studio.errors import StudioError
+from studio.system.storage import folder_bytes, storage_summary
 from studio.training.config.presets import arguments_for
 from studio.voices.consent import SpeakerConsent
+from tests.conftest import DATA
+from tests.interrupted_import import begin_and_kill
 
 Again = Callable[..., Dataset]
 
@@ -93,6 +96,70 @@ def test_an_import_that_was_killed_goes_on_and_one_that_was_stopped_leaves_nothi
     with pytest.raises(ImportCancelled):
         import_source(library, "Kathleen", "csv", source, SourceOptions(), stopped=lambda: True)
     assert library.datasets() == []
+
+
+def test_an_upload_that_was_killed_goes_on_to_the_content_that_it_had_without(
+    library: DatasetLibrary, tmp_path: Path
+) -> None:
+    folder = tmp_path / "session"
+    folder.mkdir()
+    clips = sorted(DATA.glob("kathleen*.flac"))
+    for name, parts in (("a", clips[:3]), ("b", clips[3:])):
+        sounds = [soundfile.read(path, dtype="int16") for path in parts]
+        rate = sounds[0][1]
+        pieces = [piece for samples, _ in sounds for piece in (samples, np.zeros(rate, np.int16))]
+        soundfile.write(folder / f"{name}.flac", np.concatenate(pieces), rate)
+    upload = Path(shutil.make_archive(str(tmp_path / "session"), "zip", tmp_path, "session"))
+    begin_and_kill(library.settings.home, "Evening", "recordings", upload)
+
+    upload.unlink()  # as the page's cache is emptied
+    (begun,) = library.datasets()
+    kept = library.upload_folder(begun.id)
+    assert (begun.state, begun.num_utterances > 0, obstacle(library, begun)) == ("importing", True, "")
+    assert clear_remains(library.settings, library.store) == 0
+    assert storage_summary(library.settings)["datasets"] > folder_bytes(kept) > 0
+    stranger = DatasetLibrary(library.settings, library.store, "somebody")
+    with pytest.raises(StudioError, match="no such dataset"):
+        go_on(stranger, begun)
+    done = go_on(library, begun)
+    assert done.state == "ready" and not kept.exists()
+
+    shutil.make_archive(str(upload.with_suffix("")), "zip", tmp_path, "session")
+    whole = go_on(library, begin_upload(library, "Whole", "recordings", [upload], SourceOptions(speaker="Kathleen")))
+    assert done.num_utterances > begun.num_utterances
+    assert library.version(done.id) == library.version(whole.id)
+    assert done.report == whole.report and done.report["unsliced"]
+    names = [[each.place for each in library.utterances(which.id)] for which in (done, whole)]
+    assert names[0] == names[1]
+    with pytest.raises(StudioError, match="has ended"):
+        go_on(library, done)
+
+
+def test_an_upload_that_cannot_be_kept_or_read_leaves_nothing(library: DatasetLibrary, tmp_path: Path) -> None:
+    (tmp_path / "empty.zip").write_bytes(b"PK")
+    with pytest.raises(StudioError, match="no zip archive"):
+        begin_upload(library, "Empty", "folder", [tmp_path / "empty.zip"], SourceOptions())
+    (tmp_path / "table.parquet").write_bytes(b"PAR1 and no more")
+    begun = begin_upload(library, "Damaged", "huggingface", [tmp_path / "table.parquet"], SourceOptions())
+    with pytest.raises(StudioError, match=r"cannot be loaded .* damaged or not whole"):
+        go_on(library, begun)
+    assert library.datasets() == [] and not list(library.settings.sets_folder.glob("*"))
+    gone = begin_upload(library, "Gone", "csv", [DATA / "kathleen.json"], SourceOptions())
+    shutil.rmtree(library.upload_folder(gone.id))
+    with pytest.raises(StudioError, match="is not there any more: delete it"):
+        go_on(library, gone)
+
+
+def test_a_saved_data_set_names_no_file_outside_of_itself(again: Again, tmp_path: Path) -> None:
+    import datasets
+
+    datasets.Dataset.from_dict({"audio": ["a.wav"], "text": ["One."]}).save_to_disk(tmp_path / "saved")
+    state = json.loads((tmp_path / "saved" / "state.json").read_text())
+    for name in ("../elsewhere.arrow", str(tmp_path / "elsewhere.arrow")):
+        state["_data_files"][0]["filename"] = name
+        (tmp_path / "saved" / "state.json").write_text(json.dumps(state))
+        with pytest.raises(StudioError, match="names a file outside of its folder"):
+            again("Saved", "huggingface", tmp_path / "saved")
 
 
 def test_names_are_taken_once_and_belong_to_their_owner(source: Path, again: Again, library: DatasetLibrary) -> None:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import secrets
-import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from studio.datasets.background import Work
-from studio.datasets.importer import import_source
-from studio.datasets.measuring import measure_dataset
+from studio.datasets.background import imported
+from studio.datasets.importer import begin_upload, go_on, import_source
 from studio.datasets.sources import SOURCE_TYPES, SourceOptions
-from studio.datasets.uploads import unpack
 from studio.errors import StudioError
-from studio.files import shown_name
 from studio.services import Services
 from studio.ui.background_task import at_work
 from studio.ui.events import RAW
@@ -24,9 +21,10 @@ from studio.ui.tabs.train.new_run import sent_files
 from studio.ui.visitors import owner_of
 from studio.voices.languages import LANGUAGES
 
-_HELP = {name: kind.help for name, kind in SOURCE_TYPES.items()}
-_NOT_HERE = "huggingface"
-"""Its hub is asked from the command line."""
+_HELP = {name: kind.help for name, kind in SOURCE_TYPES.items()} | {
+    "huggingface": "A folder of parquet files or one that save_to_disk wrote; to upload one, pack it as a .zip.",
+}
+"""The hub is asked from the command line only: it may be large, and ask for a token."""
 
 
 class NewSet:
@@ -36,7 +34,7 @@ class NewSet:
         self._services, self._changed = services, changed
         self._shown = gr.State("")
         gr.Markdown("### New dataset", elem_classes="step")
-        kinds = [(kind.label, name) for name, kind in SOURCE_TYPES.items() if name != _NOT_HERE]
+        kinds = [(kind.label, name) for name, kind in SOURCE_TYPES.items()]
         self._kind = gr.Dropdown(
             label="What it is", choices=kinds, value="recordings", elem_id="set-kind", info=_HELP["recordings"]
         )
@@ -78,7 +76,7 @@ class NewSet:
         """Start an import; it goes on without this page."""
         try:
             settings, owner = self._services.settings, owner_of(request, self._services.settings)
-            if kind not in SOURCE_TYPES or kind == _NOT_HERE:
+            if kind not in SOURCE_TYPES:
                 raise StudioError("Choose from the list what it is.")
             sent = sent_files(files, settings.page_cache_folder)
             if bool(sent) == bool(folder):
@@ -87,44 +85,22 @@ class NewSet:
                 raise StudioError("This folder is no longer in the studio's datasets folder: choose another.")
             wanted = str(name or "").strip() or (Path(folder).name if folder else sent[0].stem)
             options = SourceOptions(speaker=str(speaker or "").strip())
-            # Uploads leave the page's cache when Gradio likes: copied at once.
-            place = settings.page_cache_folder / f"import-{secrets.token_hex(12)}"
+            library, transcriber = self._services.datasets(owner), self._services.transcriber
+            said = str(language or "")
+            self._services.works.refuse_second(owner)
             if sent:
-                place.mkdir(parents=True)
-                source = unpack(sent, place, settings)
+                # Uploads leave the page's cache when Gradio likes: copied at once.
+                dataset = begin_upload(library, wanted, str(kind), sent, options, language=said)
+                name, run = dataset.name, partial(go_on, library, dataset)
             else:
                 source = settings.datasets_folder / folder
-
-            def do(work: Work) -> str:
-                try:
-                    shown = "" if folder else ", ".join(shown_name(path) for path in sent[:3])
-                    return self._imported(work, owner, wanted, str(kind), source, options, str(language or ""), shown)
-                finally:
-                    shutil.rmtree(place, ignore_errors=True)
-
-            self._services.works.start(owner, wanted, do)
-            return at_work(f"{wanted} is being imported …"), gr.Timer(active=True)
+                name, run = wanted, partial(import_source, library, wanted, str(kind), source, options, language=said)
+            run = partial(run, transcriber=None if transcriber.missing() else transcriber)
+            # Where another tab was faster, what was uploaded waits with the set to be gone on with.
+            self._services.works.start(owner, name, lambda work: imported(work, library, run))
+            return at_work(f"{name} is being imported …"), gr.Timer(active=True)
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
             return card(error_sentence(error), "bad"), gr.skip()
-
-    def _imported(
-        self, work: Work, owner: str, name: str, kind: str, source: Path, options: SourceOptions, language: str,
-        shown: str,
-    ) -> str:  # fmt: skip
-        library = self._services.datasets(owner)
-        transcriber = self._services.transcriber
-        dataset = import_source(
-            library, name, kind, source, options, language=language, shown=shown, stopped=lambda: work.stopped,
-            transcriber=None if transcriber.missing() else transcriber,
-            announce=lambda done, what: work.announce(f"{name}: {done:,} utterances, {what} …"),
-        )  # fmt: skip
-        measure_dataset(
-            library, dataset, stopped=lambda: work.stopped,
-            announce=lambda done, total: work.announce(f"{name}: {done:,} of {total:,} utterances are measured …"),
-        )  # fmt: skip
-        left_out = sum(dataset.report["left_out"].values())
-        more = f"; {left_out:,} cannot be used, and the set says why" if left_out else ""
-        return f"{name} has {dataset.num_utterances:,} utterances{more}."
 
     def _end(self, request: gr.Request) -> str:
         work = self._services.works.of(owner_of(request, self._services.settings))

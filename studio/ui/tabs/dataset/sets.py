@@ -9,11 +9,15 @@ from typing import Any
 
 import gradio as gr
 
-from studio.datasets.dataset import Dataset
+from studio.datasets.background import Work, imported, measured
+from studio.datasets.dataset import Dataset, Speaker
+from studio.datasets.distributions import distributions
 from studio.datasets.editing import Editor
 from studio.datasets.exporting import FORMATS, export
+from studio.datasets.importer import go_on, obstacle
+from studio.datasets.library import DatasetLibrary
 from studio.datasets.measures import Grade
-from studio.datasets.measuring import grade_of, measure_dataset
+from studio.datasets.measuring import grade_of
 from studio.datasets.splitting import splits
 from studio.errors import StudioError
 from studio.formatting import duration
@@ -21,11 +25,13 @@ from studio.services import Services
 from studio.ui.events import RAW, unless_sent
 from studio.ui.html import card, error_sentence, table
 from studio.ui.staging import Staging
+from studio.ui.tabs.dataset.spread import Spread
 from studio.ui.visitors import owner_of
 from studio.voices.consent import CONSENT_WORDING, SpeakerConsent
 
 _NONE = '<p class="hint">No datasets yet. Import recordings above: an hour of speech becomes sentences with transcripts.</p>'
 _NOBODY = "(no name)"
+_INTERRUPTED = "The import of this set was interrupted: go on with it, or delete it."
 
 
 class Sets:
@@ -37,6 +43,8 @@ class Sets:
 
     def __init__(self, services: Services, staging: Staging, changed: gr.State) -> None:
         self._services, self._staging, self._changed = services, staging, changed
+        # Of which set the panel is: what its buttons are about, whatever is chosen in the list meanwhile.
+        self._panel_of = gr.State("")
 
     def lay_out_list(self) -> None:
         """The sets."""
@@ -51,11 +59,14 @@ class Sets:
         self._outcome = gr.HTML(padding=False, elem_id="set-said")
         with gr.Column(visible=False, elem_id="set-panel") as self._panel:
             self._facts = gr.HTML(padding=False, elem_id="set-facts")
+            with gr.Row(visible=False, elem_classes="actions") as self._unfinished:
+                self._go_on = gr.Button("Go on with the import", size="sm", variant="primary", elem_id="set-go-on")
             with gr.Row(elem_classes="actions"):
                 self._measure = gr.Button("Measure again", size="sm", elem_id="set-measure")
                 self._split = gr.Button("Hold 5 % out", size="sm", elem_id="set-split")
                 self._delete = gr.Button("Delete", size="sm", variant="stop", elem_id="set-delete")
             self._sure = gr.State("")
+            self._spread = Spread()
             with gr.Accordion("Whose voices these are", open=False, elem_id="set-consent"):
                 self._speaker = gr.Dropdown(label="Speaker", choices=[], elem_id="consent-speaker")
                 self._ground = gr.Radio(
@@ -81,32 +92,37 @@ class Sets:
 
     @property
     def _outputs(self) -> list[Any]:
-        return [self.chosen, self._empty, self._panel, self._facts, self._speaker]
+        return [
+            self.chosen, self._empty, self._panel, self._facts, self._speaker, self._panel_of, self._unfinished,
+            *self._spread.outputs,
+        ]  # fmt: skip
 
     def wire(self, tab: gr.Tab, timer: gr.Timer) -> None:
         """What happens; ``timer`` tells how far a measurement is."""
-        tab.select(self._offer, self.chosen, self._outputs, **RAW)
-        self._changed.change(self._offer, self.chosen, self._outputs, trigger_mode="always_last", **RAW)
+        seen = [self.chosen, self._panel_of, self._speaker]
+        tab.select(self._offer, seen, self._outputs, **RAW)
+        self._changed.change(self._offer, seen, self._outputs, trigger_mode="always_last", **RAW)
         self.chosen.input(
             self._show,
             self.chosen,
-            [self._panel, self._facts, self._speaker, self._outcome, self._archive, self._delete, self._sure],
+            [*self._outputs, self._outcome, self._archive, self._delete, self._sure],
             trigger_mode="always_last",
             **RAW,
         )
         told = [self._outcome, self._changed]
-        self._measure.click(self._begin_measuring, self.chosen, [self._outcome, timer], trigger_mode="once", **RAW)
-        self._split.click(self._hold_out, self.chosen, told, **RAW)
-        self._delete.click(self._remove, [self.chosen, self._sure], [*told, self._sure, self._delete], **RAW)
-        consent = [self.chosen, self._speaker, self._ground, self._note]
+        for button, begin in ((self._measure, self._begin_measuring), (self._go_on, self._begin_going_on)):
+            button.click(begin, self._panel_of, [self._outcome, timer], trigger_mode="once", **RAW)
+        self._split.click(self._hold_out, self._panel_of, told, **RAW)
+        self._delete.click(self._remove, [self._panel_of, self._sure], [*told, self._sure, self._delete], **RAW)
+        consent = [self._panel_of, self._speaker, self._ground, self._note]
         self._agree.click(self._record, consent, told, **RAW)
-        self._withdraw.click(self._take_back, [self.chosen, self._speaker], told, **RAW)
+        self._withdraw.click(self._take_back, [self._panel_of, self._speaker], told, **RAW)
         made = [self._outcome, self._archive]
-        self._export.click(self._make_archive, [self.chosen, self._format], made, trigger_mode="once", **RAW)
+        self._export.click(self._make_archive, [self._panel_of, self._format], made, trigger_mode="once", **RAW)
 
     # Showing
 
-    def _offer(self, chosen: Any, request: gr.Request) -> dict[Any, Any]:
+    def _offer(self, chosen: Any, panel_of: Any, speaker: Any, request: gr.Request) -> dict[Any, Any]:
         """The list anew, with the chosen set, or the newest where it is gone."""
         try:
             library = self._services.datasets(owner_of(request, self._services.settings))
@@ -120,8 +136,8 @@ class Sets:
                 self._empty: "" if datasets else _NONE,
             }
             if present is None:
-                return {**updates, self._panel: gr.Column(visible=False)}
-            return {**updates, **self._of(library.dataset(present))}
+                return {**updates, self._panel: gr.Column(visible=False), self._panel_of: ""}
+            return {**updates, **self._of(library, present, speaker if panel_of == present else None)}
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
             return {self._empty: card(error_sentence(error), "bad")}
 
@@ -132,17 +148,27 @@ class Sets:
                 self._outcome: "", self._archive: gr.File(visible=False, value=None), self._delete: gr.Button("Delete"),
                 self._sure: "",
             }  # fmt: skip
-            return {**self._of(library.dataset(str(chosen))), **hidden}
+            return {**self._of(library, str(chosen), None), **hidden}
         except Exception as error:  # noqa: BLE001
             return {self._outcome: card(error_sentence(error), "bad")}
 
-    def _of(self, dataset: Dataset) -> dict[Any, Any]:
-        speakers = [(each.name or _NOBODY, each.name) for each in dataset.speakers]
-        first = next((each.name for each in dataset.speakers if each.trouble), speakers[0][1] if speakers else None)
+    def _of(self, library: DatasetLibrary, chosen: str, speaker: Any) -> dict[Any, Any]:
+        """The panel with a set; ``speaker`` is chosen in it already, None where it shows another."""
+        dataset = library.dataset(chosen)
+        speakers = [(_speaker_line(each), each.name) for each in dataset.speakers]
+        names = [each.name for each in dataset.speakers]
+        first = next((each.name for each in dataset.speakers if each.trouble), names[0] if names else None)
+        value = speaker if speaker in names else first
+        busy = self._services.works.busy_with(library.owner) == dataset.name
+        stuck = "" if dataset.state == "ready" or busy else obstacle(library, dataset)
+        unfinished = dataset.state != "ready" and not busy
         return {
             self._panel: gr.Column(visible=True),
-            self._facts: facts_html(dataset, grade_of(dataset)),
-            self._speaker: gr.Dropdown(choices=speakers, value=first),
+            self._panel_of: dataset.id,
+            self._facts: facts_html(dataset, grade_of(dataset), (stuck or _INTERRUPTED) if unfinished else ""),
+            self._speaker: gr.Dropdown(choices=speakers, **unless_sent(value, speaker)),
+            self._unfinished: gr.Row(visible=unfinished and not stuck),
+            **self._spread.drawn(dataset.id, distributions(library, dataset)),
         }
 
     # Doing
@@ -155,14 +181,28 @@ class Sets:
             transcriber = self._services.transcriber
             model = "" if transcriber.missing() else self._services.settings.asr_model
 
-            def do(work: Any) -> str:
-                found = measure_dataset(
-                    library, dataset, asr_model=model, stopped=lambda: work.stopped,
-                    announce=lambda done, total: work.announce(f"{dataset.name}: {done:,} of {total:,} are measured …"),
-                )  # fmt: skip
-                return f"{dataset.name} is measured: grade {found.letter}."
+            def do(work: Work) -> str:
+                return f"{dataset.name} is measured: grade {measured(work, library, dataset, asr_model=model).letter}."
 
             self._services.works.start(owner, dataset.name, do)
+            return "", gr.Timer(active=True)
+        except Exception as error:  # noqa: BLE001
+            return card(error_sentence(error), "bad"), gr.skip()
+
+    def _begin_going_on(self, chosen: Any, request: gr.Request) -> tuple[str, Any]:
+        """Go on with an import that was interrupted; it goes on without this page."""
+        try:
+            owner = owner_of(request, self._services.settings)
+            library = self._services.datasets(owner)
+            dataset = library.dataset(str(chosen))
+            if reason := obstacle(library, dataset):
+                raise StudioError(reason)
+            transcriber = None if self._services.transcriber.missing() else self._services.transcriber
+
+            def run(**how: Any) -> Dataset:
+                return go_on(library, dataset, transcriber=transcriber, **how)
+
+            self._services.works.start(owner, dataset.name, lambda work: imported(work, library, run))
             return "", gr.Timer(active=True)
         except Exception as error:  # noqa: BLE001
             return card(error_sentence(error), "bad"), gr.skip()
@@ -197,8 +237,7 @@ class Sets:
             return gr.skip(), gr.skip(), chosen, gr.Button("Press again to delete")
 
         def do(library: Any, dataset: Dataset) -> str:
-            work = self._services.works.of(library.owner)
-            if work is not None and not work.outcome and work.name == dataset.name:
+            if self._services.works.busy_with(library.owner) == dataset.name:
                 raise StudioError(f"{dataset.name} is being worked on: stop that, or wait until it is done.")
             return f"{library.delete(dataset.id).name} is deleted."
 
@@ -228,13 +267,18 @@ class Sets:
             return card(error_sentence(error), "bad"), gr.skip()
 
 
+def _speaker_line(speaker: Speaker) -> str:
+    """Who it is, and whether the consent is still to be recorded."""
+    return (speaker.name or _NOBODY) + (" · no consent" if speaker.trouble else "")
+
+
 def _line(dataset: Dataset) -> str:
-    state = "" if dataset.state == "ready" else " · importing"
+    state = "" if dataset.state == "ready" else " · not imported whole"
     return f"{dataset.name}\n{dataset.num_utterances:,} utterances · {duration(dataset.seconds)}{state}"
 
 
-def facts_html(dataset: Dataset, grade: Grade | None) -> str:
-    """What there is to know about a set."""
+def facts_html(dataset: Dataset, grade: Grade | None, unfinished: str = "") -> str:
+    """What there is to know about a set; ``unfinished`` says what became of its import."""
     dropped = f"; {dataset.num_dropped:,} dropped" if dataset.num_dropped else ""
     rows = [
         ("Utterances", f"{dataset.num_utterances:,}, {duration(dataset.seconds)}{dropped}"),
@@ -264,5 +308,6 @@ def facts_html(dataset: Dataset, grade: Grade | None) -> str:
     )
     more = f"<ul class='advice'>{advice}</ul>" if advice else ""
     more += f"<details><summary>What was left out</summary><ul>{left}</ul></details>" if left else ""
-    notes = "".join(card(note, "warn") for note in dataset.report.get("notes", ()))
+    notes = card(unfinished, "warn") if unfinished else ""
+    notes += "".join(card(note, "warn") for note in dataset.report.get("notes", ()))
     return f"<h3 dir='auto'>{escape(dataset.name)}</h3>" + table(rows, "") + more + notes

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
-from gradio.components.plot import PlotData
 
 from studio.services import Services
+from studio.ui.figures import plotly
 from studio.ui.html import card
 from studio.ui.staging import Staging
 from studio.ui.tabs.train.new_run import NewRun
@@ -46,9 +46,7 @@ def create_train_tab(tab: gr.Tab, services: Services, remembered: gr.JSON) -> Tr
                 new_run = NewRun(services, remembered, wanted)
             with gr.Column(scale=5, min_width=320):
                 runs.lay_out_list()
-        # Plotly comes with Gradio's own plot; the curves are drawn with it by a script of ours, see assets/curves.js.
-        nothing = PlotData(type="plotly", plot='{"data":[],"layout":{}}')
-        gr.Plot(nothing, elem_classes="only-read", show_label=False, container=False)
+        plotly()
         runs.lay_out_panel()
     timer = runs.wire(tab) if may else gr.Timer(active=False)
     new_run.wire(tab, runs.look, runs.inputs, runs.outputs)

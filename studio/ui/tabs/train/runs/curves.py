@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
-from studio.settings import ASSETS
 from studio.training.job import Job
 from studio.training.monitoring.run_log import RunLog
 from studio.ui.events import unless_sent
+from studio.ui.figures import plot, shown
 from studio.ui.tabs.train.runs import plots
 
-_JS = (ASSETS / "curves.js").read_text(encoding="utf-8")
 _NOT_YET = "The curves begin with the first step that is logged."
 NO_OTHER = ""
 _LARGE_HEIGHT = 400
@@ -43,17 +41,17 @@ class Curves:
 
     def lay_out_losses(self) -> None:
         """The large plot."""
-        self._losses = _plot("train-losses", "curves-large")
+        self._losses = plot("train-losses", "curves-large")
 
     def lay_out_rest(self) -> None:
         """The smaller ones."""
         with gr.Row(elem_classes="curves-row"):
             with gr.Column(min_width=280, scale=1):
-                self._codebooks = _plot("train-codebooks")
+                self._codebooks = plot("train-codebooks")
             with gr.Column(min_width=280, scale=1):
-                self._rates = _plot("train-rates")
+                self._rates = plot("train-rates")
             with gr.Column(min_width=280, scale=1):
-                self._gradient = _plot("train-gradient")
+                self._gradient = plot("train-gradient")
 
     @property
     def outputs(self) -> list[Any]:
@@ -89,27 +87,6 @@ class Curves:
             self._gradient: plots.gradient_norm(log, **how),
         }
         return {
-            component: _value(job, figure, _NOT_YET if component is self._losses else "")
+            component: shown(figure, job.id, _NOT_YET if component is self._losses else "")
             for component, figure in drawn.items()
         }
-
-
-def _plot(elem_id: str, kind: str = "curves-small") -> gr.HTML:
-    return gr.HTML(
-        value={"data": [], "none": ""},  # type: ignore[arg-type]  our own script reads it
-        html_template="",
-        js_on_load=_JS,
-        apply_default_css=False,
-        padding=False,
-        elem_id=elem_id,
-        elem_classes=kind,
-    )
-
-
-def _value(job: Job, figure: Any, none: str) -> dict[str, Any]:
-    """A figure as the script takes it. Zoom stays as long as the run is the same."""
-    if not figure.data:
-        return {"data": [], "none": none}
-    value = json.loads(figure.to_json())
-    value["layout"]["uirevision"] = job.id
-    return value

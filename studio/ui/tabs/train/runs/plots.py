@@ -6,7 +6,6 @@ and on the dark card. Redraws are small: at most :data:`MAX_POINTS` points a lin
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,25 +15,18 @@ from numpy.typing import NDArray
 
 from studio.training.monitoring.curves import smoothed, thinned
 from studio.training.monitoring.run_log import RunLog, Split
+from studio.ui.figures import base_figure, plain
 
 MAX_POINTS = 500
 """Of one line: more than the page has pixels for, in the narrow column of a figure."""
-HEIGHT = 300
-"""Pixels."""
 
 _LOSSES = (("loss", "total", "#8a63f0"), ("text_loss", "text", "#d9770b"), ("audio_loss", "audio", "#0c9488"))
 _RATES = (("learning_rate", "text side", "#d9770b"), ("audio_learning_rate", "audio side", "#0c9488"))
 _CODEBOOK = "audio_loss_cb"
 _CODEBOOK_COLOURS = ("#5b67e8", "#8259e0", "#a84cd0", "#c845ab", "#db477f", "#e0533f", "#d96a10", "#b98000")
 """From blue to yellow as codebooks go from coarse to fine: an order that every kind of colour blindness leaves."""
-_GREY = "#7b7b84"
-"""A contrast of 4.2 on white and on the dark card alike; no grey has more on both."""
-_GRID = "rgba(128, 128, 138, 0.22)"
 _MUTED = "rgba(123, 123, 132, 0.85)"
-_FONT = "Inter, ui-sans-serif, system-ui, -apple-system, Segoe UI, Roboto, Noto Sans, sans-serif"
 _MAX_NAME_CHARS = 28
-_CONFIG = json.dumps({"displayModeBar": False, "responsive": True})
-"""No buttons: dragging shows a part of the steps, and a double click all of them."""
 
 
 def losses(
@@ -160,20 +152,13 @@ def _short(name: str) -> str:
 def _line(steps: NDArray[Any], values: NDArray[np.float64], name: str, hover: str | None, **how: Any) -> go.Scatter:
     """A line of few points; ``hover`` None: the pointer does not see it. A value that is not finite is a gap."""
     steps, values = thinned(steps, values, MAX_POINTS)
-    told = {"hoverinfo": "skip"} if hover is None else {"hovertemplate": f"{_plain(hover)}: %{{y:.4g}}<extra></extra>"}
-    return go.Scatter(**({"x": steps, "y": _rounded(values), "name": _plain(name), "mode": "lines"} | told | how))
+    told = {"hoverinfo": "skip"} if hover is None else {"hovertemplate": f"{plain(hover)}: %{{y:.4g}}<extra></extra>"}
+    return go.Scatter(**({"x": steps, "y": _rounded(values), "name": plain(name), "mode": "lines"} | told | how))
 
 
 def _rounded(values: NDArray[np.float64]) -> NDArray[np.float32]:
     """Seven digits: Plotly sends arrays in binary, where a number of four bytes is smaller than five digits of text."""
     return np.where(np.isfinite(values), values, np.nan).astype(np.float32)
-
-
-def _plain(text: str) -> str:
-    """A name that people chose, without what Plotly would take for markup or for a place to fill in."""
-    for char, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("%{", "% {")):
-        text = text.replace(char, entity)
-    return text
 
 
 def _mark_breaks(figure: go.Figure, log: RunLog, names: Sequence[str]) -> None:
@@ -193,57 +178,13 @@ def _mark_breaks(figure: go.Figure, log: RunLog, names: Sequence[str]) -> None:
 # Figure
 
 
-class _Figure(go.Figure):
-    """A figure that brings its settings along: Gradio's page takes them from the same JSON."""
-
-    def to_json(self, *args: Any, **kwargs: Any) -> str:
-        """As Plotly's, with a ``config``."""
-        text = str(super().to_json(*args, **kwargs))
-        return f'{text[:-1]},"config":{_CONFIG}}}'
-
-
 def _figure(log: RunLog, title: str, aside: str = "", *, log_scale: bool = False) -> go.Figure:
-    """Axes, colours and margins that all figures share."""
-    axis = {"gridcolor": _GRID, "linecolor": _GRID, "zeroline": False, "tickfont": {"size": 11}, "automargin": True}
-    figure = _Figure()
-    # Plotly's own is as large as the curves, and for white paper.
-    figure.layout.template = go.layout.Template()
-    figure.update_layout(
-        height=HEIGHT,
-        margin={"l": 8, "r": 10, "t": 34, "b": 8},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": _FONT, "size": 12, "color": _GREY},
-        uirevision=str(log.path),
-        hovermode="x unified",
-        hoverlabel={"bgcolor": "#27272a", "bordercolor": "#52525b", "font": {"color": "#fafafa", "size": 12}},
-        legend={
-            "orientation": "h",
-            "x": 0,
-            "y": -0.14,
-            "yanchor": "top",
-            "font": {"size": 11},
-            "bgcolor": "rgba(0,0,0,0)",
-            "itemwidth": 30,
-        },
-        xaxis=axis | {"unifiedhovertitle": {"text": "step %{x:d}"}, "rangemode": "tozero"},
-        # Plotly leaves out what is not above 0 on a logarithmic axis.
-        yaxis=axis | ({"type": "log", "dtick": "D2"} if log_scale else {}),
-    )
-    aside = f'   <span style="font-size:11px">{aside}</span>' if aside else ""
-    # No layout.title: Gradio widens the margin above one to 100 pixels.
-    figure.add_annotation(
-        text=f"<b>{title}</b>{aside}",
-        x=0,
-        y=1,
-        xref="paper",
-        yref="paper",
-        xanchor="left",
-        yanchor="bottom",
-        yshift=10,
-        showarrow=False,
-        font={"size": 13},
-    )
+    """Axes, colours and margins that all curves share."""
+    figure = base_figure(title, aside)
+    figure.update_layout(uirevision=str(log.path), hovermode="x unified")
+    figure.update_xaxes(unifiedhovertitle={"text": "step %{x:d}"}, rangemode="tozero")
+    if log_scale:  # Plotly leaves out what is not above 0 on a logarithmic axis.
+        figure.update_yaxes(type="log", dtick="D2")
     if not log.names("train") and not log.names("eval"):
         figure.add_annotation(
             text="No step logged yet", x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False, font={"size": 13}
