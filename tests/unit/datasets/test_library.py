@@ -129,7 +129,7 @@ def test_an_upload_that_cannot_be_kept_or_read_leaves_nothing(library: DatasetLi
         begin_upload(library, "Empty", "folder", [tmp_path / "empty.zip"], SourceOptions())
     (tmp_path / "table.parquet").write_bytes(b"PAR1 and no more")
     begun = begin_upload(library, "Damaged", "huggingface", [tmp_path / "table.parquet"], SourceOptions())
-    with pytest.raises(StudioError, match="cannot be loaded .* damaged or not whole"):
+    with pytest.raises(StudioError, match=r"cannot be loaded .* damaged or not whole"):
         go_on(library, begun)
     assert library.datasets() == [] and not list(library.settings.sets_folder.glob("*"))
     gone = begin_upload(library, "Gone", "csv", [DATA / "kathleen.json"], SourceOptions())

@@ -60,7 +60,7 @@ def histogram_figure(histogram: Histogram, title: str, unit: str, colour: str, f
     if histogram.count < found.utterances:
         asides.append(f"of {histogram.count:,} utterances")
     if beyond := histogram.below + histogram.above:
-        asides.append(f"{beyond:,} beyond the edges")
+        asides.append(f"{beyond:,} not drawn")
     figure = base_figure(title, ", ".join(asides))
     edges = histogram.edges
     pairs = list(pairwise(edges))
@@ -86,9 +86,9 @@ def histogram_figure(histogram: Histogram, title: str, unit: str, colour: str, f
 def speakers_figure(found: Distributions) -> go.Figure:
     """Minutes of each speaker, the most on top."""
     bars = [(_short(name) if name else "(no name)", minutes) for name, minutes in found.minutes]
-    if found.other_speakers:
-        bars.append((f"{found.other_speakers:,} others", found.other_minutes))
-    figure = base_figure("Minutes of each speaker")
+    # A bar of all others would be the longest.
+    others = f"and {found.other_minutes:,.0f} min of {found.other_speakers:,} others" if found.other_speakers else ""
+    figure = base_figure("Minutes of each speaker", others)
     # By number: two names may be short for the same.
     places = list(range(len(bars)))
     figure.add_trace(
