@@ -14,7 +14,7 @@ from studio.datasets.library import DatasetLibrary
 from studio.store import datasets as queries
 
 MAX_BINS = 30
-MAX_SPEAKERS = 20
+MAX_SPEAKERS = 12
 """Speakers with a bar of their own: those who speak most."""
 _FEW_BINS = 8
 _TAIL, _MANY = 0.005, 200
