@@ -14,8 +14,8 @@ from studio.datasets.library import DatasetLibrary
 from studio.store import datasets as queries
 
 MAX_BINS = 30
-MAX_SPEAKERS = 20
-"""Speakers with a bar of their own; of more, those who speak least are one bar together."""
+MAX_SPEAKERS = 12
+"""Speakers with a bar of their own: those who speak most."""
 _FEW_BINS = 8
 _TAIL, _MANY = 0.005, 200
 """Of many utterances, this share at each end may lie outside of what is drawn: one slip would squeeze all others."""
@@ -94,12 +94,11 @@ def distributions(library: DatasetLibrary, dataset: Dataset) -> Distributions:
         ((each.name, each.seconds / 60) for each in dataset.speakers if each.num_utterances),
         key=lambda each: (-each[1], each[0]),
     )
-    own = speakers if len(speakers) <= MAX_SPEAKERS else speakers[: MAX_SPEAKERS - 1]
-    others = speakers[len(own) :]
+    own, others = speakers[:MAX_SPEAKERS], speakers[MAX_SPEAKERS:]
     return Distributions(
-        histogram([seconds for seconds, *_ in found]),
-        histogram([rate for _, rate, _, _ in found if rate is not None]),
-        histogram([snr for _, _, snr, _ in found if snr is not None]),
+        histogram([seconds for seconds, *_ in found], least=0.1),
+        histogram([rate for _, rate, _, _ in found if rate is not None], least=0.5),
+        histogram([snr for _, _, snr, _ in found if snr is not None], least=1.0),
         tuple(own),
         len(others),
         sum(minutes for _, minutes in others),
@@ -108,8 +107,12 @@ def distributions(library: DatasetLibrary, dataset: Dataset) -> Distributions:
     )
 
 
-def histogram(values: Sequence[float]) -> Histogram:
-    """Bins of a width that people count in (1, 2 or 5 times a power of ten), more of them where there are more values."""
+def histogram(values: Sequence[float], *, least: float = 0.0) -> Histogram:
+    """Bins of a width that people count in (1, 2 or 5 times a power of ten), more of them where there are more values.
+
+    Args:
+        least: width of a bin below which differences say nothing.
+    """
     array = np.array(values, dtype=np.float64)
     array = array[np.isfinite(array)]
     if not len(array):
@@ -118,7 +121,7 @@ def histogram(values: Sequence[float]) -> Histogram:
     if len(array) >= _MANY:
         low, high = (float(each) for each in np.quantile(array, (_TAIL, 1 - _TAIL)))
     wanted = min(MAX_BINS, max(_FEW_BINS, round(2 * len(array) ** (1 / 3))))
-    width = _nice((high - low) / wanted if high > low else abs(high) / _FEW_BINS or 1.0)
+    width = _nice(max(least, (high - low) / wanted) or abs(high) / _FEW_BINS or 1.0)
     first, last = math.floor(low / width), math.floor(high / width) + 1
     # By number, not by adding: 0.1 + 0.2 is no edge that a value of 0.3 lies on.
     edges = np.array([round(number * width, 9) for number in range(first, last + 1)])

@@ -21,6 +21,7 @@ from studio.takes.library import TakeLibrary
 from studio.takes.take import Spoken, Take
 from studio.voices.presets import preset_voices
 from tests.conftest import DATA
+from tests.interrupted_import import begin_and_kill
 from tests.takes import SHORT, request
 from tests.ui.conftest import Studio
 
@@ -88,6 +89,11 @@ def test_recordings_are_sliced_reviewed_exported_and_trained_on(
     page.locator("#set-outcome").get_by_text("Evening has").wait_for()
     page.locator("#set-facts").get_by_text("Grade").wait_for()
     page.locator("#set-facts").get_by_text("consent not recorded").wait_for()
+    drawn = "(id) => document.querySelectorAll(`${id} .barlayer .point`).length"
+    page.wait_for_function(
+        f"""['#set-durations', '#set-rates', '#set-snrs', '#set-minutes'].every(id => ({drawn})(id) > 0)"""
+    )
+    assert page.evaluate(drawn, "#set-minutes") == 1
 
     # One transcript is mended and one utterance dropped.
     listed = page.locator("#review-list label")
@@ -177,6 +183,27 @@ def test_recordings_are_sliced_reviewed_exported_and_trained_on(
     page.locator("#set-delete").click()
     page.locator("#set-said").get_by_text("Evening is deleted").wait_for()
     page.locator("#set-list-empty").get_by_text("No datasets yet").wait_for()
+
+
+def test_an_import_that_was_killed_goes_on(studio: Studio, open_page: Callable[..., Any], tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "Broken.zip", "w") as archive:
+        for name, clip in zip(("a.flac", "b.flac"), sorted(DATA.glob("kathleen*.flac")), strict=False):
+            archive.write(clip, name)
+    begin_and_kill(studio.home, "Broken", "recordings", tmp_path / "Broken.zip")
+    page = open_page(studio.url)
+    open_dataset(page)
+    page.locator("#set-list").get_by_text("not imported whole").wait_for()
+    page.locator("#set-list label").get_by_text("Broken").click()
+    page.locator("#set-facts").get_by_text("was interrupted: go on").wait_for()
+    page.locator("#set-go-on").click()
+    page.locator("#set-outcome").get_by_text("Broken has").wait_for()
+    page.locator("#set-facts").get_by_text("Grade").wait_for()
+    assert not page.locator("#set-go-on").is_visible()
+    assert not studio.files("**/upload")
+    page.locator("#set-delete").click()
+    page.locator("#set-delete").get_by_text("Press again").wait_for()
+    page.locator("#set-delete").click()
+    page.locator("#set-said").get_by_text("Broken is deleted").wait_for()
 
 
 def test_strangers_have_sets_of_their_own(strangers: Studio, open_page: Callable[..., Any]) -> None:

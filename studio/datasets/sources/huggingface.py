@@ -99,7 +99,9 @@ def _parts(source: Path, options: SourceOptions) -> dict[str, Any]:
         elif source.is_dir():
             files = sorted(source.rglob("*.parquet"))
             if not files:
-                raise StudioError(f"{shown_name(source)} holds neither parquet files nor what save_to_disk writes.")
+                raise StudioError(
+                    "There are neither parquet files nor what save_to_disk writes: choose a folder with one of them."
+                )
             splits: dict[str, list[str]] = {}
             for file in files:
                 splits.setdefault(file.stem.partition("-")[0], []).append(str(file))

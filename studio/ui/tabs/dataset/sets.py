@@ -31,6 +31,8 @@ from studio.voices.consent import CONSENT_WORDING, SpeakerConsent
 
 _NONE = '<p class="hint">No datasets yet. Import recordings above: an hour of speech becomes sentences with transcripts.</p>'
 _NOBODY = "(no name)"
+_MAX_SPEAKER_ROWS = 8
+"""Of more speakers the table would be a wall: they are folded away."""
 _INTERRUPTED = "The import of this set was interrupted: go on with it, or delete it."
 
 
@@ -286,13 +288,14 @@ def facts_html(dataset: Dataset, grade: Grade | None, unfinished: str = "") -> s
     ]
     if dataset.languages:
         rows.append(("Language", ", ".join(dataset.languages)))
-    for speaker in dataset.speakers:
-        if speaker.num_utterances:
-            right = speaker.consent.shown_ground if speaker.consent else "consent not recorded"
-            if speaker.consent and speaker.consent.withdrawn_at:
-                right = "consent withdrawn"
-            much = f"{speaker.num_utterances:,}, {duration(speaker.seconds)}, {right}"
-            rows.append((f"Speaker {speaker.name or _NOBODY}", much))
+    speakers = [_speaker_row(each) for each in dataset.speakers if each.num_utterances]
+    many = len(speakers) > _MAX_SPEAKER_ROWS
+    if many:
+        lacking = len(dataset.troubles)
+        rights = f"the consent of {lacking:,} is not recorded" if lacking else "the consent of all is recorded"
+        rows.append(("Speakers", f"{len(speakers):,}; {rights}"))
+    else:
+        rows += speakers
     if dataset.synthetic:
         rows.append(("Made by a model", dataset.synthetic))
     if unsliced := dataset.report.get("unsliced"):
@@ -310,4 +313,13 @@ def facts_html(dataset: Dataset, grade: Grade | None, unfinished: str = "") -> s
     more += f"<details><summary>What was left out</summary><ul>{left}</ul></details>" if left else ""
     notes = card(unfinished, "warn") if unfinished else ""
     notes += "".join(card(note, "warn") for note in dataset.report.get("notes", ()))
+    if many:
+        more = f"<details><summary>All speakers</summary>{table(speakers, '')}</details>" + more
     return f"<h3 dir='auto'>{escape(dataset.name)}</h3>" + table(rows, "") + more + notes
+
+
+def _speaker_row(speaker: Speaker) -> tuple[str, str]:
+    right = speaker.consent.shown_ground if speaker.consent else "consent not recorded"
+    if speaker.consent and speaker.consent.withdrawn_at:
+        right = "consent withdrawn"
+    return f"Speaker {speaker.name or _NOBODY}", f"{speaker.num_utterances:,}, {duration(speaker.seconds)}, {right}"

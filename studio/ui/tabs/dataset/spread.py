@@ -29,8 +29,8 @@ class Spread:
                     self._durations = plot("set-durations", "curves-low")
                     self._rates = plot("set-rates", "curves-low")
                 with gr.Column(min_width=260, scale=1):
-                    self._snrs = plot("set-snrs", "curves-low")
                     self._minutes = plot("set-minutes", "curves-low")
+                    self._snrs = plot("set-snrs", "curves-low")
         self.outputs: list[Any] = [self._durations, self._rates, self._snrs, self._minutes]
 
     def drawn(self, of: str, found: Distributions) -> dict[Any, Any]:
@@ -56,12 +56,13 @@ def histogram_figure(histogram: Histogram, title: str, unit: str, colour: str, f
     """Utterances by a figure in ``unit``; without data where none has it."""
     if not histogram.counts or histogram.median is None:
         return base_figure(title)
-    asides = [f"median {histogram.median:.1f} {unit}"]
+    # Below the axis: beside the title there is no room for more in a narrow column.
+    asides: list[str] = []
     if histogram.count < found.utterances:
         asides.append(f"of {histogram.count:,} utterances")
     if beyond := histogram.below + histogram.above:
-        asides.append(f"{beyond:,} beyond the edges")
-    figure = base_figure(title, ", ".join(asides))
+        asides.append(f"{beyond:,} not drawn")
+    figure = base_figure(title, f"median {histogram.median:.1f} {unit}")
     edges = histogram.edges
     pairs = list(pairwise(edges))
     figure.add_trace(
@@ -76,7 +77,7 @@ def histogram_figure(histogram: Histogram, title: str, unit: str, colour: str, f
         )
     )  # fmt: skip
     figure.update_layout(height=_HEIGHT, bargap=0, showlegend=False, hovermode="closest")
-    figure.update_xaxes(title=_axis(unit), range=[edges[0], edges[-1]])
+    figure.update_xaxes(title=_axis(", ".join([unit, *asides])), range=[edges[0], edges[-1]])
     figure.update_yaxes(title=_axis("utterances"), rangemode="tozero", tickformat=",d")
     if max(histogram.counts) < 5:
         figure.update_yaxes(dtick=1)
@@ -86,8 +87,8 @@ def histogram_figure(histogram: Histogram, title: str, unit: str, colour: str, f
 def speakers_figure(found: Distributions) -> go.Figure:
     """Minutes of each speaker, the most on top."""
     bars = [(_short(name) if name else "(no name)", minutes) for name, minutes in found.minutes]
-    if found.other_speakers:
-        bars.append((f"{found.other_speakers:,} others", found.other_minutes))
+    # A bar of all others would be the longest.
+    others = f"; {found.other_speakers:,} others have {found.other_minutes:,.0f}" if found.other_speakers else ""
     figure = base_figure("Minutes of each speaker")
     # By number: two names may be short for the same.
     places = list(range(len(bars)))
@@ -101,7 +102,7 @@ def speakers_figure(found: Distributions) -> go.Figure:
     figure.update_layout(
         height=max(_HEIGHT, 80 + _BAR_HEIGHT * len(bars)), showlegend=False, hovermode="closest"
     )  # fmt: skip
-    figure.update_xaxes(title=_axis("minutes"), rangemode="tozero")
+    figure.update_xaxes(title=_axis(f"minutes{others}"), rangemode="tozero")
     figure.update_yaxes(
         # One speaker alone is a bar, too, not a wall.
         range=[max(len(bars), 3) - 0.5, -0.5], tickvals=places, ticktext=[plain(name) for name, _ in bars], showgrid=False,
