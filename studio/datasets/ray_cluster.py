@@ -233,16 +233,15 @@ class _Worker:
 def _joined(address: str, workers: int | None) -> Iterator[Any]:
     """Ray, connected; started here for "local", and ended with it."""
     place = ""
-    environment = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DATA_DISABLE_PROGRESS_BARS": "1"}
+    environment = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address == LOCAL:
         # Of Ray for machines that only ever are one: it listens on the loopback interface alone, and only who knows the
         # token is let in, so that others on this machine cannot run their code as this user.
         environment |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
         environment |= {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
-        environment |= {
-            "RAY_worker_niceness": "0"
-        }  # as processes of --workers are; else whatever else runs comes first
+        # Workers with the priority of other processes: with Ray's own whatever else runs comes first.
+        environment |= {"RAY_worker_niceness": "0"}
         options |= {"include_dashboard": False, "object_store_memory": _LOCAL_STORE_BYTES}
         options |= {"num_cpus": workers or os.cpu_count() or 1}
         place = tempfile.mkdtemp(prefix="ray.")  # only this user reads what passes through, and nothing of it stays
@@ -261,12 +260,12 @@ def _joined(address: str, workers: int | None) -> Iterator[Any]:
             ray.init(address, runtime_env=_our_code(), **options)
         except Exception as error:
             raise StudioError(f"There is no Ray cluster to join at {address}: {_reason(error)}") from error
-        try:
-            # Ray tells of workers that died on stdout, which belongs to what the command has to say.
-            with contextlib.redirect_stdout(sys.stderr):
+        # Ray tells of workers that died, also while it ends, on stdout, which belongs to what the command has to say.
+        with contextlib.redirect_stdout(sys.stderr):
+            try:
                 yield ray
-        finally:
-            ray.shutdown()
+            finally:
+                ray.shutdown()
     finally:
         if place:
             shutil.rmtree(place, ignore_errors=True)
