@@ -19,6 +19,7 @@ import pickle
 import queue
 import secrets
 import shutil
+import socket
 import sys
 import tempfile
 import threading
@@ -33,6 +34,7 @@ LOCAL = "local"
 _ON_THE_WAY_BYTES = 512 * 2**20
 """Of the cluster's shared memory, what Ray Data may fill with tasks that wait."""
 _LOCAL_STORE_BYTES = 256 * 2**20
+_ANSWER_SECONDS = 10.0
 _LONGEST_PLACE = 40
 """Characters of a folder's path: a socket's, which Ray makes deep in it, has at most 103 to 107."""
 _LINES = 3
@@ -231,13 +233,15 @@ class _Worker:
 def _joined(address: str, workers: int | None) -> Iterator[Any]:
     """Ray, connected; started here for "local", and ended with it."""
     place = ""
-    environment = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DATA_DISABLE_PROGRESS_BARS": "1"}
+    environment = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address == LOCAL:
         # Of Ray for machines that only ever are one: it listens on the loopback interface alone, and only who knows the
         # token is let in, so that others on this machine cannot run their code as this user.
         environment |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
         environment |= {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        # Workers with the priority of other processes: with Ray's own whatever else runs comes first.
+        environment |= {"RAY_worker_niceness": "0"}
         options |= {"include_dashboard": False, "object_store_memory": _LOCAL_STORE_BYTES}
         options |= {"num_cpus": workers or os.cpu_count() or 1}
         place = tempfile.mkdtemp(prefix="ray.")  # only this user reads what passes through, and nothing of it stays
@@ -251,16 +255,17 @@ def _joined(address: str, workers: int | None) -> Iterator[Any]:
             raise StudioError(
                 "Ray is not installed: `pip install --no-deps --require-hashes -r requirements-ray.txt`, or leave --ray out."
             ) from None
+        _require_answer(address)
         try:
             ray.init(address, runtime_env=_our_code(), **options)
         except Exception as error:
             raise StudioError(f"There is no Ray cluster to join at {address}: {_reason(error)}") from error
-        try:
-            # Ray tells of workers that died on stdout, which belongs to what the command has to say.
-            with contextlib.redirect_stdout(sys.stderr):
+        # Ray tells of workers that died, also while it ends, on stdout, which belongs to what the command has to say.
+        with contextlib.redirect_stdout(sys.stderr):
+            try:
                 yield ray
-        finally:
-            ray.shutdown()
+            finally:
+                ray.shutdown()
     finally:
         if place:
             shutil.rmtree(place, ignore_errors=True)
@@ -269,6 +274,19 @@ def _joined(address: str, workers: int | None) -> Iterator[Any]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def _require_answer(address: str) -> None:
+    """Raise StudioError where nobody answers at an address, for which Ray itself would wait for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not (host and port.isdigit()):
+        return  # a name of Ray's own, such as "auto"
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise StudioError(
+            f"There is no Ray cluster to join at {address} ({_reason(error)}): start it, or correct the address."
+        ) from error
 
 
 def _ray() -> Any:

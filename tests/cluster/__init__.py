@@ -1,0 +1,1 @@
+"""Measuring on a real Ray of this machine; ``make test-ray``."""
