@@ -40,7 +40,7 @@ NUM_ROWS, EPOCHS = 60, 3
 
 def prepared_rows(speech: Path, output: Path, *options: str) -> tuple[Path, Path]:
     """Files of rows to train on and to validate with."""
-    from studio.datasets.importing import main as prepare
+    from studio.datasets.rows.preparing import main as prepare
 
     if speech.is_dir():
         source = ["--dataset_type", "ljspeech", "--input_dir", str(speech)]

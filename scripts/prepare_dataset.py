@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from studio.datasets.importing import main
+from studio.datasets.rows.preparing import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -104,7 +104,7 @@ class Services:
     def clear_remains(self) -> None:
         """What is in transit or was never saved goes after a day, and what killed processes left behind."""
         from studio.datasets.library import clear_remains as clear_sets
-        from studio.datasets.uploads import clear_remains as clear_uploads
+        from studio.datasets.rows.uploads import clear_remains as clear_uploads
         from studio.takes.library import clear_remains as clear_takes
         from studio.training.folder import rows_files
         from studio.training.library import clear_remains as clear_jobs

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 _SCRIPT = """
 import sys, time
 from pathlib import Path
-from studio.datasets.importer import begin_upload, go_on
+from studio.datasets.imports.importer import begin_upload, go_on
 from studio.datasets.library import DatasetLibrary
 from studio.datasets.sources import SourceOptions
 from studio.settings import Settings

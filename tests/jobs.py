@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from studio.datasets.report import RowsSummary
+from studio.datasets.rows.report import RowsSummary
 from studio.processes import Process, with_variable
 from studio.settings import Settings
 from studio.store import jobs as records

@@ -18,7 +18,7 @@ from studio.settings import get_settings
 if TYPE_CHECKING:
     from studio.datasets.dataset import Dataset
     from studio.datasets.library import DatasetLibrary
-    from studio.datasets.pace import Pace
+    from studio.datasets.spreading.pace import Pace
     from studio.listening.transcriber import Transcriber
 
 dataset_app = typer.Typer(
@@ -69,9 +69,9 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Import a source as a named set. An import that was interrupted goes on when it is asked for again."""
-    from studio.datasets.importer import import_source
-    from studio.datasets.pace import Pace
+    from studio.datasets.imports.importer import import_source
     from studio.datasets.sources import SourceOptions
+    from studio.datasets.spreading.pace import Pace
 
     library = _library()
     options = SourceOptions(
@@ -110,7 +110,7 @@ def list_datasets(as_json: Json = False) -> None:
 @dataset_app.command()
 def show(name: Name, as_json: Json = False) -> None:
     """Show a dataset: how much, who speaks and by what right, and with --json every utterance and how figures spread."""
-    from studio.datasets.distributions import distributions
+    from studio.datasets.measures.distributions import distributions
 
     library = _library()
     dataset = library.dataset(name)
@@ -140,8 +140,8 @@ def measure_(
     as_json: Json = False,
 ) -> None:
     """Measure every utterance, say what looks wrong, and grade the dataset. What was measured is not measured again."""
-    from studio.datasets.measuring import measure_dataset, unmeasured
-    from studio.datasets.pace import Pace
+    from studio.datasets.measures.measuring import measure_dataset, unmeasured
+    from studio.datasets.spreading.pace import Pace
 
     library = _library()
     dataset = library.dataset(name)
@@ -231,7 +231,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write a dataset in a layout that others read; with every speaker's consent. `pairs` says what rows hear first."""
-    from studio.datasets.exporting import export as write
+    from studio.datasets.exports.exporting import export as write
 
     library = _library()
     dataset = library.dataset(name)
@@ -266,7 +266,7 @@ def pairs(
 @dataset_app.command()
 def texts(name: Name, as_json: Json = False) -> None:
     """Show the transcripts that the model reads otherwise than they are written: before and after."""
-    from studio.datasets.read_texts import read_otherwise
+    from studio.datasets.exports.read_texts import read_otherwise
 
     library = _library()
     found = read_otherwise(library.utterances(library.dataset(name).id))

@@ -16,7 +16,7 @@ from studio.services import Services
 from studio.settings import get_settings
 
 if TYPE_CHECKING:
-    from studio.datasets.training_files import TrainingFiles
+    from studio.datasets.exports.training_files import TrainingFiles
     from studio.training.job import Job
     from studio.training.library import JobLibrary
     from studio.training.preflight.report import Preflight
@@ -60,7 +60,7 @@ def _found(library: JobLibrary, wanted: str) -> Job:
 
 
 def _files(services: Services, dataset: str) -> TrainingFiles:
-    from studio.datasets.training_files import training_files
+    from studio.datasets.exports.training_files import training_files
 
     library = services.datasets()
     return training_files(library, library.dataset(dataset))

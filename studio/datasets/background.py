@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from studio.datasets.pace import Pace
+from studio.datasets.spreading.pace import Pace
 from studio.errors import StudioError
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Works:
 
 def measured(work: Work, library: DatasetLibrary, dataset: Dataset, *, asr_model: str = "") -> Grade:
     """Measure a set, telling how far it is and how long it will take. Raises StudioError as measuring does."""
-    from studio.datasets.measuring import measure_dataset
+    from studio.datasets.measures.measuring import measure_dataset
 
     pace = Pace()
     return measure_dataset(
@@ -112,7 +112,7 @@ def imported(work: Work, library: DatasetLibrary, run: Callable[..., Dataset]) -
     """Import a set with ``run`` and measure it, telling how far it is; returns how it ended, in a sentence.
 
     Args:
-        run: takes ``announce``, ``stopped`` and ``pace`` as :func:`studio.datasets.importer.go_on` does.
+        run: takes ``announce``, ``stopped`` and ``pace`` as :func:`studio.datasets.imports.importer.go_on` does.
 
     Raises:
         StudioError: as the import and the measurement.

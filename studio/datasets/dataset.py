@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from studio.datasets.pairing import Pairing
+from studio.datasets.exports.pairing import Pairing
 from studio.formatting import duration
 from studio.voices.consent import SpeakerConsent
 

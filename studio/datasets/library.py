@@ -14,7 +14,7 @@ from sqlmodel import Session
 
 from studio.audio import Waveform
 from studio.datasets.dataset import Dataset, Utterance
-from studio.datasets.pairing import Pairing
+from studio.datasets.exports.pairing import Pairing
 from studio.datasets.records import dataset_of, recording_path, utterance_of
 from studio.datasets.stored_sound import encoded, waveform_of
 from studio.errors import StudioError

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from studio.datasets.dataset import Dataset, Speaker, Utterance
-from studio.datasets.pairing import Pairing
+from studio.datasets.exports.pairing import Pairing
 from studio.store.tables import DatasetRecord, RecordingRecord, SpeakerRecord, UtteranceRecord
 from studio.voices.consent import SpeakerConsent, is_of_set
 from studio.voices.records import stored_consent

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from studio.datasets.report import RowsSummary
+from studio.datasets.rows.report import RowsSummary
 from studio.training import trainer
 from studio.training.folder import JobFolder
 from studio.voices.consent import CONSENT_NOT_RECORDED, VoiceConsent

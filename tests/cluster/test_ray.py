@@ -15,8 +15,8 @@ import pytest
 
 from studio.datasets.dataset import Dataset
 from studio.datasets.library import DatasetLibrary
-from studio.datasets.measuring import measure_dataset
-from studio.datasets.ray_cluster import over_ray
+from studio.datasets.measures.measuring import measure_dataset
+from studio.datasets.spreading.ray_cluster import over_ray
 from studio.errors import StudioError
 from tests.documented import DOCUMENTS, ROOT, read_page
 

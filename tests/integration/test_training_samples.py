@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from studio.audio import read_audio
-from studio.datasets.report import RowsSummary
+from studio.datasets.rows.report import RowsSummary
 from studio.engine.speech.spoken_sentence import speak_sentence
 from studio.engine.voice_engine import VoiceEngine
 from studio.settings import Settings

@@ -12,12 +12,12 @@ import pytest
 
 from studio.audio.synthetic_mark import is_marked
 from studio.audio.waveform import Waveform
-from studio.datasets.clip_consent import consent_of
 from studio.datasets.dataset import Dataset
 from studio.datasets.editing import Editor
-from studio.datasets.exporting import export
-from studio.datasets.importer import import_source
+from studio.datasets.exports.exporting import export
+from studio.datasets.imports.importer import import_source
 from studio.datasets.library import DatasetLibrary
+from studio.datasets.rows.clip_consent import consent_of
 from studio.datasets.sources import SourceOptions
 from studio.datasets.validation import problems_of
 from studio.takes.casting import Cast, TakeAdapter, TakeVoice

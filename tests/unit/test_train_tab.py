@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from studio.datasets.report import RowsSummary
+from studio.datasets.rows.report import RowsSummary
 from studio.errors import StudioError
 from studio.settings import Settings
 from studio.store.tables import now

@@ -8,8 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.datasets.overlap import same_sounds, same_texts
-from studio.datasets.report import MeasuredRow, RowsReport, report_rows
+from studio.datasets.rows.overlap import same_sounds, same_texts
+from studio.datasets.rows.report import MeasuredRow, RowsReport, report_rows
 from studio.engine.checkpoints import (
     CheckpointFiles,
     default_checkpoint,

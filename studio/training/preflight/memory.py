@@ -23,7 +23,7 @@ from functools import cached_property
 from pathlib import Path
 
 from studio import formatting
-from studio.datasets.report import MeasuredRow
+from studio.datasets.rows.report import MeasuredRow
 from studio.files import read_json
 from studio.training.config.run_arguments import RunArguments
 

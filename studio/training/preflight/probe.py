@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from studio.datasets.report import MeasuredRow
+from studio.datasets.rows.report import MeasuredRow
 from studio.engine.checkpoints import CheckpointFiles
 from studio.engine.rows import TrainingRow
 from studio.errors import StudioError

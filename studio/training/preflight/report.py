@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from studio.datasets.report import RowsReport
+from studio.datasets.rows.report import RowsReport
 from studio.engine.rows import TrainingRow
 from studio.formatting import estimate, memory
 from studio.settings import Settings

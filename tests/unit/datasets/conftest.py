@@ -17,7 +17,7 @@ import soundfile
 
 from studio.audio.synthetic_mark import add_mark
 from studio.datasets.dataset import Dataset
-from studio.datasets.importer import import_source
+from studio.datasets.imports.importer import import_source
 from studio.datasets.library import DatasetLibrary
 from studio.datasets.sources import SourceOptions
 from studio.settings import Settings

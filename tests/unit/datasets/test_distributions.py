@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from studio.datasets.dataset import Dataset
-from studio.datasets.distributions import MAX_BINS, MAX_SPEAKERS, distributions, histogram
 from studio.datasets.editing import Editor
 from studio.datasets.library import DatasetLibrary
-from studio.datasets.measuring import measure_dataset
-from studio.datasets.pace import Pace
+from studio.datasets.measures.distributions import MAX_BINS, MAX_SPEAKERS, distributions, histogram
+from studio.datasets.measures.measuring import measure_dataset
+from studio.datasets.spreading.pace import Pace
 
 
 def test_bins_have_widths_that_people_count_in() -> None:

@@ -13,7 +13,7 @@ import soundfile
 
 from studio.datasets.dataset import Dataset, Utterance
 from studio.datasets.editing import Editor
-from studio.datasets.importer import import_source
+from studio.datasets.imports.importer import import_source
 from studio.datasets.library import DatasetLibrary
 from studio.datasets.reslicing import Resliced, slice_utterances
 from studio.datasets.sources import SourceOptions

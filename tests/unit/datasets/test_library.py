@@ -14,16 +14,16 @@ import soundfile
 
 from studio.datasets.dataset import Dataset
 from studio.datasets.editing import Editor
-from studio.datasets.exporting import FORMATS, export
-from studio.datasets.importer import ImportCancelled, begin_upload, go_on, import_source, obstacle
+from studio.datasets.exports.exporting import FORMATS, export
+from studio.datasets.exports.pairing import Pairing
+from studio.datasets.exports.pairs import references
+from studio.datasets.exports.read_texts import read_otherwise
+from studio.datasets.exports.training_files import training_files
+from studio.datasets.imports.importer import ImportCancelled, begin_upload, go_on, import_source, obstacle
 from studio.datasets.library import DatasetLibrary, clear_remains
-from studio.datasets.overlap import same_sounds, same_texts
-from studio.datasets.pairing import Pairing
-from studio.datasets.pairs import references
-from studio.datasets.read_texts import read_otherwise
-from studio.datasets.report import report_rows
+from studio.datasets.rows.overlap import same_sounds, same_texts
+from studio.datasets.rows.report import report_rows
 from studio.datasets.sources import SourceOptions
-from studio.datasets.training_files import training_files
 from studio.engine.rows import parse_row, read_rows
 from studio.errors import StudioError
 from studio.system.storage import folder_bytes, storage_summary

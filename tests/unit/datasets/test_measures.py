@@ -15,8 +15,8 @@ from studio.datasets.dataset import Dataset
 from studio.datasets.editing import Editor
 from studio.datasets.library import DatasetLibrary
 from studio.datasets.measures import Measured, Measures, grade, measure, suspicions
+from studio.datasets.measures.measuring import measure_dataset, unmeasured
 from studio.datasets.measures.words import compared, differing_words, word_error_rate
-from studio.datasets.measuring import measure_dataset, unmeasured
 from studio.errors import StudioError
 from studio.listening.transcriber import Transcriber
 from studio.processes import process_of
@@ -138,7 +138,7 @@ def test_a_set_is_measured_once_reviewed_and_graded(
     assert told[-1] == (7, 7)
     assert found.letter == "E" and found.advice[0].startswith("Add ")
     assert all(each.measures["speech_seconds"] > 0.5 for each in library.utterances(dataset.id))
-    monkeypatch.setattr("studio.datasets.measuring.measure", None)  # kept by content: it is not asked again
+    monkeypatch.setattr("studio.datasets.measures.measuring.measure", None)  # kept by content: it is not asked again
     first = library.utterances(dataset.id)[0]
     assert measure_dataset(library, dataset) == found
     monkeypatch.undo()

@@ -13,7 +13,7 @@ import soundfile
 from studio.audio.storing import store_as_flac
 from studio.audio.synthetic_mark import add_mark
 from studio.datasets.dataset import Dataset
-from studio.datasets.importer import ImportCancelled, import_source
+from studio.datasets.imports.importer import ImportCancelled, import_source
 from studio.datasets.library import DatasetLibrary
 from studio.datasets.slicing import Line, Sliced, slice_recording
 from studio.datasets.slicing.scripts import by_words, read_script

@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 
-from studio.datasets.worker_processes import DeadlyTask, over_processes
+from studio.datasets.spreading.worker_processes import DeadlyTask, over_processes
 from studio.errors import StudioError
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from studio.datasets.importing import main
+from studio.datasets.rows.preparing import main
 from studio.engine.prompt import DEFAULT_SCENE, Conversation
 from studio.engine.rows import TrainingRow, parse_row, read_rows
 from studio.errors import StudioError

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from studio.adapters.comparison import compare, speak_base
-from studio.datasets.report import RowsSummary
+from studio.datasets.rows.report import RowsSummary
 from studio.engine.speech.spoken_sentence import prompt_logits, speak_sentence
 from studio.settings import Settings, get_settings
 from studio.store import adapters as records

@@ -18,7 +18,7 @@ import psutil
 import pytest
 import soundfile
 
-from studio.datasets.report import report_rows
+from studio.datasets.rows.report import report_rows
 from studio.engine.checkpoints import DEMO_FOLDER, TINY_FOLDER, find_checkpoint
 from studio.engine.rows import parse_row
 from studio.errors import StudioError

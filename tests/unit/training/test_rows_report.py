@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from studio.audio import Waveform, read_audio, write_audio
-from studio.datasets import clip_durations
-from studio.datasets.clip_durations import clip_seconds
-from studio.datasets.report import RowsReport, report_rows
+from studio.datasets.rows import clip_durations
+from studio.datasets.rows.clip_durations import clip_seconds
+from studio.datasets.rows.report import RowsReport, report_rows
 from studio.engine.checkpoints.tiny import FRAME_RATE
 from studio.errors import StudioError
 from studio.listening.transcript import Transcript

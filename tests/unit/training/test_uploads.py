@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from studio.datasets.uploads import clear_remains, take_uploads, uploads_folder
+from studio.datasets.rows.uploads import clear_remains, take_uploads, uploads_folder
 from studio.engine.rows import clip_paths, map_clip_paths, parse_row, read_rows
 from studio.errors import StudioError
 from studio.settings import Settings

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from studio.datasets.background import imported
-from studio.datasets.importer import begin_upload, go_on, import_source
+from studio.datasets.imports.importer import begin_upload, go_on, import_source
 from studio.datasets.sources import SOURCE_TYPES, SourceOptions
 from studio.errors import StudioError
 from studio.services import Services

@@ -10,9 +10,9 @@ from typing import Any
 import gradio as gr
 
 from studio.datasets.dataset import Dataset
+from studio.datasets.exports.pairing import MAX_SCENE_CHARS, MAX_VARIANTS, Pairing
+from studio.datasets.exports.read_texts import ReadText, read_otherwise
 from studio.datasets.library import DatasetLibrary
-from studio.datasets.pairing import MAX_SCENE_CHARS, MAX_VARIANTS, Pairing
-from studio.datasets.read_texts import ReadText, read_otherwise
 from studio.services import Services
 from studio.ui.events import RAW
 from studio.ui.html import card, error_sentence

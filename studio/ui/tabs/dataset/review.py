@@ -14,10 +14,10 @@ import gradio as gr
 from studio.datasets.as_clip import clip_of
 from studio.datasets.dataset import Utterance
 from studio.datasets.editing import Editor
+from studio.datasets.exports.read_texts import read_text
 from studio.datasets.library import DatasetLibrary
 from studio.datasets.measures import KINDS
 from studio.datasets.measures.words import differing_words
-from studio.datasets.read_texts import read_text
 from studio.errors import StudioError
 from studio.services import Services
 from studio.settings import ASSETS

@@ -11,13 +11,13 @@ import gradio as gr
 
 from studio.datasets.background import Work, imported, measured
 from studio.datasets.dataset import Dataset, Speaker
-from studio.datasets.distributions import distributions
 from studio.datasets.editing import Editor
-from studio.datasets.exporting import FORMATS, export
-from studio.datasets.importer import go_on, obstacle
+from studio.datasets.exports.exporting import FORMATS, export
+from studio.datasets.imports.importer import go_on, obstacle
 from studio.datasets.library import DatasetLibrary
 from studio.datasets.measures import Grade
-from studio.datasets.measuring import grade_of
+from studio.datasets.measures.distributions import distributions
+from studio.datasets.measures.measuring import grade_of
 from studio.datasets.splitting import splits
 from studio.errors import StudioError
 from studio.formatting import duration

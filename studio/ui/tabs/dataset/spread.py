@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 import plotly.graph_objects as go
 
-from studio.datasets.distributions import Distributions, Histogram
+from studio.datasets.measures.distributions import Distributions, Histogram
 from studio.ui.figures import base_figure, plain, plot, plotly, shown
 
 _HEIGHT, _BAR_HEIGHT = 230, 22

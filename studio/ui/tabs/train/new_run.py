@@ -10,8 +10,8 @@ from typing import Any
 
 import gradio as gr
 
-from studio.datasets.training_files import training_files
-from studio.datasets.uploads import take_uploads, uploads_folder
+from studio.datasets.exports.training_files import training_files
+from studio.datasets.rows.uploads import take_uploads, uploads_folder
 from studio.errors import StudioError
 from studio.services import Services
 from studio.training.config.presets import PRESETS

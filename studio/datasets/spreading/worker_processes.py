@@ -1,7 +1,7 @@
 """Work on a corpus is a map over its files: here in processes beside each other, none of which can lose anything.
 
 What a worker does is a factory that is called once in each (models are loaded there, once) and gives a function of one task.
-:mod:`studio.datasets.ray_cluster` spreads the same factory over machines.
+:mod:`studio.datasets.spreading.ray_cluster` spreads the same factory over machines.
 """
 
 from __future__ import annotations

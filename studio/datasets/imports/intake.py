@@ -1,6 +1,6 @@
 """What becomes of one recording of a source: decoded and kept, sliced where it is long, and its utterances hashed.
 
-Nothing here knows the store: it is what a process does for an import, see :mod:`studio.datasets.worker_processes`.
+Nothing here knows the store: it is what a process does for an import, see :mod:`studio.datasets.spreading.worker_processes`.
 """
 
 from __future__ import annotations

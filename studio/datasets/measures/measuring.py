@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from studio.datasets.dataset import Dataset, Utterance
 from studio.datasets.library import DatasetLibrary
 from studio.datasets.measures import Grade, Measured, Measures, grade, measure, suspicions
-from studio.datasets.pace import Pace
-from studio.datasets.ray_cluster import over_ray
+from studio.datasets.spreading.pace import Pace
+from studio.datasets.spreading.ray_cluster import over_ray
+from studio.datasets.spreading.worker_processes import over_processes
 from studio.datasets.stored_sound import decoded, encoded, waveform_of
-from studio.datasets.worker_processes import over_processes
 from studio.errors import StudioError
 from studio.files import read_json, write_json
 from studio.store import datasets as queries
@@ -86,7 +86,7 @@ def measure_dataset(
         asr_model: folder or name of the recogniser that transcripts are compared with; "" for none. Elsewhere a folder is
             looked for under the same path.
         workers: how many measure beside each other; None: one, on Ray one for each processor. One without Ray is here.
-        ray: address of a Ray cluster whose machines measure, see :func:`studio.datasets.ray_cluster.over_ray`.
+        ray: address of a Ray cluster whose machines measure, see :func:`studio.datasets.spreading.ray_cluster.over_ray`.
         pace: is told how far it is.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The same map over the machines of a Ray cluster: what :mod:`studio.datasets.worker_processes` does beside each other here.
+"""The map of :mod:`studio.datasets.spreading.worker_processes` over the machines of a Ray cluster.
 
     this process ── tasks ─▶ _Line ─▶ Ray Data: draw ─▶ map_batches(_Worker) ─▶ _Line ── results ─▶ this process
 
@@ -26,7 +26,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
-from studio.datasets.worker_processes import Begin, DeadlyTask, Result, Task, limit_threads, tried
+from studio.datasets.spreading.worker_processes import Begin, DeadlyTask, Result, Task, limit_threads, tried
 from studio.errors import StudioError
 from studio.settings import PROJECT
 
@@ -211,7 +211,7 @@ def _draw(_: Any, line: Any) -> Iterator[dict[str, Any]]:
 
 
 class _Worker:
-    """An actor: what a process does, see :mod:`studio.datasets.worker_processes`."""
+    """An actor: what a process does, see :mod:`studio.datasets.spreading.worker_processes`."""
 
     def __init__(self, begin: bytes) -> None:
         limit_threads()

@@ -1,8 +1,8 @@
 """A source becomes a named set: every recording is decoded once and kept, every utterance is listed or named with its reason.
 
-Recordings are decoded and sliced by :mod:`studio.datasets.intake`, in processes where there are several; all that is written
-to the store is written here. An import that was interrupted goes on where it stopped when it is asked for again; one that was
-cancelled leaves nothing. What was uploaded lies with the unfinished set until the import ends, so that it can go on, too.
+Recordings are decoded and sliced by :mod:`studio.datasets.imports.intake`, in processes where there are several; all that is
+written to the store is written here. An import that was interrupted goes on where it stopped when it is asked for again; one
+that was cancelled leaves nothing. What was uploaded lies with the unfinished set until the import ends, so that it can go on, too.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.datasets.dataset import Dataset
-from studio.datasets.import_report import ImportReport
-from studio.datasets.intake import Intake, Refused, Taken, Task, is_full
+from studio.datasets.imports.import_report import ImportReport
+from studio.datasets.imports.intake import Intake, Refused, Taken, Task, is_full
 from studio.datasets.keeping import MAX_SECONDS, MIN_SECONDS, keep_decoded, measured_while_slicing, new_utterance
 from studio.datasets.library import DatasetLibrary
-from studio.datasets.pace import Pace
+from studio.datasets.rows.uploads import source_root, unpack
 from studio.datasets.sources import Found, SourceOptions, amount_of, read_source, rough_seconds
+from studio.datasets.spreading.pace import Pace
+from studio.datasets.spreading.worker_processes import DeadlyTask, over_processes
 from studio.datasets.stored_sound import sound_sha256
-from studio.datasets.uploads import source_root, unpack
-from studio.datasets.worker_processes import DeadlyTask, over_processes
 from studio.engine.prompt import refuse_control_tokens
 from studio.errors import StudioError
 from studio.files import shown_name

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from studio.datasets.upload_names import ClipNames, name_clips, path_parts, plain_name
+from studio.datasets.rows.upload_names import ClipNames, name_clips, path_parts, plain_name
 from studio.errors import StudioError
 from studio.files import shown_name, write_json
 from studio.settings import Settings

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.datasets.dataset import Dataset
-from studio.datasets.exporting import export
+from studio.datasets.exports.exporting import export
 from studio.datasets.library import DatasetLibrary
 from studio.datasets.splitting import splits
 from studio.errors import StudioError

@@ -14,8 +14,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from studio.audio import problems
-from studio.datasets.clip_consent import consent_of
-from studio.datasets.clip_durations import ClipDurations
+from studio.datasets.rows.clip_consent import consent_of
+from studio.datasets.rows.clip_durations import ClipDurations
 from studio.engine.rows import TrainingRow, clip_paths, parse_row, read_rows
 from studio.errors import StudioError
 from studio.files import shown_name

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from studio.datasets.dataset import Utterance
-from studio.datasets.pairing import Pairing
+from studio.datasets.exports.pairing import Pairing
 from studio.datasets.splitting import text_key
 
 _AS_BORN = Pairing()

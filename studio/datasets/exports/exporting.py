@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from studio.datasets.dataset import Dataset, Utterance
+from studio.datasets.exports.pairing import Pairing
+from studio.datasets.exports.pairs import references
 from studio.datasets.library import DatasetLibrary
-from studio.datasets.pairing import Pairing
-from studio.datasets.pairs import references
 from studio.datasets.stored_sound import encoded
 from studio.engine.prompt import DEFAULT_SCENE, Conversation
 from studio.engine.rows import RowTurn, TrainingRow

@@ -8,8 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from studio.audio.reading import read_audio
-from studio.datasets.clip_durations import clip_seconds
-from studio.datasets.report import MeasuredRow
+from studio.datasets.rows.clip_durations import clip_seconds
+from studio.datasets.rows.report import MeasuredRow
 from studio.datasets.splitting import text_key
 from studio.engine.rows import TrainingRow
 

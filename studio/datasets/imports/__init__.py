@@ -1,0 +1,1 @@
+"""Sources become sets: read, decoded, listed."""

@@ -1,0 +1,1 @@
+"""Files of training rows: what is in them, whose voices they are, and how they come in."""

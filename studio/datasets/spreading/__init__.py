@@ -1,0 +1,1 @@
+"""One map over recordings and utterances: in this process, over several, over machines."""
