@@ -2,7 +2,8 @@
 
 Recordings are decoded and sliced by :mod:`studio.datasets.imports.intake`, in processes where there are several; all that is
 written to the store is written here. An import that was interrupted goes on where it stopped when it is asked for again; one
-that was cancelled leaves nothing. What was uploaded lies with the unfinished set until the import ends, so that it can go on, too.
+that was cancelled leaves nothing. What was uploaded lies with the unfinished set until the import ends, so that it can go on,
+too.
 """
 
 from __future__ import annotations
