@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from studio.errors import StudioError
+from studio.services import Services
 from studio.settings import Settings
 from studio.ui import serving as page
+from studio.ui.layout import lay_out
 
 
 @pytest.mark.parametrize("half", [{"username": "anna"}, {"password": "a secret word"}])
@@ -32,6 +35,14 @@ def test_a_home_that_cannot_be_made_is_said_in_a_sentence(tmp_path: Path) -> Non
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StudioError, match="set STUDIO_HOME to another"):
         page.build_page(Settings(home=tmp_path / "file" / "home"))
+
+
+def test_no_two_parts_of_the_page_have_one_id(tmp_path: Path) -> None:
+    """What is looked for by its id, by scripts and styles, would be the first of the two."""
+    built = lay_out(Services(Settings(home=tmp_path)))
+    names = Counter(name for each in built.blocks.values() if (name := getattr(each, "elem_id", None)))
+    assert len(names) > 100
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_a_proxy_for_the_outside_world_does_not_stand_between_the_studio_and_itself(

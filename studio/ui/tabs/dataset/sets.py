@@ -64,7 +64,7 @@ class Sets:
             with gr.Row(visible=False, elem_classes="actions") as self._unfinished:
                 self._go_on = gr.Button("Go on with the import", size="sm", variant="primary", elem_id="set-go-on")
             with gr.Row(elem_classes="actions"):
-                self._measure = gr.Button("Measure again", size="sm", elem_id="set-measure")
+                self._measure = gr.Button("Measure", size="sm", elem_id="set-measure")
                 self._split = gr.Button("Hold 5 % out", size="sm", elem_id="set-split")
                 self._delete = gr.Button("Delete", size="sm", variant="stop", elem_id="set-delete")
             self._sure = gr.State("")
@@ -78,7 +78,7 @@ class Sets:
                 self._note = gr.Textbox(
                     label="Who gave permission and when, or which licence",
                     max_length=1000,
-                    elem_id="consent-note",
+                    elem_id="set-consent-note",
                     value="",
                 )
                 with gr.Row(elem_classes="actions"):
@@ -96,7 +96,7 @@ class Sets:
     def _outputs(self) -> list[Any]:
         return [
             self.chosen, self._empty, self._panel, self._facts, self._speaker, self._panel_of, self._unfinished,
-            *self._spread.outputs,
+            self._measure, self._split, *self._spread.outputs,
         ]  # fmt: skip
 
     def wire(self, tab: gr.Tab, timer: gr.Timer) -> None:
@@ -163,13 +163,16 @@ class Sets:
         value = speaker if speaker in names else first
         busy = self._services.works.busy_with(library.owner) == dataset.name
         stuck = "" if dataset.state == "ready" or busy else obstacle(library, dataset)
-        unfinished = dataset.state != "ready" and not busy
+        ready, graded = dataset.state == "ready", grade_of(dataset)
+        unfinished = not ready and not busy
         return {
             self._panel: gr.Column(visible=True),
             self._panel_of: dataset.id,
-            self._facts: facts_html(dataset, grade_of(dataset), (stuck or _INTERRUPTED) if unfinished else ""),
+            self._facts: facts_html(dataset, graded, (stuck or _INTERRUPTED) if unfinished else ""),
             self._speaker: gr.Dropdown(choices=speakers, **unless_sent(value, speaker)),
             self._unfinished: gr.Row(visible=unfinished and not stuck),
+            self._measure: gr.Button("Measure again" if graded else "Measure", interactive=ready),
+            self._split: gr.Button(interactive=ready),
             **self._spread.drawn(dataset.id, distributions(library, dataset)),
         }
 
