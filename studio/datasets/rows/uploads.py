@@ -16,25 +16,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from studio.audio.suffixes import SOUND_SUFFIXES, VIDEO_SUFFIXES
 from studio.datasets.rows.upload_names import ClipNames, name_clips, path_parts, plain_name
 from studio.errors import StudioError
 from studio.files import shown_name, write_json
 from studio.settings import Settings
 
-AUDIO_SUFFIXES = frozenset(
-    {
-        ".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".mp4", ".aac", ".webm", ".aif", ".aiff", ".aifc", ".au",
-        ".wma", ".caf", ".amr",
-    }
-)  # fmt: skip
+AUDIO_SUFFIXES = frozenset((*SOUND_SUFFIXES, *VIDEO_SUFFIXES))
 """What is taken for a recording; what it really is shows when it is read."""
 ROWS_SUFFIXES = frozenset({".jsonl", ".json"})
 SOURCE_SUFFIXES = (
     AUDIO_SUFFIXES
     | ROWS_SUFFIXES
-    | frozenset(
-        {".csv", ".tsv", ".txt", ".lab", ".srt", ".vtt", ".parquet", ".arrow", ".manifest", ".mkv", ".avi", ".m4v"}
-    )
+    | frozenset({".csv", ".tsv", ".txt", ".lab", ".srt", ".vtt", ".parquet", ".arrow", ".manifest"})
 )
 """What the importers of data sets read."""
 _LAYOUT_FOLDERS = {"wavs", "clips", "data", "wav48", "wav48_silence_trimmed"}

@@ -7,13 +7,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from studio.audio.suffixes import SOUND_SUFFIXES, VIDEO_SUFFIXES
 from studio.datasets.sources.found import Found, SourceOptions
-from studio.datasets.sources.locating import SUFFIXES, VIDEO_SUFFIXES, printable
+from studio.datasets.sources.locating import printable
 from studio.datasets.sources.texts import read_text
 from studio.errors import StudioError
 from studio.files import shown_name
 
-_SOUND = {*SUFFIXES, *VIDEO_SUFFIXES, ".mp2", ".wma", ".caf", ".au", ".w64", ".oga", ".mpg", ".mpeg"}
+_SOUND = frozenset((*SOUND_SUFFIXES, *VIDEO_SUFFIXES))
 _TEXTS = (".txt", ".lab", ".json")
 _SCRIPTS = (".txt", ".srt", ".vtt")
 _TEXT_KEYS = ("text", "transcript", "transcription", "sentence")

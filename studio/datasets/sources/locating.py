@@ -7,11 +7,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from studio.audio.suffixes import SOUND_SUFFIXES, VIDEO_SUFFIXES
 from studio.files import shown_name
 
-SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".webm", ".mp4", ".mov", ".mkv", ".aif", ".aiff")
-"""What a name without a suffix may have been short for, and what counts as a recording in a folder."""
-VIDEO_SUFFIXES = (".webm", ".mp4", ".mov", ".mkv", ".avi", ".m4v", ".3gp")
 _NEAREST = 0.6
 
 
@@ -68,7 +66,7 @@ class Locator:
         for folder in self._folders:
             for spelling in spellings:
                 path = folder / spelling
-                found += [path, *(path.with_name(path.name + suffix) for suffix in SUFFIXES)]
+                found += [path, *(path.with_name(path.name + suffix) for suffix in (*SOUND_SUFFIXES, *VIDEO_SUFFIXES))]
         return found
 
     def _looked(self, wanted: str) -> str:

@@ -162,6 +162,9 @@ def test_a_folder_has_texts_beside_its_clips_or_none(clips: Path) -> None:
     (clips / "empty").mkdir()
     with pytest.raises(StudioError, match="holds no recordings"):
         found("folder", clips / "empty")
+    # Whatever an upload takes is looked at in a folder, too.
+    (clips / "empty" / "d.aifc").write_bytes((clips / "a.wav").read_bytes())
+    assert said(found("folder", clips / "empty"), clips / "empty") == [("d.aifc", "", None)]
 
 
 def test_rows_give_what_is_trained_once(clips: Path) -> None:
