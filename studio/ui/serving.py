@@ -15,6 +15,9 @@ from studio.settings import Settings, on_space
 
 log = logging.getLogger(__name__)
 
+QUEUE_LOOK_SECONDS = 0.02
+"""How late an event may begin where nothing else goes on."""
+
 
 def serve(settings: Settings, *, block: bool = True) -> Any:
     """Build the page and serve it.
@@ -89,7 +92,10 @@ def build_page(settings: Settings) -> Any:
     page = lay_out(services)
     Scheduler(settings, services.store, services.host, lambda: services.generations.speaking).start()
     threading.Thread(target=_clear_every_hour, args=(services,), daemon=True).start()
-    return page.queue(default_concurrency_limit=8, max_size=64)
+    queued = page.queue(default_concurrency_limit=8, max_size=64)
+    # Gradio looks a thousand times a second whether somebody asked for something: a twentieth of a core where nobody did.
+    queued._queue.sleep_when_free = QUEUE_LOOK_SECONDS
+    return queued
 
 
 def _clear_every_hour(services: Services) -> None:

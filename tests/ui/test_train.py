@@ -59,10 +59,10 @@ def open_train(page: Any) -> None:
     page.locator("#train-start").wait_for()
 
 
-def in_state(page: Any, state: str, stage: str = "") -> None:
+def in_state(page: Any, state: str, stage: str = "", seconds: float = 120) -> None:
     """The chosen run says so on the page."""
     of = f'[data-stage="{stage}"]' if stage else ""
-    page.locator(f'#train-headline [data-state="{state}"]{of}').wait_for(timeout=120_000)
+    page.locator(f'#train-headline [data-state="{state}"]{of}').wait_for(timeout=1000 * seconds)
 
 
 def take_settings(page: Any) -> None:
@@ -131,7 +131,7 @@ def test_a_run_outlives_page_and_studio_and_its_voice_is_heard(
         assert stopped_at in job.checkpoints()
 
         page.locator("#train-resume").click()
-        in_state(page, "completed")
+        in_state(page, "completed", seconds=300)  # the trainer starts, speaks and is compared with the base meanwhile
         until(lambda: step_of(page) == STEPS, 20)
         until(lambda: points(page) >= STEPS - 5, 20)
         assert [path.name for path in home.glob("jobs/*")] == [job.root.name]
@@ -210,7 +210,7 @@ def test_rows_chosen_while_the_server_is_slow_stay_chosen(studio: Studio, open_p
     held: list[Any] = []
 
     def keep(route: Any) -> None:
-        held.append(route) if not held and json.loads(route.request.post_data).get("data") == [""] * 2 else (
+        held.append(route) if not held and json.loads(route.request.post_data).get("data") == [""] * 3 else (
             route.continue_()
         )
 

@@ -45,6 +45,11 @@ def test_no_two_parts_of_the_page_have_one_id(tmp_path: Path) -> None:
     assert [name for name, count in names.items() if count > 1] == []
 
 
+def test_gradio_has_what_keeps_an_idle_page_from_looking_all_the_time(tmp_path: Path) -> None:
+    queue = lay_out(Services(Settings(home=tmp_path))).queue()._queue
+    assert vars(queue)["sleep_when_free"] < page.QUEUE_LOOK_SECONDS, "Gradio itself looks seldom now: ours can go"
+
+
 def test_a_proxy_for_the_outside_world_does_not_stand_between_the_studio_and_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
