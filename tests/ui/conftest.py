@@ -32,6 +32,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
+    "--disable-audio-output",  # on a busy machine its sound service may not start in time, and then nothing ever plays
 ]
 
 
@@ -163,30 +164,44 @@ def browser(playwright: Any, microphone: tuple[Path, str]) -> Iterator[Any]:
 
 def plays(page: Any, player: str) -> None:
     """Press *Play* and see the time go on; a player that is drawn anew meanwhile is pressed again."""
-    page.wait_for_function(
-        """(player) => {
-            const time = () => document.querySelector(player)?.querySelector("time#time")?.textContent ?? "0:00";
-            const shows = () => time() !== "0:00";
-            if (!window.watchesTime) {
-                // However slow the machine is, and however short the take, no second that was shown is missed.
-                window.watchesTime = new MutationObserver(() => { window.sawTime ||= shows(); });
-                window.watchesTime.observe(document.body, { subtree: true, childList: true, characterData: true });
-            }
-            if (window.sawTime || shows()) {
-                window.watchesTime.disconnect();
-                window.watchesTime = window.sawTime = window.pressedPlayAt = undefined;
-                return true;
-            }
-            // Seldom: a second press while the first one still loads the sound would stop it again.
-            if (Date.now() - (window.pressedPlayAt ?? 0) > 6000) {
-                document.querySelector(player)?.querySelector("button[aria-label='Play']")?.click();
-                window.pressedPlayAt = Date.now();
-            }
-            return false;
-        }""",
-        arg=player,
-        polling=150,
-    )
+    try:
+        page.wait_for_function(
+            """(player) => {
+                const time = () => document.querySelector(player)?.querySelector("time#time")?.textContent ?? "0:00";
+                const shows = () => time() !== "0:00";
+                if (!window.watchesTime) {
+                    // However slow the machine is, and however short the take, no second that was shown is missed.
+                    window.watchesTime = new MutationObserver(() => { window.sawTime ||= shows(); });
+                    window.watchesTime.observe(document.body, { subtree: true, childList: true, characterData: true });
+                }
+                if (window.sawTime || shows()) {
+                    window.watchesTime.disconnect();
+                    window.watchesTime = window.sawTime = window.pressedPlayAt = undefined;
+                    return true;
+                }
+                // Seldom: a second press while the first one still loads the sound would stop it again.
+                if (Date.now() - (window.pressedPlayAt ?? 0) > 6000) {
+                    document.querySelector(player)?.querySelector("button[aria-label='Play']")?.click();
+                    window.pressedPlayAt = Date.now();
+                }
+                return false;
+            }""",
+            arg=player,
+            polling=150,
+        )
+    except Exception as error:
+        raise AssertionError(f"{player} does not play: {page.evaluate(_STATE_OF_PLAYER, player)}") from error
+
+
+_STATE_OF_PLAYER = """(player) => JSON.stringify({
+    time: document.querySelector(player)?.querySelector("time#time")?.textContent,
+    buttons: [...(document.querySelector(player)?.querySelectorAll("button") ?? [])].map((each) => each.ariaLabel),
+    says: document.querySelector(player)?.innerText,
+    sounds: [...document.querySelectorAll("audio")].map((each) => [
+        each.closest("[id]")?.id, each.src, each.paused, each.currentTime, each.duration, each.readyState, each.networkState,
+        each.error?.message,
+    ]),
+})"""
 
 
 @pytest.fixture(scope="session")
