@@ -77,7 +77,7 @@ def lay_out(services: Services) -> gr.Blocks:
         to_picker = "() => document.getElementById('adapter-picker')?.scrollIntoView({block: 'center'})"
         trained.then(None, None, None, js=to_picker, **QUIET)
         # A run may have been registered meanwhile.
-        speak_tab.select(speak.offer_adapters, None, speak.adapter_updates, **QUIET)
+        speak_tab.select(speak.offer_adapters, None, speak.adapter_updates, trigger_mode="always_last", **QUIET)
         # Nothing looks at what is not seen. Gradio tells of the tab that it begins with, too, and perhaps only after somebody
         # has turned to another: so the page is asked which one is seen now.
         seen = gr.Textbox(visible=False)

@@ -171,7 +171,7 @@ def test_recordings_are_sliced_reviewed_exported_and_trained_on(
     page.locator("#intake").get_by_text("the utterance of your dataset").wait_for()
     assert page.locator("#transcript textarea").input_value() == "مرحبا، this was mended."
     assert page.locator("#consent input:checked").get_attribute("value") == "licence"
-    assert page.locator("#set-consent-note textarea, #set-consent-note input").first.input_value() == "CC0"
+    assert page.locator("#consent-note textarea, #consent-note input").first.input_value() == "CC0"
     page.locator("#coach").get_by_text("Speakers").wait_for()
 
     open_dataset(page)

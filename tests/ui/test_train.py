@@ -216,7 +216,7 @@ def test_rows_chosen_while_the_server_is_slow_stay_chosen(studio: Studio, open_p
 
     page.route("**/queue/join*", keep)
     page.get_by_role("tab", name="Train").click()
-    until(lambda: page.wait_for_timeout(50) or held)
+    until(lambda: page.wait_for_timeout(50) or held, 90)
     page.locator("#train-server-rows input").click()
     page.locator("#train-server-rows [role=option]").get_by_text("slow/rows.jsonl").click()
     with page.expect_response("**/queue/join*"):

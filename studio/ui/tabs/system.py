@@ -86,7 +86,7 @@ def create_system_tab(tab: gr.Tab, services: Services, made: gr.State) -> None:
         shown: dict[str, Any] = {"value": present} if not typed and present in dict(choices).values() else {}
         return gr.Dropdown(choices=choices, **shown)
 
-    tab.select(offer, choice, choice, **QUIET)
+    tab.select(offer, choice, choice, trigger_mode="always_last", **QUIET)
 
 
 def _loader(service: TakeService, settings: Settings) -> Any:

@@ -102,7 +102,7 @@ class Sets:
     def wire(self, tab: gr.Tab, timer: gr.Timer) -> None:
         """What happens; ``timer`` tells how far a measurement is."""
         seen = [self.chosen, self._panel_of, self._speaker]
-        tab.select(self._offer, seen, self._outputs, **RAW)
+        tab.select(self._offer, seen, self._outputs, trigger_mode="always_last", **RAW)
         self._changed.change(self._offer, seen, self._outputs, trigger_mode="always_last", **RAW)
         self.chosen.input(
             self._show,

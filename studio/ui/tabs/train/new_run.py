@@ -123,7 +123,8 @@ class NewRun:
         """Wire it; ``look`` shows the run that was started."""
         typed = self._typed
         offered = [self._rows, self._validation, self._base]
-        tab.select(self.offer, offered, offered, **RAW)
+        # Who comes back while the first answer is on its way is answered, too.
+        tab.select(self.offer, offered, offered, trigger_mode="always_last", **RAW)
         self._preset.change(_meaning, self._preset, self._meaning, queue=False, preprocess=False, **QUIET)
         gr.on(
             [field.change for field in typed], None, typed, None,
