@@ -29,7 +29,7 @@ def cluster() -> Iterator[tuple[str, str]]:
     ours = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     ours["RAY_worker_niceness"] = "0"
     os.environ.update(ours, RAY_USAGE_STATS_ENABLED="0")  # before Ray is imported in this process
-    place = tempfile.mkdtemp(prefix="ray.")
+    place = tempfile.mkdtemp(prefix="ray.", dir="/tmp")  # short: the path of a socket has at most 107 bytes
     command = [
         sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", f"--port={port}",
         f"--ray-client-server-port={client_port}", "--include-dashboard=false", "--num-cpus=2", f"--temp-dir={place}",
