@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.jobs import until
 from tests.unit.datasets.conftest import dataset, library, source  # noqa: F401
 
 
@@ -20,6 +21,11 @@ def free_port() -> int:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         return server.getsockname()[1]
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +50,7 @@ def cluster() -> Iterator[tuple[str, str]]:
             break
     else:
         pytest.fail(f"Ray did not start:\n{said}")
+    until(lambda: listens(client_port), 90)  # Ray Client answers later than Ray says that it has started
     yield f"127.0.0.1:{port}", f"ray://127.0.0.1:{client_port}"
     head.terminate()
     head.wait(60)
