@@ -16,8 +16,9 @@ test: test-environment browser check
 	@$(PYTHON) tools/bare --offline $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # Measuring on Ray, on a real one of this machine: apart, since Ray is a download of 80 MB that nothing else needs.
+RAY_TESTS ?= tests/cluster
 test-ray: ray-environment
-	@$(PYTHON) tools/bare --offline $(BIN)/python -m pytest tests/cluster
+	@$(PYTHON) tools/bare --offline $(BIN)/python -m pytest $(RAY_TESTS)
 
 check: test-environment
 	$(BIN)/ruff check .

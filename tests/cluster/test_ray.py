@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -21,17 +20,6 @@ from studio.errors import StudioError
 from tests.documented import DOCUMENTS, ROOT, read_page
 
 LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
-
-
-class Doubler:
-    """Doubles numbers, cannot double three, and does not survive five."""
-
-    def __call__(self, number: int) -> int:
-        if number == 3:
-            raise StudioError("three")
-        if number == 5:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return 2 * number
 
 
 def test_an_actor_that_is_killed_loses_no_utterance_and_nothing_listens_to_others(
@@ -73,38 +61,6 @@ def test_an_actor_that_is_killed_loses_no_utterance_and_nothing_listens_to_other
         figures.unlink()
     measure_dataset(library, dataset)
     assert {each.id: each.measures for each in library.utterances(dataset.id)} == there
-
-
-def test_what_was_measured_through_ray_client_is_kept_when_it_is_stopped(
-    dataset: Dataset, library: DatasetLibrary, cluster: tuple[str, str]
-) -> None:
-    done: list[int] = []
-    measure_dataset(
-        library, dataset, ray=cluster[1], workers=1, announce=lambda now, total: done.append(now),
-        stopped=lambda: len(done) >= 2,
-    )  # fmt: skip
-    measured = sum(bool(each.measures) for each in library.utterances(dataset.id))
-    assert measured == len(done) >= 2
-
-
-def test_a_task_that_ends_every_actor_is_given_up_and_takes_no_other_along(cluster: tuple[str, str]) -> None:
-    import ray
-
-    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    carried: list[int] = []
-
-    def carry(number: int) -> int:
-        if number == 7:
-            raise StudioError("seven is gone")
-        carried.append(number)
-        return number
-
-    found = dict(over_ray(Doubler, range(12), cluster[0], 2, lambda: False, carry=carry))
-    refused = {number: str(found.pop(number)) for number in (3, 5, 7)}
-    assert refused[3] == "three" and refused[7] == "seven is gone"
-    assert refused[5].startswith("It ended every process that worked on it: look at its recording")
-    assert found == {number: 2 * number for number in range(12) if number not in refused}
-    assert carried.count(5) == 2 and carried.count(0) == 1  # what was lost came again, and nothing else
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9"])
