@@ -66,7 +66,7 @@ def test_an_actor_that_is_killed_loses_no_utterance_and_nothing_listens_to_other
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9"])
 def test_a_cluster_that_is_not_there_is_one_sentence(address: str) -> None:
     with pytest.raises(StudioError, match=rf"There is no Ray cluster to join at {address} \(.*\): start it"):
-        list(over_ray(Doubler, [1], address, 1, lambda: False, carry=lambda number: number))
+        list(over_ray(lambda: abs, [1], address, 1, lambda: False, carry=lambda number: number))
 
 
 def test_documented_commands_of_ray_exist_as_they_are_written() -> None:
