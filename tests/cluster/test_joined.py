@@ -5,26 +5,13 @@ Apart from what always runs: Ray gives its own servers some seconds to start, wh
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-
 from studio.datasets.dataset import Dataset
 from studio.datasets.library import DatasetLibrary
 from studio.datasets.measures.measuring import measure_dataset
 from studio.datasets.spreading.ray_cluster import over_ray
 from studio.errors import StudioError
-
-
-class Doubler:
-    """Doubles numbers, cannot double three, and does not survive five."""
-
-    def __call__(self, number: int) -> int:
-        if number == 3:
-            raise StudioError("three")
-        if number == 5:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return 2 * number
+from tests import doubler
+from tests.doubler import Doubler
 
 
 def test_what_was_measured_through_ray_client_is_kept_when_it_is_stopped(
@@ -42,7 +29,7 @@ def test_what_was_measured_through_ray_client_is_kept_when_it_is_stopped(
 def test_a_task_that_ends_every_actor_is_given_up_and_takes_no_other_along(cluster: tuple[str, str]) -> None:
     import ray
 
-    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    ray.cloudpickle.register_pickle_by_value(doubler)
     carried: list[int] = []
 
     def carry(number: int) -> int:

@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
 
 from studio.datasets.spreading.worker_processes import DeadlyTask, over_processes
-from studio.errors import StudioError
-
-
-class Doubler:
-    """Doubles numbers, cannot double three, and does not survive five."""
-
-    def __call__(self, number: int) -> int:
-        if number == 3:
-            raise StudioError("three")
-        if number == 5:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return 2 * number
+from tests.doubler import Doubler
 
 
 def test_a_task_that_ends_every_process_is_given_up_and_takes_no_other_along() -> None:
