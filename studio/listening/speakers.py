@@ -58,7 +58,7 @@ def find_speakers(waveform: Waveform, speech: Sequence[Span]) -> Speakers | None
     """
     if total_seconds(speech) < LEAST_SECONDS:
         return None
-    moments, embeddings = _embedded_windows(waveform, speech)
+    moments, embeddings = embedded_windows(waveform, speech)
     if len(moments) < 2 * _FEWEST_WINDOWS:
         return None
     from scipy.cluster.hierarchy import fcluster, linkage
@@ -88,11 +88,11 @@ def voice_likeness(
 
 def voice_vector(waveform: Waveform, speech: Sequence[Span]) -> np.ndarray | None:
     """A voice as the mean of its embeddings, float32 of shape ``(256,)``; None where there is under 1.6 s of speech."""
-    _, embeddings = _embedded_windows(waveform, speech)
+    _, embeddings = embedded_windows(waveform, speech)
     return embeddings.mean(axis=0) if len(embeddings) else None
 
 
-def _embedded_windows(waveform: Waveform, speech: Sequence[Span]) -> tuple[list[Span], np.ndarray]:
+def embedded_windows(waveform: Waveform, speech: Sequence[Span]) -> tuple[list[Span], np.ndarray]:
     """Windows of speech as moments of the clip, and their embeddings, shape ``(num_windows, 256)``."""
     moments: list[Span] = []
     mels: list[np.ndarray] = []

@@ -84,7 +84,9 @@ def import_source(
         ImportCancelled: ``stopped`` said so; nothing is left behind.
     """
     shown = shown or shown_name(source)
-    about = {"type": kind, "name": shown, "path": str(source.absolute()), "options": options.as_json()}
+    hub = kind == "huggingface" and not source.exists()
+    where = {"hub": source.as_posix()} if hub else {"path": str(source.absolute())}
+    about = {"type": kind, "name": shown, **where, "options": options.as_json()}
     dataset = _begun(library, name, about) or library.create(name, language=language, source=about)
     return _read(library, dataset, source, options, transcriber, announce, stopped, pace or Pace(), workers)
 
@@ -145,14 +147,14 @@ def obstacle(library: DatasetLibrary, dataset: Dataset) -> str:
     importer = Process(**dataset.report["importer"]) if dataset.report.get("importer") else None
     if importer is not None and importer.pid != os.getpid() and importer.is_alive:
         return f"Another process is importing {dataset.name}: wait until it is done, or end it."
-    if not _source_of(library, dataset).exists():
+    if "hub" not in dataset.source and not _source_of(library, dataset).exists():
         return f"What {dataset.name} was to be made of is not there any more: delete it and import it again."
     return ""
 
 
 def _source_of(library: DatasetLibrary, dataset: Dataset) -> Path:
     if not dataset.source.get("uploaded"):
-        return Path(dataset.source["path"])
+        return Path(dataset.source.get("hub") or dataset.source["path"])
     place = library.upload_folder(dataset.id)
     return source_root(place) if place.is_dir() else place
 

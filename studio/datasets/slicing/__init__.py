@@ -9,6 +9,7 @@ from pathlib import Path
 
 from studio.audio.waveform import Span
 from studio.datasets.slicing.cutting import Cut, cuts, with_room
+from studio.datasets.slicing.overlaps import with_two_voices
 from studio.datasets.slicing.scripts import Line, by_time, by_words, key, read_script, units
 from studio.datasets.slicing.speech import WINDOW_SECONDS, seconds_without_speech, speech_in
 from studio.datasets.stored_sound import waveform_of
@@ -92,7 +93,11 @@ def slice_recording(
         Slice(cut.start, cut.end, text, said, words, cut.inside)
         for cut, text, said, words in zip(roomy, texts, heard, differs, strict=True)
     )
-    return Sliced(slices, _left_out(path, seconds, slices, spans), notes)
+    crowded = with_two_voices(path, roomy, [span for span, _ in spans], stopped)
+    left_out = _left_out(path, seconds, slices, spans)
+    if crowded:
+        left_out["more than one voice"] = sum(slices[index].end - slices[index].start for index in crowded)
+    return Sliced(tuple(each for index, each in enumerate(slices) if index not in crowded), left_out, notes)
 
 
 def _texts(

@@ -21,6 +21,7 @@ from studio.datasets.sources import SourceOptions
 from studio.datasets.stored_sound import samples_of
 from studio.errors import StudioError
 from studio.listening.transcriber import Transcriber
+from studio.settings import ASSETS
 from tests.asr_model import joined_model
 from tests.conftest import DATA
 from tests.unit.datasets.conftest import KillsOneProcess, transcripts
@@ -249,3 +250,21 @@ def test_a_film_gives_its_sound(long: tuple[Path, list[tuple[float, float]], flo
     stored = store_as_flac(tmp_path / "film.mp4", tmp_path / "film.flac")
     assert stored.seconds == pytest.approx(5, abs=0.2)  # AAC has a beginning of its own
     assert soundfile.info(tmp_path / "film.flac").samplerate == stored.sample_rate == rate
+
+
+def test_slices_in_which_two_people_speak_are_left_out_and_counted(tmp_path: Path) -> None:
+    owen, edith = (soundfile.read(ASSETS / "voices" / f"{name}.flac", dtype="float32")[0] for name in ("owen", "edith"))
+    rate = soundfile.info(ASSETS / "voices" / "owen.flac").samplerate
+    length = min(len(owen), len(edith))
+    pause = np.zeros(rate, np.float32)
+    path = tmp_path / "talk.flac"
+    soundfile.write(path, np.concatenate([owen, pause, edith, pause, 0.5 * (owen[:length] + edith[:length])]), rate)
+    both = (len(owen) + len(edith) + 2 * len(pause)) / rate
+
+    found = sliced(path)
+
+    assert found.slices
+    assert max(each.end for each in found.slices) < both + 1
+    assert found.left_out["more than one voice"] == pytest.approx(length / rate, abs=3)
+    alone = sum(each.end - each.start for each in found.slices)
+    assert alone == pytest.approx((len(owen) + len(edith)) / rate, abs=4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,8 @@ from studio.voices.languages import LANGUAGES
 _HELP = {name: kind.help for name, kind in SOURCE_TYPES.items()} | {
     "huggingface": "A folder of parquet files or one that save_to_disk wrote; to upload one, pack it as a .zip.",
 }
-"""The hub is asked from the command line only: it may be large, and ask for a token."""
+_ON_THE_HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+"""OWNER/NAME. Nothing else comes near a path: the library takes what lies on the disk before it asks the hub."""
 
 
 class NewSet:
@@ -45,6 +47,10 @@ class NewSet:
             label="Or a folder on the server", choices=[("None", "")], value="", visible=False, elem_id="set-folder",
             info="Folders in the studio's datasets folder.",
         )  # fmt: skip
+        self._hub = gr.Textbox(
+            label="Or its name on the hub", placeholder="owner/name", max_length=200, value="", visible=False,
+            elem_id="set-hub", info="All of it is read; the command line takes --limit, and a column where it is not plain.",
+        )  # fmt: skip
         with gr.Row():
             self._name = gr.Textbox(label="Name", max_length=200, elem_id="set-name", value="", min_width=140)
             self._speaker = gr.Textbox(
@@ -62,16 +68,21 @@ class NewSet:
 
     def wire(self, timer: gr.Timer) -> None:
         """What happens; ``timer`` runs while the tab is seen."""
-        self._kind.change(lambda kind: gr.Dropdown(info=_HELP.get(kind, "")), self._kind, self._kind, **RAW)
-        given = [self._kind, self._files, self._folder, self._name, self._speaker, self._language]
+        self._kind.change(self._choose_kind, self._kind, [self._kind, self._hub], **RAW)
+        given = [self._kind, self._files, self._folder, self._hub, self._name, self._speaker, self._language]
         self._import.click(self._begin, given, [self._outcome, timer], trigger_mode="once", **RAW)
         self._stop.click(self._end, None, self._outcome, **RAW)
         # Through the queue: only there does the page hear that a state has changed.
         seen = [self._outcome, self._stop, self._shown, self._changed, self._folder]
         timer.tick(self._look, self._shown, seen, trigger_mode="once", **RAW)
 
+    def _choose_kind(self, kind: Any) -> tuple[Any, Any]:
+        """What is said of a kind; strangers have the server fetch nothing."""
+        hub = kind == "huggingface" and not self._services.settings.visitors_are_strangers
+        return gr.Dropdown(info=_HELP.get(kind, "")), gr.Textbox(visible=hub)
+
     def _begin(
-        self, kind: Any, files: Any, folder: Any, name: Any, speaker: Any, language: Any, request: gr.Request
+        self, kind: Any, files: Any, folder: Any, hub: Any, name: Any, speaker: Any, language: Any, request: gr.Request
     ) -> tuple[str, Any]:  # fmt: skip
         """Start an import; it goes on without this page."""
         try:
@@ -79,21 +90,20 @@ class NewSet:
             if kind not in SOURCE_TYPES:
                 raise StudioError("Choose from the list what it is.")
             sent = sent_files(files, settings.page_cache_folder)
-            if bool(sent) == bool(folder):
-                raise StudioError("Upload recordings, or choose a folder of the server: one of the two.")
-            if folder and folder not in self._folders():
-                raise StudioError("This folder is no longer in the studio's datasets folder: choose another.")
-            wanted = str(name or "").strip() or (Path(folder).name if folder else sent[0].stem)
+            hub = str(hub or "").strip() if kind == "huggingface" else ""
+            if [bool(sent), bool(folder), bool(hub)].count(True) != 1:
+                raise StudioError("Upload recordings, or say where they are: one of the two.")
+            source = self._on_the_server(str(folder or ""), hub)
+            wanted = str(name or "").strip() or (source.name if source else sent[0].stem)
             options = SourceOptions(speaker=str(speaker or "").strip())
             library, transcriber = self._services.datasets(owner), self._services.transcriber
             said = str(language or "")
             self._services.works.refuse_second(owner)
-            if sent:
+            if source is None:
                 # Uploads leave the page's cache when Gradio likes: copied at once.
                 dataset = begin_upload(library, wanted, str(kind), sent, options, language=said)
                 name, run = dataset.name, partial(go_on, library, dataset)
             else:
-                source = settings.datasets_folder / folder
                 name, run = wanted, partial(import_source, library, wanted, str(kind), source, options, language=said)
             run = partial(run, transcriber=None if transcriber.missing() else transcriber)
             # Where another tab was faster, what was uploaded waits with the set to be gone on with.
@@ -101,6 +111,19 @@ class NewSet:
             return at_work(f"{name} is being imported …"), gr.Timer(active=True)
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
             return card(error_sentence(error), "bad"), gr.skip()
+
+    def _on_the_server(self, folder: str, hub: str) -> Path | None:
+        """Where a set is that was not uploaded; None where none was chosen. Raises StudioError if it is not offered."""
+        settings = self._services.settings
+        if folder:
+            if folder not in self._folders():
+                raise StudioError("This folder is no longer in the studio's datasets folder: choose another.")
+            return settings.datasets_folder / folder
+        if not hub:
+            return None
+        if settings.visitors_are_strangers or not _ON_THE_HUB.fullmatch(hub) or Path(hub).exists():
+            raise StudioError("A name on the hub reads owner/name: correct it.")
+        return Path(hub)
 
     def _end(self, request: gr.Request) -> str:
         work = self._services.works.of(owner_of(request, self._services.settings))
