@@ -194,7 +194,9 @@ def test_an_import_that_was_killed_goes_on(studio: Studio, open_page: Callable[.
     open_dataset(page)
     assert not page.locator("#set-hub").is_visible()
     choose(page, "#set-kind", "Hugging Face")
-    page.locator("#set-hub textarea, #set-hub input").first.fill("assets/voices")  # a folder of the server, not of the hub
+    page.locator("#set-hub textarea, #set-hub input").first.fill(
+        "assets/voices"
+    )  # a folder of the server, not of the hub
     page.locator("#set-import").click()
     page.locator("#set-outcome").get_by_text("reads owner/name").wait_for()
     page.locator("#set-list").get_by_text("not imported whole").wait_for()

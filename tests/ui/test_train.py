@@ -196,8 +196,13 @@ def test_what_cannot_work_is_said_before_it_starts(studio: Studio, open_page: Ca
     until(lambda: page.locator("#train-server-rows input").input_value() == "broken/rows.jsonl")
     page.locator("#train-start").click()
     page.locator("#train-outcome").get_by_text("Row 2").first.wait_for()
-    assert not list(studio.home.glob("jobs/*"))
     assert str(DATA) not in page.locator("#train-outcome").inner_text(), "no path of the server"
+    # The dataset that comes with the studio takes the place of what was chosen.
+    page.locator("#train-try").click()
+    page.locator("#train-outcome").get_by_text("Try it is chosen: 3 min").wait_for()
+    until(lambda: page.locator("#train-server-rows input").input_value() == "Dataset Try it")
+    assert page.locator("#train-base input").input_value().startswith("Demo")
+    assert not list(studio.home.glob("jobs/*"))
 
 
 def test_rows_chosen_while_the_server_is_slow_stay_chosen(studio: Studio, open_page: Callable[..., Any]) -> None:

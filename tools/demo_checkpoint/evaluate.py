@@ -80,9 +80,12 @@ def usage(codes: Sequence[np.ndarray]) -> dict[str, Any]:
     return {"entropy_bits": entropies, "codes_used": shares}
 
 
-def speech_figures(folder: Path, count: int, *, seen: bool, out: Path | None = None) -> dict[str, Any]:
+def speech_figures(
+    folder: Path, count: int, *, seen: bool, voice: str = "", adapter: Path | None = None, out: Path | None = None
+) -> dict[str, Any]:  # fmt: skip
     """Takes of a checkpoint by the studio's own engine: held-out sentences, each with another line of its voice as reference.
 
+    ``voice``: of one voice alone. ``adapter``: folder of a trained one, worn by the checkpoint.
     ``voice_first``: share of takes that are more like their own voice than like any other of the teacher's.
     ``ended_in_time``: share that ended by themselves at 0.7 to 1.4 times the teacher's duration.
     """
@@ -94,14 +97,16 @@ def speech_figures(folder: Path, count: int, *, seen: bool, out: Path | None = N
     checkpoint = load_checkpoint(find_checkpoint(str(folder)), device="cpu", precision="float32")
     checkpoint.codec_model.float()  # however it is stored: a CPU is slow in half precision
     engine = VoiceEngine(checkpoint)
+    worn = engine.load_adapter(adapter) if adapter is not None else None
     everything = list(corpus.utterances(held_out=True))
     voices = _mean_voices(everything)
     consent = Consent("licence", "Synthetic voice of Kokoro-82M")
     takes = []
-    for number, utterance in enumerate(test_utterances(count, seen=seen)):
+    wanted = [each for each in test_utterances(10**6, seen=seen) if voice in ("", each.voice)][:count]
+    for number, utterance in enumerate(wanted):
         other = next(u for u in everything if u.voice == utterance.voice and u.text != utterance.text)
         clip = Waveform(other.samples.astype(np.float32) / 32768, RATE)
-        speech = engine.clone(utterance.text, [Reference(clip, other.text, consent)], seed=number)
+        speech = engine.clone(utterance.text, [Reference(clip, other.text, consent)], seed=number, adapter=worn)
         samples = speech.waveform.resampled(RATE).samples
         take: dict[str, Any] = {
             "voice": utterance.voice,
@@ -179,6 +184,8 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=48)
     parser.add_argument("--unquantised", action="store_true")
     parser.add_argument("--unseen", action="store_true", help="voices that were not trained on")
+    parser.add_argument("--voice", default="", help="this one alone")
+    parser.add_argument("--adapter", type=Path, help="folder of a trained voice, for speech")
     parser.add_argument("--checkpoint", type=Path, help="assembled folder, for speech")
     parser.add_argument("--out", type=Path, help="folder for the takes")
     options = parser.parse_args()
@@ -186,7 +193,10 @@ def main() -> None:
     if options.what == "speech":
         if options.checkpoint is None:
             parser.error("speech needs --checkpoint")
-        figures = speech_figures(options.checkpoint, options.count, seen=not options.unseen, out=options.out)
+        figures = speech_figures(
+            options.checkpoint, options.count, seen=not options.unseen, voice=options.voice, adapter=options.adapter,
+            out=options.out,
+        )  # fmt: skip
         print(json.dumps(figures, indent=1))
         return
     if options.what == "lines":

@@ -336,7 +336,8 @@ class Review:
 
 
 def _line(utterance: Utterance) -> str:
-    kinds = ", ".join(dict.fromkeys(each["kind"] for each in utterance.suspicions)) or "nothing suspected"
+    looked_at = "nothing suspected" if utterance.measures else "not measured yet"
+    kinds = ", ".join(dict.fromkeys(each["kind"] for each in utterance.suspicions)) or looked_at
     text = utterance.text or "(no transcript)"
     return f"{text[:90]}\n{utterance.seconds:.1f} s · {kinds}"
 

@@ -49,7 +49,7 @@ class Spread:
         }
 
 
-_UNMEASURED = "Speech rate and noise are drawn once the set is measured: press Measure again."
+_UNMEASURED = "Speech rate and noise are drawn once the set is measured: press Measure."
 
 
 def histogram_figure(histogram: Histogram, title: str, unit: str, colour: str, found: Distributions) -> go.Figure:

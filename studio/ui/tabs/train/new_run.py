@@ -10,9 +10,12 @@ from typing import Any
 
 import gradio as gr
 
+from studio.datasets import try_it
 from studio.datasets.exports.training_files import training_files
 from studio.datasets.rows.uploads import take_uploads, uploads_folder
+from studio.engine.checkpoints import DEMO_NAME
 from studio.errors import StudioError
+from studio.formatting import duration
 from studio.services import Services
 from studio.training.config.presets import PRESETS
 from studio.training.config.request import PRESET_NAMES, TrainRequest
@@ -70,6 +73,10 @@ class NewRun:
     def _lay_out(self) -> None:
         gr.Markdown("### New run", elem_classes="step")
         gr.HTML(f'<p class="hint">{_ROWS}</p>', padding=False)
+        self._try = gr.Button(
+            "No recordings at hand? Try it with three minutes of a voice that comes with the studio", size="sm",
+            elem_id="train-try", visible=try_it.is_there(),
+        )  # fmt: skip
         self._files = gr.File(label="Training rows", file_count="multiple", elem_id="train-rows", height=150)
         with gr.Row():
             self._rows = gr.Dropdown(
@@ -125,6 +132,8 @@ class NewRun:
         offered = [self._rows, self._validation, self._base]
         # Who comes back while the first answer is on its way is answered, too.
         tab.select(self.offer, offered, offered, trigger_mode="always_last", **RAW)
+        tried = [*offered, self._files, self._validation_files, self._preset, self._meaning, self._name, self._outcome]
+        self._try.click(self._try_it, offered, tried, trigger_mode="once", **RAW)
         self._preset.change(_meaning, self._preset, self._meaning, queue=False, preprocess=False, **QUIET)
         gr.on(
             [field.change for field in typed], None, typed, None,
@@ -177,6 +186,29 @@ class NewRun:
             self._name: name,
             self._other: other,
             **self._advanced.fill(advanced),
+        }
+
+    def _try_it(self, rows: Any, validation: Any, base: Any, request: gr.Request) -> dict[Any, Any]:
+        """Fill the form with the dataset that comes with the studio, and the base that knows its words."""
+        try:
+            if not self._settings.may_train:
+                raise StudioError(SWITCHED_OFF)
+            dataset = try_it.try_it(self._services.datasets(owner_of(request, self._settings)))
+        except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
+            return {self._outcome: card(error_sentence(error), "bad")}
+        return {
+            **self._offered(f"{_DATASET}{dataset.id}", "", DEMO_NAME, (rows, validation, base), request),
+            self._files: None,
+            self._validation_files: None,
+            self._preset: "quick",
+            self._meaning: _meaning("quick"),
+            self._name: "",
+            self._outcome: card(
+                f"{dataset.name} is chosen: {duration(dataset.seconds)} of {dataset.speakers[0].name}, a voice that the demo "
+                "checkpoint has never heard. Check says how long it takes here; press Start, and listen to the samples as "
+                "they come.",
+                "good",
+            ),
         }
 
     def _named(self, request: gr.Request) -> list[tuple[str, str]]:
