@@ -93,7 +93,8 @@ class SpeakRequest:
     def __post_init__(self) -> None:
         if not 0.0 < self.adapter_strength <= MAX_STRENGTH:
             raise StudioError(
-                f"The strength of the trained voice is {self.adapter_strength:g}: choose one above 0 and at most {MAX_STRENGTH:g}."
+                f"The strength of the trained voice is {self.adapter_strength:g}: choose one above 0 and up to "
+                f"{MAX_STRENGTH:g}."
             )
         if self.seed is not None:
             check_seed(self.seed)  # here, so that no model is loaded to find it out

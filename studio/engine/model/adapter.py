@@ -178,7 +178,11 @@ class _Plan:
         )
 
     def layers(
-        self, tensor: Callable[[str], torch.Tensor], modules: Mapping[str, Any], settings: AdapterSettings, strength: float
+        self,
+        tensor: Callable[[str], torch.Tensor],
+        modules: Mapping[str, Any],
+        settings: AdapterSettings,
+        strength: float,
     ) -> Iterator[tuple[str, torch.nn.Module]]:
         """The layers that take the place of others: name, layer. ``tensor`` reads one from the file by its key.
 
