@@ -20,7 +20,7 @@ class CastVote:
 
     Attributes:
         vote: its sentence is the number of the text.
-        listener: "you" for the owner, else "listener N", and how they call themselves.
+        listener: "owner", or "listener N", and how they call themselves.
         left_take, right_take: the takes in the order of presentation.
         position: of the trial among those of its listener, from 0.
     """

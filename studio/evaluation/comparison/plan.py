@@ -185,4 +185,9 @@ def _words(error: Mapping[str, Any]) -> str:
     words = _WORDS.get(error["type"])
     if words:
         return words.format(fields=", ".join(model.model_fields))
-    return str(error["msg"]).removeprefix("Value error, ").rstrip(".")
+    context = error.get("ctx") or {}
+    if error["type"] == "too_short" and "actual_length" in context:
+        return f"{context['actual_length']} are there, and at least {context['min_length']} are needed"
+    if error["type"] == "too_long" and "actual_length" in context:
+        return f"{context['actual_length']} are there, and {context['max_length']} is the most"
+    return str(error["msg"]).replace("Input should be", "it must be").replace("String should", "it must").rstrip(".")

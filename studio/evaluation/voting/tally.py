@@ -134,4 +134,4 @@ def sentence_of(pair: PairTally, first: str, second: str, *, of_one: bool) -> st
         better = first if share.decided == "first" else second
         return f"{whose}{better} is preferred; {seen}."
     more = "" if share.more_votes is None else f"; about {share.more_votes} more votes like these would decide it"
-    return f"{whose}not decided yet; {seen}{more}."
+    return f"{whose or 'Preference: '}not decided yet; {seen}{more}."

@@ -140,9 +140,9 @@ def test_others_vote_by_a_link_each_apart(library: ComparisonLibrary) -> None:
 
 
 def test_a_voice_whose_consent_was_withdrawn_is_silent_in_every_comparison(
-    library: ComparisonLibrary, service: Any, owner: str, kathleen: Any
+    library: ComparisonLibrary, apart: Any, owner: str, kathleen: Any
 ) -> None:
-    saved_voice(service, owner, kathleen, "Anna")
+    saved_voice(apart, owner, kathleen, "Anna")
     comparison = made(
         library, plan_of({"label": "with Anna", "voice": "Anna"}, {"label": "beta"}, {"label": "gamma", "top_k": 9})
     )
@@ -159,7 +159,7 @@ def test_a_voice_whose_consent_was_withdrawn_is_silent_in_every_comparison(
     open_trial = session.next()
     assert open_trial is not None
     session.sound(open_trial.left)
-    service.voices(owner).withdraw_consent("Anna")
+    apart.voices(owner).withdraw_consent("Anna")
     assert "can no longer be heard" in refusal(lambda: session.sound(open_trial.left))
     assert "was withdrawn" in refusal(lambda: session.vote(open_trial.id, "left"))
     after = session.next()
@@ -172,7 +172,7 @@ def test_a_voice_whose_consent_was_withdrawn_is_silent_in_every_comparison(
     assert len(counted.pairs) == 1
     assert counted.left_out > 0
     assert "Anna" not in " ".join(tally_lines(now, counted))
-    service.voices(owner).remove("Anna")  # and nobody forgets it with the voice
+    apart.voices(owner).remove("Anna")  # and nobody forgets it with the voice
     assert library.comparison(comparison.id).systems[0].withheld
 
 

@@ -32,26 +32,26 @@ from tests.takes import SHORT, request, saved_voice
 from tests.trained import register, write_adapter
 
 
-def made_here(library: ComparisonLibrary, comparison: Comparison, service: Any, **options: Any) -> Ended:
+def made_here(library: ComparisonLibrary, comparison: Comparison, apart: Any, **options: Any) -> Ended:
     """Make its takes in this process, with the engine that the tests share."""
 
     def service_of(settings: Settings, *, store: Store) -> TakeService:
-        return TakeService(service.host, settings, store)
+        return TakeService(apart.host, settings, store)
 
     # Others go on with the engine: it gives no memory back.
-    unload, service.host.unload = service.host.unload, lambda because=None: None
+    unload, apart.host.unload = apart.host.unload, lambda because=None: None
     try:
         return TakeMaker(library.settings, library.store, comparison.id, service_of=service_of, **options).run()
     finally:
-        service.host.unload = unload
+        apart.host.unload = unload
 
 
 def test_every_system_says_the_same_texts_from_the_same_seeds_as_speak_does(
-    library: ComparisonLibrary, service: Any, owner: str, tiny_checkpoint: Path, kathleen: Any, tmp_path: Path
+    library: ComparisonLibrary, apart: Any, owner: str, tiny_checkpoint: Path, kathleen: Any, tmp_path: Path
 ) -> None:
-    voice = saved_voice(service, owner, kathleen)
+    voice = saved_voice(apart, owner, kathleen)
     adapter = register(
-        service.settings, service.store, write_adapter(tiny_checkpoint, tmp_path / "lora"), tiny_checkpoint, owner=owner
+        apart.settings, apart.store, write_adapter(tiny_checkpoint, tmp_path / "lora"), tiny_checkpoint, owner=owner
     )
     clip = str(next(iter(kathleen)))
     comparison = library.create(
@@ -68,7 +68,7 @@ def test_every_system_says_the_same_texts_from_the_same_seeds_as_speak_does(
         ("recording", "recording"),
     ]
     assert (comparison.state, comparison.num_takes, comparison.num_done) == ("queued", 13, 1)
-    assert made_here(library, comparison, service) == Ended("completed")
+    assert made_here(library, comparison, apart) == Ended("completed")
     takes = library.takes(comparison.id)
     assert all(take.can_play for take in takes)
     spoken = [take for take in takes if take.system_id != comparison.systems[3].id]
@@ -86,12 +86,12 @@ def test_every_system_says_the_same_texts_from_the_same_seeds_as_speak_does(
     (plain,) = [
         take for take in spoken if take.system_id == comparison.systems[0].id and (take.text, take.seed) == (0, 3)
     ]
-    assert service.takes(owner).count() == 0
-    alone = service.speak(request(SHORT, voice.id, seed=3), tmp_path / "alone.flac", owner=owner)
+    assert apart.takes(owner).count() == 0
+    alone = apart.speak(request(SHORT, voice.id, seed=3), tmp_path / "alone.flac", owner=owner)
     assert read_audio(plain.path).samples.tolist() == read_audio(alone.path).samples.tolist()
 
     # The adapter goes, and what it said stays.
-    adapter_folder = service.settings.home / adapter.folder
+    adapter_folder = apart.settings.home / adapter.folder
     adapter_folder.rename(tmp_path / "away")
     old = library.comparison(comparison.id)
     assert "are gone from the disk" in (old.systems[2].gone or "")
@@ -100,19 +100,19 @@ def test_every_system_says_the_same_texts_from_the_same_seeds_as_speak_does(
 
 
 def test_a_voice_that_is_withdrawn_while_takes_are_made_says_no_more_and_the_rest_goes_on(
-    library: ComparisonLibrary, service: Any, owner: str, kathleen: Any, monkeypatch: pytest.MonkeyPatch
+    library: ComparisonLibrary, apart: Any, owner: str, kathleen: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    saved_voice(service, owner, kathleen, "Anna")
+    saved_voice(apart, owner, kathleen, "Anna")
     comparison = library.create(plan_of({"voice": "Anna"}, {"label": "none", "voice": ""}), start=False)
     keep = TakeMaker._keep
 
     def withdrawing(self: TakeMaker, *given: Any, **named: Any) -> None:
         keep(self, *given, **named)
-        if service.voices(owner).voice("Anna").consent.withdrawn_at is None:
-            service.voices(owner).withdraw_consent("Anna")
+        if apart.voices(owner).voice("Anna").consent.withdrawn_at is None:
+            apart.voices(owner).withdraw_consent("Anna")
 
     monkeypatch.setattr(TakeMaker, "_keep", withdrawing)
-    ended = made_here(library, comparison, service)
+    ended = made_here(library, comparison, apart)
     assert ended.state == "completed"
     assert "2 of 6 takes could not be made: The consent for Anna was withdrawn" in ended.sentence
     takes = library.takes(comparison.id)
@@ -125,14 +125,14 @@ def test_a_voice_that_is_withdrawn_while_takes_are_made_says_no_more_and_the_res
 
 
 def test_it_stands_back_while_somebody_waits_for_speech(
-    library: ComparisonLibrary, service: Any, monkeypatch: pytest.MonkeyPatch
+    library: ComparisonLibrary, apart: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(generation, "LOOK_SECONDS", 0.05)
     comparison = library.create(plan_of(texts=TEXTS[:1]), start=False)
     leases = library.settings.leases_folder
     with first(leases):
         assert somebody_waits(leases)
-        thread = threading.Thread(target=made_here, args=(library, comparison, service))
+        thread = threading.Thread(target=made_here, args=(library, comparison, apart))
         thread.start()
         time.sleep(1.0)  # nothing may happen in it
         assert library.comparison(comparison.id).num_done == 0
@@ -143,7 +143,7 @@ def test_it_stands_back_while_somebody_waits_for_speech(
 
 
 def test_whoever_stops_it_keeps_what_was_made_and_can_go_on(
-    library: ComparisonLibrary, service: Any, monkeypatch: pytest.MonkeyPatch
+    library: ComparisonLibrary, apart: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(generation, "LOOK_SECONDS", 0.0)
     comparison = library.create(plan_of(), start=False)
@@ -158,22 +158,20 @@ def test_whoever_stops_it_keeps_what_was_made_and_can_go_on(
             queries.save(session, record)
 
     monkeypatch.setattr(TakeMaker, "_keep", stopping)
-    assert made_here(library, comparison, service).state == "stopped"
+    assert made_here(library, comparison, apart).state == "stopped"
     assert library.comparison(comparison.id).counts == {"made": 1, "waiting": 5}
     before = {take.id: take.sha256 for take in library.takes(comparison.id) if take.state == "made"}
     assert library.comparison(comparison.id).state == "stopped"  # nobody makes it any more, so whoever looks settles it
     assert library.resume(comparison.id, start=False).state == "queued"
     monkeypatch.setattr(TakeMaker, "_keep", keep)
-    assert made_here(library, comparison, service) == Ended("completed")
+    assert made_here(library, comparison, apart) == Ended("completed")
     after = {take.id: take.sha256 for take in library.takes(comparison.id)}
     assert before.items() <= after.items()
 
 
 def test_a_process_that_is_killed_in_the_middle_loses_one_take_and_goes_on(
-    settings: Settings, service: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    library: ComparisonLibrary, apart: Any, processes: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = settings.with_changes(home=tmp_path / "home")
-    library = ComparisonLibrary(own, Store(own.store_file))
     comparison = library.create(plan_of(seeds=[1, 2, 3]))
     with library.store.reading() as session:
         record = queries.comparison_by_id(session, comparison.id)
@@ -187,10 +185,10 @@ def test_a_process_that_is_killed_in_the_middle_loses_one_take_and_goes_on(
     assert 1 <= len(before) < 18
     assert lost.can_resume
     library.resume(comparison.id, start=False)
-    shared = partial(TakeMaker, service_of=lambda wanted, store: TakeService(service.host, wanted, store))
+    shared = partial(TakeMaker, service_of=lambda wanted, store: TakeService(apart.host, wanted, store))
     monkeypatch.setattr("studio.evaluation.comparison.worker.TakeMaker", shared)
-    monkeypatch.setattr(service.host, "unload", lambda: None)
-    assert work(own, library.store, comparison.id, threading.Event()) == 0
+    monkeypatch.setattr(apart.host, "unload", lambda: None)
+    assert work(library.settings, library.store, comparison.id, threading.Event()) == 0
     done = library.comparison(comparison.id)
     assert (done.state, done.counts) == ("completed", {"made": 18})
     assert before.items() <= {take.id: take.sha256 for take in library.takes(comparison.id)}.items()
@@ -201,10 +199,8 @@ def test_a_process_that_is_killed_in_the_middle_loses_one_take_and_goes_on(
 
 
 def test_a_comparison_that_nobody_else_has_is_started_by_whoever_looks_in_a_process_of_its_own(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    library: ComparisonLibrary, processes: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = settings.with_changes(home=tmp_path / "home")
-    library = ComparisonLibrary(own, Store(own.store_file))
     asked: list[str] = []
 
     def start(module: str, argument: str, **options: Any) -> Any:
@@ -219,7 +215,7 @@ def test_a_comparison_that_nobody_else_has_is_started_by_whoever_looks_in_a_proc
     assert library.stop(two.id).sentence == "Stopped before it began."
     assert "ended already" in refusal(lambda: library.stop(two.id))
     assert library.stop(one.id).state == "stopping"
-    tidy(own, library.store)
+    tidy(library.settings, library.store)
     assert asked == [one.id]
 
 

@@ -18,7 +18,7 @@ TWO = [{"label": "a"}, {"label": "b"}]
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({}, "texts: is missing"),
     ({"texts": ["Hi."]}, "systems: is missing"),
-    ({"texts": ["Hi."], "systems": [{}]}, "systems: "),
+    ({"texts": ["Hi."], "systems": [{}]}, "systems: 1 are there, and at least 2 are needed"),
     ({"texts": [], "systems": TWO}, "texts: "),
     ({"texts": ["Hi.", " "], "systems": TWO}, "texts 2: it is empty"),
     ({"texts": ["Hi.", "Hi."], "systems": TWO}, "texts: 'Hi.' is there twice"),
@@ -27,7 +27,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"texts": ["Hi."], "systems": TWO, "seeds": [1, 1]}, "seeds: '1' is there twice"),
     ({"texts": ["Hi."], "systems": TWO, "sistems": 1}, "sistems: is no field here; the fields are voice, scene"),
     ({"texts": ["Hi."], "systems": [{}, {"temprature": 1}]}, "systems 2, temprature: is no field here; the fields are"),
-    ({"texts": ["Hi."], "systems": [{}, {"temperature": 3}]}, "systems 2, temperature: "),
+    ({"texts": ["Hi."], "systems": [{}, {"temperature": 3}]}, "systems 2, temperature: it must be less than"),
     ({"texts": ["Hi."], "systems": [{}, {"temperature": "hot"}]}, "systems 2, temperature: "),
     ({"texts": ["Hi."], "systems": [{}, {"precision": "int4"}]}, "systems 2, precision: "),
     ({"texts": ["Hi."], "systems": [{}, "b"]}, "systems 2: must be fields with values"),

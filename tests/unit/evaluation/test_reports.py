@@ -102,13 +102,13 @@ def test_two_systems_show_how_the_preference_went_and_without_votes_there_is_a_r
 
 
 def test_a_report_made_after_a_withdrawal_has_nothing_of_that_voice(
-    library: ComparisonLibrary, service: Any, owner: str, kathleen: Any, tmp_path: Path
+    library: ComparisonLibrary, apart: Any, owner: str, kathleen: Any, tmp_path: Path
 ) -> None:
-    saved_voice(service, owner, kathleen, "Anna")
+    saved_voice(apart, owner, kathleen, "Anna")
     comparison = made(library, plan_of({"label": "with her", "voice": "Anna"}, {"label": "beta"}, name="Which one"))
     voted(library, comparison)
     hashes = [take.sha256 for take in library.takes(comparison.id) if take.system_id == comparison.systems[0].id]
-    service.voices(owner).withdraw_consent("Anna")
+    apart.voices(owner).withdraw_consent("Anna")
     for name in ("r.html", "r.json", "r.csv", "t.csv"):
         write_report(library, comparison.id, tmp_path / name, table="takes" if name == "t.csv" else "votes")
         told = (tmp_path / name).read_text(encoding="utf-8")
