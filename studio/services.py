@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from studio.datasets.background import Works
     from studio.datasets.library import DatasetLibrary
     from studio.engine.host import EngineHost
+    from studio.evaluation.blind.session import BlindSession
+    from studio.evaluation.comparison.library import ComparisonLibrary
     from studio.listening.transcriber import Transcriber
     from studio.store.store import Store
     from studio.takes.library import TakeLibrary
@@ -96,6 +98,17 @@ class Services:
 
         return DatasetLibrary(self.settings, self.store, owner)
 
+    def comparisons(self, owner: str = "") -> ComparisonLibrary:
+        from studio.evaluation.comparison.library import ComparisonLibrary
+
+        return ComparisonLibrary(self.settings, self.store, owner)
+
+    def blind_session(self, comparison_id: str, owner: str = "") -> BlindSession:
+        """Of the owner of a comparison; whoever has its link joins by :meth:`BlindSession.join`."""
+        from studio.evaluation.blind.session import BlindSession
+
+        return BlindSession.of_owner(self.settings, self.store, comparison_id, owner)
+
     def takes(self, owner: str = "") -> TakeLibrary:
         from studio.takes.library import TakeLibrary
 
@@ -105,6 +118,7 @@ class Services:
         """What is in transit or was never saved goes after a day, and what killed processes left behind."""
         from studio.datasets.library import clear_remains as clear_sets
         from studio.datasets.rows.uploads import clear_remains as clear_uploads
+        from studio.evaluation.comparison.library import clear_remains as clear_comparisons
         from studio.takes.library import clear_remains as clear_takes
         from studio.training.folder import rows_files
         from studio.training.library import clear_remains as clear_jobs
@@ -118,3 +132,4 @@ class Services:
             clear_takes(self.settings, self.store)
             clear_jobs(self.settings, self.store)
             clear_sets(self.settings, self.store)
+            clear_comparisons(self.settings, self.store)

@@ -113,6 +113,11 @@ class Settings(BaseSettings):
         return self.home / "jobs"
 
     @property
+    def comparisons_folder(self) -> Path:
+        """The takes of comparisons, a folder each."""
+        return self.home / "comparisons"
+
+    @property
     def datasets_folder(self) -> Path:
         """Rows to train on and their recordings: what whoever runs the studio put there, and what was uploaded."""
         return self.home / "datasets"

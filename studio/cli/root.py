@@ -13,6 +13,7 @@ import typer
 
 from studio import __version__
 from studio.cli.checkpoint import checkpoint_app
+from studio.cli.compare import compare_app
 from studio.cli.dataset import dataset_app
 from studio.cli.output import Json, print_result
 from studio.cli.speak import speak
@@ -47,6 +48,7 @@ app.add_typer(voice_app, name="voice")
 app.add_typer(take_app, name="take")
 app.add_typer(dataset_app, name="dataset")
 app.add_typer(train_app, name="train")
+app.add_typer(compare_app, name="compare")
 app.add_typer(checkpoint_app, name="checkpoint")
 
 

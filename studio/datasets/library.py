@@ -20,6 +20,7 @@ from studio.datasets.stored_sound import encoded, waveform_of
 from studio.errors import StudioError
 from studio.settings import Settings
 from studio.store import adapters as adapter_queries
+from studio.store import comparisons as comparison_queries
 from studio.store import datasets as queries
 from studio.store import voices as voice_queries
 from studio.store.store import Store
@@ -211,6 +212,10 @@ class DatasetLibrary:
                 raise StudioError(f"No consent of {speaker or 'this speaker'} is recorded: there is none to withdraw.")
             found.consent_withdrawn_at = now()
             queries.save(session, found)
+            # What a voice that learnt from this speaker said in a comparison outlives the set.
+            comparison_queries.mark_withdrawn(
+                session, self.owner, speaker_id(record.id, speaker), found.consent_withdrawn_at
+            )
             return self._given(session, record)
 
     def require_consent(self, dataset: Dataset) -> None:

@@ -48,16 +48,18 @@ class TakeAdapter:
     Attributes:
         folder: of its files.
         trained: as the library has it; None for a folder that is in none.
+        strength: share of what was trained that is added to the base.
     """
 
     name: str
     folder: Path
     trained: TrainedAdapter | None = None
+    strength: float = 1.0
 
     @classmethod
-    def of(cls, trained: TrainedAdapter) -> TakeAdapter:
+    def of(cls, trained: TrainedAdapter, strength: float = 1.0) -> TakeAdapter:
         """One of the library."""
-        return cls(trained.name, trained.folder, trained)
+        return cls(trained.name, trained.folder, trained, strength)
 
     @classmethod
     def asked_for(cls, request: SpeakRequest, adapters: AdapterLibrary) -> TakeAdapter | None:
@@ -67,20 +69,22 @@ class TakeAdapter:
             StudioError: there is none, or it may not be used.
         """
         if request.adapter:
-            return cls.of(adapters.usable(request.adapter))
+            return cls.of(adapters.usable(request.adapter), request.adapter_strength)
         folder = request.adapter_folder
         if folder is None:
             return None
         name = shown_name(str(folder))
         signature(folder, name)  # is it one at all
         found = adapters.at(folder)  # by its folder, too, it needs the consent of its voices
-        return cls.of(adapters.usable(found.id)) if found is not None else cls(name, folder)
+        if found is not None:
+            return cls.of(adapters.usable(found.id), request.adapter_strength)
+        return cls(name, folder, strength=request.adapter_strength)
 
     def load(self, engine: VoiceEngine) -> Adapter:
         """Read it for single requests. Raises StudioError for another base than the loaded one, or unusable files."""
         if self.trained is not None:
             require_fitting(self.trained, engine.files)
-        return engine.load_adapter(self.folder)
+        return engine.load_adapter(self.folder, self.strength)
 
 
 @dataclass(frozen=True)

@@ -205,6 +205,7 @@ class TakeLibrary:
             voices=tuple(VoiceChoice(voice.id, voice.speaker) for voice in take.voices),
             adapter=take.adapter_id,
             adapter_folder=Path(folder) if folder else None,
+            adapter_strength=float(settings.get("adapter_strength", 1.0)),
         )
 
     def export(self, take: Take, path: Path) -> None:

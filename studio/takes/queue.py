@@ -15,6 +15,7 @@ from functools import partial
 from studio.engine.model.sampling import MAX_SEED
 from studio.errors import StudioError
 from studio.takes.generation import Generation
+from studio.takes.precedence import first
 from studio.takes.request import SpeakRequest
 from studio.takes.service import TakeService
 from studio.takes.stream import TakeStream
@@ -154,8 +155,9 @@ class GenerationQueue:
         library = self._service.takes(owner)
         try:
             library.refuse_unkeepable()  # before minutes of work, not after
-            stream = self._service.stream(request, owner=owner, cancel=generation.cancel)
-            generation.follow(stream)
+            with first(self._service.settings.leases_folder):
+                stream = self._service.stream(request, owner=owner, cancel=generation.cancel)
+                generation.follow(stream)
             if generation.begin_keeping():
                 self._keep(generation, partial(library.keep, stream.spoken), stream)
         except StudioError as error:

@@ -13,7 +13,11 @@ from studio.engine.model.sampling import Sampling, check_seed
 from studio.engine.prompt import DEFAULT_SCENE
 from studio.engine.speech.reference import Consent, Reference, require_transcript
 from studio.engine.text import Script
+from studio.errors import StudioError
 from studio.voices.drafts import MAX_SOURCE_SECONDS
+
+MAX_STRENGTH = 2.0
+"""Of a trained voice; beyond this it says nothing that can be understood."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ class SpeakRequest:
         voices: voices of the library of whoever asks.
         adapter: id of a trained voice of whoever asks; "" for the base alone.
         adapter_folder: a LoRA checkpoint that is in no library, in place of ``adapter``; never from a browser.
+        adapter_strength: share of what was trained that is added to the base; 1 for all of it.
     """
 
     text: str
@@ -83,8 +88,14 @@ class SpeakRequest:
     voices: tuple[VoiceChoice, ...] = ()
     adapter: str = ""
     adapter_folder: Path | None = None
+    adapter_strength: float = 1.0
 
     def __post_init__(self) -> None:
+        if not 0.0 < self.adapter_strength <= MAX_STRENGTH:
+            raise StudioError(
+                f"The strength of the trained voice is {self.adapter_strength:g}: choose one above 0 and up to "
+                f"{MAX_STRENGTH:g}."
+            )
         if self.seed is not None:
             check_seed(self.seed)  # here, so that no model is loaded to find it out
 

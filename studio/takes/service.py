@@ -18,6 +18,7 @@ from studio.settings import Settings
 from studio.store.store import Store
 from studio.takes.casting import Cast, TakeAdapter
 from studio.takes.library import TakeLibrary
+from studio.takes.precedence import first
 from studio.takes.request import SpeakRequest
 from studio.takes.stream import ConsentWatch, TakeStream
 from studio.takes.take import Take
@@ -149,9 +150,10 @@ class TakeService:
         library = self.takes(owner)
         if keep:
             library.refuse_unkeepable()
-        stream = self.stream(request, owner=owner)
-        for _ in stream:
-            pass
+        with first(self.settings.leases_folder):
+            stream = self.stream(request, owner=owner)
+            for _ in stream:
+                pass
         spoken = stream.spoken
         write_audio(spoken.speech.waveform, path, synthetic=True)
         if not stream.may_speak():  # withdrawn while it was being written

@@ -39,7 +39,8 @@ class Take:
         checkpoint: its name as visitors see it.
         adapter: the adapter on top of it; "" for none.
         settings: scene, temperature, top_p, top_k, ras_window, ras_max_repeats, language, descriptions; where it was
-            spoken with an adapter its id as adapter, or where that has none its path as adapter_folder.
+            spoken with an adapter its id as adapter, or where that has none its path as adapter_folder, and its strength
+            as adapter_strength where that is not 1.
         sample_rate: in Hz.
         elapsed: seconds of computing.
         report: frames, ended, shortcomings and chunks, and the version of the studio.
@@ -68,10 +69,12 @@ class Take:
     def of(cls, spoken: Spoken, *, owner: str, path: Path, id: str = "") -> Take:
         """What was spoken, as of this moment; its sound lies, or is to lie, at ``path``."""
         speech, request, adapter = spoken.speech, spoken.request, spoken.cast.adapter
-        trained: dict[str, str] = {}
+        trained: dict[str, Any] = {}
         if adapter is not None:
             known = adapter.trained
             trained = {"adapter": known.id} if known is not None else {"adapter_folder": str(adapter.folder)}
+            if adapter.strength != 1.0:
+                trained["adapter_strength"] = adapter.strength
         return cls(
             id=id,
             owner=owner,

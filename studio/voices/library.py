@@ -15,6 +15,7 @@ from studio.engine.speech.reference import Consent, Reference, require_transcrip
 from studio.errors import StudioError
 from studio.listening.transcript import Transcript
 from studio.settings import Settings
+from studio.store import comparisons as comparison_queries
 from studio.store import takes as take_queries
 from studio.store import voices as queries
 from studio.store.store import Store
@@ -222,13 +223,14 @@ class VoiceLibrary:
         return self.voice(voice.id)
 
     def withdraw_consent(self, name_or_id: str) -> Voice:
-        """End the right to use a voice: nobody can speak with it from now on, and its takes are marked."""
+        """End the right to use a voice: nobody can speak with it from now on, and its takes are marked, compared ones too."""
         voice = self._own(name_or_id, "its consent is a licence that anybody may rely on, and cannot be withdrawn here")
         with self._store.writing() as session:
             record = self._record(session, voice)
             record.consent_withdrawn_at = record.consent_withdrawn_at or now()
             queries.save(session, record)
             take_queries.mark_withdrawn(session, self.owner, record.id, record.consent_withdrawn_at)
+            comparison_queries.mark_withdrawn(session, self.owner, record.id, record.consent_withdrawn_at)
         return self.voice(voice.id)
 
     def remove(self, name_or_id: str) -> Voice:

@@ -55,11 +55,12 @@ _DTYPES = {"F64", "F32", "F16", "BF16"}
 class Adapter:
     """An adapter that was loaded. It holds no weights: whoever remembers it does not keep a model in memory.
 
-    ``num_bytes`` is the memory that its weights take.
+    ``num_bytes`` is the memory that its weights take; ``strength``: the share of what was trained that is spoken with.
     """
 
     folder: Path
     num_bytes: int
+    strength: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -87,19 +88,20 @@ class Adapters:
         self._exchanges: WeakKeyDictionary[Adapter, list[_Exchange]] = WeakKeyDictionary()
         self._kept: OrderedDict[tuple[Any, ...], Adapter] = OrderedDict()
 
-    def load(self, folder: Path) -> Adapter:
+    def load(self, folder: Path, strength: float = 1.0) -> Adapter:
         """Read an adapter, or find it among those that are still loaded. The model stays as it is.
 
         Args:
             folder: holds ``adapter_config.json`` and ``adapter_model.safetensors``, as ms-swift and peft write them.
+            strength: speaks with ``W + strength · (W' − W)`` in place of the trained weights ``W'``, in every layer.
 
         Raises:
             StudioError: missing, damaged, no LoRA, for another model, or larger than the memory that is left.
         """
         shown = shown_name(str(folder))
         with failures_translated(shown):
-            key = (folder, *signature(folder, shown))
-            adapter = self._kept.pop(key, None) or self._read(folder, shown)
+            key = (folder, strength, *signature(folder, shown))
+            adapter = self._kept.pop(key, None) or self._read(folder, shown, strength)
         self._kept[key] = adapter
         while len(self._kept) > 1 and sum(kept.num_bytes for kept in self._kept.values()) > KEPT_BYTES:
             self._kept.popitem(last=False)
@@ -118,7 +120,7 @@ class Adapters:
                 setattr(exchange.parent, exchange.name, exchange.replacement)
             self._on = adapter
 
-    def _read(self, folder: Path, shown: str) -> Adapter:
+    def _read(self, folder: Path, shown: str, strength: float) -> Adapter:
         from safetensors import safe_open
 
         settings = read_settings(folder, shown)
@@ -135,10 +137,10 @@ class Adapters:
             num_bytes = plan.num_bytes(shapes, modules)
             self._make_room(num_bytes, shown)
             exchanges = []
-            for name, layer in plan.layers(file.get_tensor, modules, settings):
+            for name, layer in plan.layers(file.get_tensor, modules, settings, strength):
                 holder, _, own = name.rpartition(".")
                 exchanges.append(_Exchange(modules[holder], own, modules[name], layer))
-        adapter = Adapter(folder, num_bytes)
+        adapter = Adapter(folder, num_bytes, strength)
         self._exchanges[adapter] = exchanges
         return adapter
 
@@ -176,7 +178,11 @@ class _Plan:
         )
 
     def layers(
-        self, tensor: Callable[[str], torch.Tensor], modules: Mapping[str, Any], settings: AdapterSettings
+        self,
+        tensor: Callable[[str], torch.Tensor],
+        modules: Mapping[str, Any],
+        settings: AdapterSettings,
+        strength: float,
     ) -> Iterator[tuple[str, torch.nn.Module]]:
         """The layers that take the place of others: name, layer. ``tensor`` reads one from the file by its key.
 
@@ -198,13 +204,18 @@ class _Plan:
         for name, keys in self.adapted.items():
             base = modules[name]
             weights = {_PARTS[part]: read(key, base.weight, torch.float32) for part, key in keys.items()}
-            yield name, _lora_layer(base, weights, settings.rank_of(name), settings.alpha_of(name), settings)
+            layer = _lora_layer(base, weights, settings.rank_of(name), settings.alpha_of(name), settings)
+            _weaken(layer, strength)
+            yield name, layer
         for name, keys in self.replaced.items():
             own = _parameters(modules[name])
             # deepcopy takes from its memo what it finds there, so this copies the module around the new parameters.
-            memo = {
-                id(own[parameter]): read(key, own[parameter], own[parameter].dtype) for parameter, key in keys.items()
-            }
+            memo = {}
+            for parameter, key in keys.items():
+                values = read(key, own[parameter], own[parameter].dtype)
+                if strength != 1.0:
+                    values.copy_(own[parameter].lerp(values, strength))
+                memo[id(own[parameter])] = values
             yield name, copy.deepcopy(modules[name], memo)
 
 
@@ -232,6 +243,18 @@ def _lora_layer(
     if settings.use_dora:
         _fix_norm(layer)
     return layer
+
+
+def _weaken(layer: Any, strength: float) -> None:
+    """Let a layer add only this share of what it learnt to what its base gives."""
+    if strength == 1.0:
+        return
+    if not layer.lora_magnitude_vector:
+        layer.scaling[_NAME] *= strength
+        return
+    dora = layer.lora_magnitude_vector[_NAME]  # its norm is that of the whole adapter, so what it adds is scaled
+    whole = dora.forward
+    dora.forward = lambda *given, **named: strength * whole(*given, **named)
 
 
 def _fix_norm(layer: Any) -> None:

@@ -126,9 +126,12 @@ class SpeechModel:
             self._adapters.put_on(adapter)
             yield self._model
 
-    def load_adapter(self, folder: Path) -> Adapter:
+    def load_adapter(self, folder: Path, strength: float = 1.0) -> Adapter:
         """Read an adapter for single passes; nobody speaks with it by that. Adapters that were used lately are still
         loaded, so going back to one takes no time, unless its files have changed.
+
+        Args:
+            strength: share of what was trained that is added to the base; 1 for all of it.
 
         Raises:
             StudioError: unloaded engine, or as :meth:`Adapters.load`.
@@ -136,7 +139,7 @@ class SpeechModel:
         with self._adapter_lock:
             if self._adapters is None:
                 raise StudioError(_UNLOADED)
-            return self._adapters.load(Path(folder))
+            return self._adapters.load(Path(folder), strength)
 
     @property
     def is_loaded(self) -> bool:

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from studio.store.tables import SQLModel
+from studio.store.comparison_tables import SQLModel  # and with it all others
 
 connection = context.config.attributes["connection"]
 # Alembic must not begin or commit: the store holds the write lock around all of it.

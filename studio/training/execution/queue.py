@@ -12,7 +12,7 @@ from contextlib import suppress
 from sqlmodel import Session
 
 from studio.files import read_json
-from studio.processes import process_of, with_variable
+from studio.processes import process_of, reap_detached, with_variable
 from studio.settings import Settings
 from studio.store import jobs as queries
 from studio.store.store import Store
@@ -42,7 +42,7 @@ def tidy(settings: Settings, store: Store) -> None:
     """
     if not settings.store_file.exists():
         return
-    local.reap()
+    reap_detached()
     with store.reading() as session:
         present = queries.in_states(session, PRESENT)
         waiting = queries.in_states(session, WAITING)

@@ -158,6 +158,22 @@ def test_an_adapter_sounds_as_trained_and_leaves_nothing_behind(
     assert state(engine._model) == before
 
 
+@pytest.mark.parametrize("kind", ["plain", "heads and DoRA"])
+def test_at_a_strength_the_weights_are_that_far_from_the_base_to_the_trained_ones(
+    engine: Any, trained: Callable[..., Path], tiny_checkpoint: Path, kind: str
+) -> None:
+    whole = HiggsAudioV2ForConditionalGeneration.from_pretrained(tiny_checkpoint)
+    base = {name: values.clone() for name, values in whole.state_dict().items()}
+    merged: Any = PeftModel.from_pretrained(whole, str(trained(kind))).merge_and_unload()
+    learnt = merged.state_dict()
+    merged.load_state_dict({name: base[name].lerp(learnt[name], 0.3) for name in base}, strict=False)
+    with engine._lend(engine.load_adapter(trained(kind), 0.3)) as model:
+        weak = logits_of(model)
+    assert torch.allclose(weak, logits_of(merged.eval()), atol=2e-3)
+    assert not torch.allclose(weak, logits(engine, trained(kind)), atol=0.05)
+    assert not torch.allclose(weak, logits(engine), atol=0.05)
+
+
 @pytest.mark.parametrize("kind", ["plain", "DoRA", "heads"])
 def test_a_base_in_bfloat16_keeps_its_precision_and_follows_peft(
     trained: Callable[..., Path], tiny_checkpoint: Path, kind: str

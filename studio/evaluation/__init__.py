@@ -1,0 +1,1 @@
+"""Evaluation: which system is better, by ear and by number."""
