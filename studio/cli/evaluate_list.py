@@ -13,20 +13,23 @@ from studio.errors import StudioError
 from studio.settings import get_settings
 
 if TYPE_CHECKING:
-    from studio.evaluation.seed_tts.listing import Line, Part
+    from studio.evaluation.seed_tts.listing import Part
     from studio.evaluation.seed_tts.results import Results
     from studio.evaluation.seed_tts.running import Speaking
 
 
 def evaluate_list(
     list_file: Annotated[
-        Path, typer.Argument(metavar="LIST", help="Lines of name|prompt text|prompt audio|text; prompts beside the list.")
+        Path,
+        typer.Argument(metavar="LIST", help="Lines of name|prompt text|prompt audio|text; prompts beside the list."),
     ],
     takes: Annotated[Path | None, typer.Option(help="Folder of the takes, NAME.wav each.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Results, a line for each take; continued where it is there. Beside the takes.")
     ] = None,
-    speak: Annotated[bool, typer.Option("--speak", help="First speak what has no take yet, in the prompts' voices.")] = False,
+    speak: Annotated[
+        bool, typer.Option("--speak", help="First speak what has no take yet, in the prompts' voices.")
+    ] = False,
     speaker_consent: Annotated[
         str | None, typer.Option(help="With --speak: by what right the voices are used: own, permission or licence.")
     ] = None,
@@ -51,22 +54,21 @@ def evaluate_list(
         raise StudioError(f"'{language}' is no language of these lists: give en or zh.")
     chosen, folder = Part.parsed(part), takes.expanduser()
     given = read_list(list_file.expanduser())
-    spoken_with, unspoken = "", dict[str, str]()
-    if speak:
-        spoken_with, unspoken = _spoken(
-            chosen.of(given.lines), folder, language,
-            _speaking(speaker_consent, consent_note, checkpoint, adapter, seed),
-        )  # fmt: skip
-    elif speaker_consent or consent_note or checkpoint or adapter:
+    speaking = _speaking(speaker_consent, consent_note, checkpoint, adapter, seed) if speak else None
+    if speaking is None and (speaker_consent or consent_note or checkpoint or adapter):
         raise StudioError("Nothing is to be spoken: add --speak, or leave the options about it out.")
-    if not folder.is_dir():
+    if speaking is None and not folder.is_dir():
         raise StudioError(f"There is no folder {folder.name} of takes: check --takes, or add --speak.")
-    results = score(
+    run = score(
         given, folder, (out or folder / _results_name(chosen)).expanduser(), get_settings(), part=chosen,
-        language=language, asr_model=asr_model or "", workers=workers, spoken_with=spoken_with, unspoken=unspoken,
-        announce=lambda done, total: say(f"{done} of {total} scored"),
+        language=language, asr_model=asr_model or "", workers=workers, speaking=speaking,
+        announce=lambda what, done, total: say(f"{done} of {total} {what}"),
     )  # fmt: skip
-    _print(results, as_json)
+    for sentence in speaking.service.host.status.notices if speaking else ():
+        notice(sentence)
+    for name, why in run.unspoken.items():
+        notice(f"{name} was not spoken: {why}")
+    _print(run.results, as_json)
 
 
 def evaluate_merge(
@@ -101,24 +103,6 @@ def _speaking(
     if adapter:
         adapter = service.adapters().usable(adapter).id
     return Speaking(service, consent, seed, adapter=adapter)
-
-
-def _spoken(
-    lines: tuple[Line, ...], folder: Path, language: str, speaking: Speaking
-) -> tuple[str, dict[str, str]]:  # fmt: skip
-    """With what the takes are spoken, and why some were not."""
-    from studio.evaluation.seed_tts.running import speak_missing
-
-    unspoken = speak_missing(
-        lines, folder, language, speaking, announce=lambda done, total: say(f"{done} of {total} spoken")
-    )
-    for sentence in speaking.service.host.status.notices:
-        notice(sentence)
-    for name, why in unspoken.items():
-        notice(f"{name} was not spoken: {why}")
-    spoken_with = speaking.spoken_with
-    speaking.service.host.unload()  # its memory is for the recogniser now
-    return spoken_with, unspoken
 
 
 def _print(results: Results, as_json: bool) -> None:

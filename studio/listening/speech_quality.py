@@ -24,7 +24,7 @@ LEAST_SECONDS = 0.5
 _WINDOW = int(9.01 * RATE)
 _HOP = RATE
 _MOST_WINDOWS = 6
-"""Of a sound over 15 s so many windows are heard, spread evenly; the original hears one each second, at 0.4 s of computing."""
+"""Of a sound over 15 s so many windows are heard, spread evenly; the original hears one each second."""
 _BATCH = 8
 # Polynomials from the model's output to ratings, of the original evaluation script (dnsmos_local.py).
 _OVRL = (-0.06766283, 1.11546468, 0.04602535)

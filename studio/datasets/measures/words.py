@@ -7,6 +7,9 @@ import unicodedata
 from studio.datasets.slicing.scripts import units
 from studio.engine.text.numbers import with_numbers_read
 
+_PARTING = str.maketrans("-‐‑–—/", "      ")
+"""Some write "well-known", others "well known"."""
+
 
 def compared(text: str, language: str = "", *, years: bool = False) -> list[str]:
     """The words of a text as they are compared; in scripts without spaces its characters.
@@ -16,7 +19,8 @@ def compared(text: str, language: str = "", *, years: bool = False) -> list[str]
         years: read 1975 as a year.
     """
     found = []
-    for unit in units(with_numbers_read(unicodedata.normalize("NFKC", text), language, years=years)):
+    read = with_numbers_read(unicodedata.normalize("NFKC", text), language, years=years)
+    for unit in units(read.translate(_PARTING)):
         # Marks that vowels carry in Arabic and Hebrew are written by few; they are no letters.
         plain = "".join(each for each in unicodedata.normalize("NFKD", unit) if unicodedata.category(each) != "Mn")
         word = "".join(each for each in plain.casefold() if each.isalnum())

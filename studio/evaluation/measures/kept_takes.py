@@ -37,7 +37,7 @@ def subject_of_file(path: Path, given: Given) -> Subject:
     return _subject(read_audio(path, max_seconds=MAX_SOURCE_SECONDS), given)
 
 
-def subject_of_take(take: Take, takes: TakeLibrary, voices: VoiceLibrary, given: Given = Given()) -> Subject:  # noqa: B008
+def subject_of_take(take: Take, takes: TakeLibrary, voices: VoiceLibrary, given: Given = Given()) -> Subject:
     """A take with its text, its language and the clips of its voice, for which consent is asked now.
 
     Without consent, with a voice that is gone, or with more than one voice, there is no similarity, for that reason.
@@ -65,7 +65,9 @@ def _own_references(take: Take, voices: VoiceLibrary) -> tuple[tuple[Waveform, .
     if not take.voices:
         raise StudioError("The model picked the voice of this take, so there is no reference to compare it with.")
     if len(take.voices) > 1:
-        raise StudioError("More than one voice speaks in this take: compare the parts of each with a reference of its own.")
+        raise StudioError(
+            "More than one voice speaks in this take: compare the parts of each with a reference of its own."
+        )
     (voice,) = take.voices
     if not voice.id:
         raise StudioError(f"This take was spoken with {voice.name}, a clip of no library: give it as the reference.")

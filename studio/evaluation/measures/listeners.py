@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -25,26 +25,31 @@ Sounds = Mapping[str, Waveform]
 """Sounds by their content, see :func:`studio.evaluation.measures.kept.content_of`."""
 
 
+_LEFT_OUT = "It was not asked for."
+
+
 class Listeners:
     """Hears many sounds at once.
 
     Args:
         transcriber: writes down what is said; None for none, and then ``why_silent`` says why.
+        leave_out: ``dnsmos`` and ``pitch`` cost most after the recogniser, and not everybody needs them.
         folder: where what was heard is kept; None keeps it for this object only.
     """
 
     def __init__(
         self, encoder: VoiceEncoder | None = None, transcriber: Transcriber | None = None, *,
-        why_silent: str = "No recogniser was asked for.", folder: Path | None = None,
+        why_silent: str = "No recogniser was asked for.", leave_out: Collection[str] = (), folder: Path | None = None,
     ) -> None:  # fmt: skip
         self.encoder: VoiceEncoder = encoder or IncludedEncoder()
-        self._transcriber, self.why_silent = transcriber, why_silent
+        self._transcriber, self.why_silent, self._leave_out = transcriber, why_silent, frozenset(leave_out)
         self._kept = Kept(folder)
 
     @classmethod
     def from_settings(
-        cls, settings: Settings, *, asr_model: str = "", recognise: bool = True, keep: bool = True
-    ) -> Listeners:
+        cls, settings: Settings, *, asr_model: str = "", recognise: bool = True, leave_out: Collection[str] = (),
+        keep: bool = True,
+    ) -> Listeners:  # fmt: skip
         """The models of the settings. A recogniser that cannot be had is none, for the reason that it gives.
 
         Args:
@@ -58,23 +63,24 @@ class Listeners:
         folder = settings.evaluation_folder if keep else None
         encoder = chosen_encoder(settings.speaker_model)
         if not recognise:
-            return cls(encoder, folder=folder)
+            return cls(encoder, leave_out=leave_out, folder=folder)
         transcriber = Transcriber(asr_model or settings.asr_model, device=settings.device)
         try:
             transcriber.version()
         except StudioError as error:
-            return cls(encoder, why_silent=str(error), folder=folder)
-        return cls(encoder, transcriber, folder=folder)
+            return cls(encoder, why_silent=str(error), leave_out=leave_out, folder=folder)
+        return cls(encoder, transcriber, leave_out=leave_out, folder=folder)
 
     @cached_property
     def models(self) -> dict[str, str]:
         """Who makes which group of figures, with versions."""
         models = {
             "similarity": self.encoder.name,
-            "pitch": pitch.model_name(),
             "loudness": f"ITU-R BS.1770-4 (pyloudnorm {version('pyloudnorm')})",
             "speech": f"Silero VAD {version('silero-vad')}",
         }
+        if self.why_no_pitch is None:
+            models["pitch"] = pitch.model_name()
         if self.why_no_quality is None:
             models["dnsmos"] = speech_quality.model_name()
         if self._transcriber is not None:
@@ -83,7 +89,9 @@ class Listeners:
 
     @cached_property
     def why_no_quality(self) -> str | None:
-        """Why speech cannot be rated, in a sentence; None where it can."""
+        """Why speech is not rated, in a sentence; None where it is."""
+        if "dnsmos" in self._leave_out:
+            return _LEFT_OUT
         try:
             speech_quality.model_name()
         except StudioError as error:
@@ -91,12 +99,18 @@ class Listeners:
         return None
 
     @property
+    def why_no_pitch(self) -> str | None:
+        return _LEFT_OUT if "pitch" in self._leave_out else None
+
+    @property
     def recognises(self) -> bool:
         return self._transcriber is not None
 
     def speech(self, sounds: Sounds) -> dict[str, list[Span]]:
         """Where somebody speaks, by content."""
-        found = self._kept.all("speech", self.models["speech"], sounds, lambda given: [find_speech(each) for each in given])
+        found = self._kept.all(
+            "speech", self.models["speech"], sounds, lambda given: [find_speech(each) for each in given]
+        )
         return {content: [Span(*each) for each in spans] for content, spans in found.items()}
 
     def voices(self, sounds: Sounds, speech: Mapping[str, Sequence[Span]]) -> dict[str, np.ndarray | None]:

@@ -72,7 +72,7 @@ class _Heard:
         speech = listeners.speech(takes | references | recordings)
         spoken = {content: sound for content, sound in takes.items() if speech[content]}
         compared = {each.content: each.sound for each in batch if each.references}
-        contours = listeners.contours(spoken | recordings)
+        contours = listeners.contours(spoken | recordings) if listeners.why_no_pitch is None else {}
         pairs = {
             f"{each.content} {each.recording_content}": (
                 each.sound, contours[each.content], each.recording, contours[each.recording_content],
@@ -86,9 +86,9 @@ class _Heard:
             listeners.voices(compared | references, speech),
             listeners.qualities(spoken) if listeners.why_no_quality is None else {},
             contours,
-            listeners.melodies(pairs),
+            listeners.melodies(pairs) if pairs else {},
             listeners.loudness(takes, speech),
-            listeners.transcripts(transcribed),
+            listeners.transcripts(transcribed) if transcribed else {},
         )
 
 
@@ -126,7 +126,7 @@ def _figures(subject: Subject, heard: _Heard, listeners: Listeners) -> Figures:
     letters = sum(map(len, compared(subject.text, _language(subject))))
     rate = letters / spoken if letters and spoken > 0.1 else None
     found.put("speech_rate", rate, _NOBODY if not speech else _NO_TEXT)
-    _put_pitch(found, subject, heard)
+    _put_pitch(found, subject, heard, listeners)
     found.put("loudness_lufs", heard.loudness[subject.content], "The take is silent.")
     trail = max(0.0, sound.duration - speech[-1].end) if speech else None
     found.put("silence_at_end_seconds", trail, _NOBODY)
@@ -181,17 +181,18 @@ def _put_quality(found: _Found, subject: Subject, heard: _Heard, listeners: List
     found.absent["dnsmos"] = listeners.why_no_quality or nobody
 
 
-def _put_pitch(found: _Found, subject: Subject, heard: _Heard) -> None:
+def _put_pitch(found: _Found, subject: Subject, heard: _Heard, listeners: Listeners) -> None:
     contour = heard.contours.get(subject.content)
     own = pitch.pitch_of(contour) if contour is not None else None
-    too_little = f"Under {pitch.LEAST_VOICED_SECONDS:g} s of the take is voiced."
-    found.put("pitch", own and own.as_json(), _NOBODY if contour is None else too_little)
-    if subject.recording is None:
-        found.put("pitch_correlation", None, "There is no real recording of the text.")
-        return
+    unheard = listeners.why_no_pitch or (_NOBODY if contour is None else None)
+    found.put(
+        "pitch", own and own.as_json(), unheard or f"Under {pitch.LEAST_VOICED_SECONDS:g} s of the take is voiced."
+    )
     correlation = heard.melodies.get(f"{subject.content} {subject.recording_content}")
     why = "Too little is voiced in both take and recording, or one of them is longer than 60 s."
-    found.put("pitch_correlation", correlation, _NOBODY if contour is None else why)
+    if subject.recording is None:
+        why, unheard = "There is no real recording of the text.", None
+    found.put("pitch_correlation", correlation, unheard or why)
 
 
 def _duration_ratio(subject: Subject, heard: _Heard) -> tuple[float | None, str]:

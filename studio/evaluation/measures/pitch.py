@@ -78,7 +78,9 @@ def pitch_of(contour: np.ndarray) -> Pitch | None:
     return Pitch(float(voiced.mean()), low, high, float(12.0 * np.log2(high / low)), len(voiced) * HOP_SECONDS)
 
 
-def pitch_correlation(take: Waveform, of_take: np.ndarray, recording: Waveform, of_recording: np.ndarray) -> float | None:
+def pitch_correlation(
+    take: Waveform, of_take: np.ndarray, recording: Waveform, of_recording: np.ndarray
+) -> float | None:
     """How alike two melodies of one text are: Pearson's correlation of the logarithms of their pitch, −1 to 1.
 
     The two are aligned by dynamic time warping (Sakoe & Chiba 1978) over 13 mel cepstra without the first, which is the
@@ -108,7 +110,7 @@ def pitch_correlation(take: Waveform, of_take: np.ndarray, recording: Waveform, 
 
 
 def _cepstra(sound: Waveform, count: int) -> np.ndarray:
-    """Mel cepstra of each moment of a contour, shape ``(12, count)``, without the mean of the recording, which is its room."""
+    """Mel cepstra of each moment of a contour, shape ``(12, count)``, without the mean, which is the room."""
     import librosa
 
     found = librosa.feature.mfcc(

@@ -88,7 +88,9 @@ def read_list(path: Path) -> EvaluationList:
         if each.strip():
             line = _parsed(each, f"Line {number} of {shown_name(path)}", path.parent)
             if line.name in lines:
-                raise StudioError(f"Line {number} of {shown_name(path)} names '{line.name}' again: give each take its own.")
+                raise StudioError(
+                    f"Line {number} of {shown_name(path)} names '{line.name}' again: give each take its own."
+                )
             lines[line.name] = line
     if not lines:
         raise StudioError(f"{shown_name(path)} has no lines: give a list of name|prompt text|prompt audio|text.")

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +126,8 @@ class ResultsFile:
             atomic_write_bytes(path, _encoded(asdict(header)))
             return
         known = read_results(path)
+        if not header.spoken_with:  # nobody asked for another
+            header = self.header = replace(header, spoken_with=known.header.spoken_with)
         if what := known.header.differs(header) or (
             f"the part ({known.header.part} and {header.part})" if known.header.part != header.part else None
         ):
@@ -185,7 +187,7 @@ def merged(parts: Sequence[Results]) -> Results:
         if place < len(each.header.names)
     )
     scores = {name: score for each in ordered for name, score in each.scores.items()}
-    header = Header(**{**asdict(first), "part": 1, "parts": 1, "names": names})
+    header = replace(first, part=1, parts=1, names=names)
     return Results(header, {name: scores[name] for name in names})
 
 

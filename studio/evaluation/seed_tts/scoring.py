@@ -21,7 +21,9 @@ from studio.settings import Settings
 LANGUAGES = ("en", "zh")
 # What is taken away besides ASCII punctuation, in every language: zhon.hanzi.punctuation, which the authors use.
 _HANZI_PUNCTUATION = (
-    "＂＃＄％＆＇（）＊＋，－／：；＜＝＞＠［＼］＾＿｀｛｜｝～｟｠｢｣､\u3000、〃〈〉《》「」『』【】〔〕〖〗〘〙〚〛〜〝〞〟〰〾〿–—‘’‛“”„‟…‧﹏﹑﹔·！？｡。"
+    "＂＃＄％＆＇（）＊＋，－／：；＜＝＞＠［＼］＾＿｀｛｜｝～｟｠｢｣､"
+    "\u3000、〃〈〉《》「」『』【】〔〕〖〗〘〙〚〛〜〝〞〟〰〾〿–—‘’‛“”"
+    "„‟…‧﹏﹑﹔·！？｡。"
 )
 _REMOVED = dict.fromkeys(map(ord, (_HANZI_PUNCTUATION + string.punctuation).replace("'", "")))
 

@@ -97,17 +97,21 @@ class Summary:
         header, published = self.results.header, PUBLISHED
         whole = "" if header.parts == 1 else f" (part {header.part} of {header.parts})"
         lines = [
-            f"{header.list_name}{whole}: {len(self.results.scores)} of {len(header.names)} lines scored, {self.missing} takes "
-            "missing.",
+            f"{header.list_name}{whole}: {len(self.results.scores)} of {len(header.names)} lines scored, "
+            f"{self.missing} takes missing.",
             f"{self.wer_name}: {self.wer_percent:.2f} % (published for {published['model']} as Seed-TTS-eval WER: "
             f"{published['wer_percent']} %)",
             f"{self.similarity_name}: {self.similarity_percent:.1f} % (published as Seed-TTS-eval SIM: "
             f"{published['similarity_percent']} %)",
         ]
         if not (self.wer_name.startswith("Seed") and self.similarity_name.startswith("Seed")):
-            lines.append("What other models than those of its authors heard is not Seed-TTS-eval, and not to be compared.")
+            lines.append(
+                "What other models than those of its authors heard is not Seed-TTS-eval, and not to be compared."
+            )
         if self.missing and self.wer_of_found_percent is not None:
-            lines.append(f"Without the missing ones, as the authors' scripts count: WER {self.wer_of_found_percent:.2f} %.")
+            lines.append(
+                f"Without the missing ones, as the authors' scripts count: WER {self.wer_of_found_percent:.2f} %."
+            )
         return lines
 
 
