@@ -34,7 +34,7 @@ class Figures:
         pitch: ``mean_hz``, ``low_hz``, ``high_hz``, ``range_semitones``, ``voiced_seconds``.
         pitch_correlation: of the melodies of take and recording, −1 to 1.
         silence_at_end_seconds: from the last speech to the end.
-        noise_after_last_word: ``seconds``, ``level_db`` against the speech, and ``flag``.
+        noise_after_last_word: ``seconds``, ``level_db`` and ``background_db`` against the speech, and ``flag``.
         ended: whether the model ended every part by itself.
         rtf: seconds of computing for each second of sound.
         models: the model of each group of figures, with its version.
