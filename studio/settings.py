@@ -60,6 +60,10 @@ class Settings(BaseSettings):
     """With both set the page asks for a login."""
     asr_model: str = "small"
     """Model that writes transcripts: a local folder in the CTranslate2 format, or a hub name."""
+    speaker_model: str = ""
+    """Model that tells how alike two voices are: a folder or hub id of a transformers WavLM with an x-vector head;
+    ``included`` for the one that comes with the studio; empty for microsoft/wavlm-base-plus-sv where the hub's cache has it,
+    and else that one."""
     switch_checkpoint: bool | None = None
     """Whether visitors may load another checkpoint for everyone; None: only where they are not strangers."""
     strangers: bool | None = None
@@ -131,6 +135,11 @@ class Settings(BaseSettings):
     def measures_folder(self) -> Path:
         """Figures of utterances, by content and model."""
         return self.home / "cache" / "measures"
+
+    @property
+    def evaluation_folder(self) -> Path:
+        """What was heard in sounds, by content and model."""
+        return self.home / "cache" / "evaluation"
 
     @property
     def drafts_folder(self) -> Path:

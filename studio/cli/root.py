@@ -15,6 +15,8 @@ from studio import __version__
 from studio.cli.checkpoint import checkpoint_app
 from studio.cli.compare import compare_app
 from studio.cli.dataset import dataset_app
+from studio.cli.evaluate import evaluate
+from studio.cli.evaluate_list import evaluate_list, evaluate_merge
 from studio.cli.output import Json, print_result
 from studio.cli.speak import speak
 from studio.cli.take import take_app
@@ -44,6 +46,9 @@ def doctor(as_json: Json = False) -> None:
 
 
 app.command()(speak)
+app.command()(evaluate)
+app.command("evaluate-list")(evaluate_list)
+app.command("evaluate-merge")(evaluate_merge)
 app.add_typer(voice_app, name="voice")
 app.add_typer(take_app, name="take")
 app.add_typer(dataset_app, name="dataset")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,24 +89,50 @@ def voice_likeness(
 
 def voice_vector(waveform: Waveform, speech: Sequence[Span]) -> np.ndarray | None:
     """A voice as the mean of its embeddings, float32 of shape ``(256,)``; None where there is under 1.6 s of speech."""
-    _, embeddings = embedded_windows(waveform, speech)
-    return embeddings.mean(axis=0) if len(embeddings) else None
+    return voice_vectors([(waveform, speech)])[0]
+
+
+def voice_vectors(
+    sounds: Sequence[tuple[Waveform, Sequence[Span]]], *, least_seconds: float = WINDOW_SECONDS
+) -> list[np.ndarray | None]:
+    """The same for many sounds, whose windows go through the encoder together.
+
+    Args:
+        least_seconds: of speech. What has less than a window of 1.6 s is repeated to fill one.
+    """
+    mels: list[np.ndarray] = []
+    counts: list[int] = []
+    for waveform, speech in sounds:
+        if least_seconds <= total_seconds(speech) < WINDOW_SECONDS:
+            speech = [*speech] * math.ceil(WINDOW_SECONDS / total_seconds(speech))
+        found = [mel for _, mel in _window_mels(waveform, speech)]
+        mels += found
+        counts.append(len(found))
+    parts = np.split(_embedded(mels), np.cumsum(counts)[:-1]) if counts else []
+    return [part.mean(axis=0) if len(part) else None for part in parts]
 
 
 def embedded_windows(waveform: Waveform, speech: Sequence[Span]) -> tuple[list[Span], np.ndarray]:
     """Windows of speech as moments of the clip, and their embeddings, shape ``(num_windows, 256)``."""
-    moments: list[Span] = []
-    mels: list[np.ndarray] = []
+    found = list(_window_mels(waveform, speech))
+    return [moment for moment, _ in found], _embedded([mel for _, mel in found])
+
+
+def _window_mels(waveform: Waveform, speech: Sequence[Span]) -> Iterator[tuple[Span, np.ndarray]]:
+    """What the encoder reads of each window, with the moment of the clip that it is."""
     gains: dict[int, float] = {}
     for parts in _windows(speech):
         for index, _ in parts:
             if index not in gains:
                 gains[index] = _gain(waveform, speech[index])
         samples = np.concatenate([_at_rate(waveform, part) * gains[index] for index, part in parts])
-        mels.append(mel_frames(samples.astype(np.float32))[:WINDOW_FRAMES])
-        moments.append(Span(parts[0][1].start, parts[-1][1].end))
+        yield Span(parts[0][1].start, parts[-1][1].end), mel_frames(samples.astype(np.float32))[:WINDOW_FRAMES]
+
+
+def _embedded(mels: list[np.ndarray]) -> np.ndarray:
+    """Embeddings of windows, shape ``(num_windows, 256)``."""
     batches = [embed(np.stack(mels[first : first + _BATCH])) for first in range(0, len(mels), _BATCH)]
-    return moments, np.concatenate([np.empty((0, EMBEDDING_SIZE), dtype=np.float32), *batches])
+    return np.concatenate([np.empty((0, EMBEDDING_SIZE), dtype=np.float32), *batches])
 
 
 def _gain(waveform: Waveform, span: Span) -> float:

@@ -11,11 +11,13 @@ import re
 import threading
 from collections.abc import Callable, Iterable
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 from studio.audio import Waveform
 from studio.errors import StudioError
+from studio.files import weights_digest
 from studio.listening.transcript import Transcript, Word
 from studio.listening.whisper_files import ADVICE, WhisperFiles
 
@@ -74,6 +76,14 @@ class Transcriber:
 
     def missing(self) -> str | None:
         return self._files.missing()
+
+    def version(self) -> str:
+        """What tells this recogniser from others of its name: eight hexadecimal digits of its weights, and the library.
+
+        Fetches the model where it is not here yet; raises StudioError as :meth:`transcribe` does.
+        """
+        weights = (self._files.local_folder() or self._files.fetched()) / "model.bin"
+        return f"{weights_digest([weights])}, faster-whisper {version('faster-whisper')}"
 
     def transcribe(self, waveform: Waveform, *, language: str | None = None) -> Transcript:
         """What is said in the clip.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 32
 """Utterances whose figures are written together."""
-_VERSION = 1
+_VERSION = 2
 """Of what is measured: figures of another version are measured anew."""
 Announce = Callable[[int, int], None]
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 
 from studio.datasets.slicing.scripts import units
+from studio.engine.text.numbers import with_numbers_read
 
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)?(?:st|nd|rd|th)?")
+_PARTING = str.maketrans("-‐‑–—/", "      ")
+"""Some write "well-known", others "well known"."""
 
 
-def compared(text: str, language: str = "") -> list[str]:
+def compared(text: str, language: str = "", *, years: bool = False) -> list[str]:
     """The words of a text as they are compared; in scripts without spaces its characters.
 
     Args:
         language: ISO 639-1 code, in which numbers are read; "" is English.
+        years: read 1975 as a year.
     """
     found = []
-    for unit in units(_NUMBER.sub(lambda match: f" {_read(match[0], language)} ", unicodedata.normalize("NFKC", text))):
+    read = with_numbers_read(unicodedata.normalize("NFKC", text), language, years=years)
+    for unit in units(read.translate(_PARTING)):
         # Marks that vowels carry in Arabic and Hebrew are written by few; they are no letters.
         plain = "".join(each for each in unicodedata.normalize("NFKD", unit) if unicodedata.category(each) != "Mn")
         word = "".join(each for each in plain.casefold() if each.isalnum())
@@ -26,32 +29,35 @@ def compared(text: str, language: str = "") -> list[str]:
     return found
 
 
-def _read(number: str, language: str) -> str:
-    from num2words import num2words
+def both_compared(said: str, heard: str, language: str = "") -> tuple[list[str], list[str]]:
+    """The words of two transcripts as they are compared, numbers read in the way that makes them differ least.
 
-    digits = number.rstrip("stndrh")
-    kind = "ordinal" if digits != number else "cardinal"
-    try:
-        value = float(digits.replace(",", ".")) if re.search(r"[.,]", digits) else int(digits)
-        return num2words(value, lang=language or "en", to=kind).replace("-", " ")
-    except (NotImplementedError, ValueError, OverflowError, TypeError):  # a language or number that it cannot read
-        return digits
+    A recogniser writes 1975 whether "nineteen seventy-five" or "one thousand nine hundred and seventy-five" was said.
+    """
+    plain = compared(said, language), compared(heard, language)
+    if not any(character.isdigit() for character in said + heard):
+        return plain
+    as_years = compared(said, language, years=True), compared(heard, language, years=True)
+    return min((plain, as_years), key=lambda pair: _error_rate(*pair) or 0.0)
 
 
 def word_error_rate(said: str, heard: str, language: str = "") -> float | None:
     """Substitutions, deletions and insertions for each word that is said; None where nothing is."""
-    import jiwer
-
-    wanted, found = compared(said, language), compared(heard, language)
-    return float(jiwer.wer(" ".join(wanted), " ".join(found))) if wanted else None
+    return _error_rate(*both_compared(said, heard, language))
 
 
 def character_error_rate(said: str, heard: str, language: str = "") -> float | None:
     """The same for characters, spaces left out: words that were written together are no errors."""
     import jiwer
 
-    wanted, found = "".join(compared(said, language)), "".join(compared(heard, language))
+    wanted, found = ("".join(words) for words in both_compared(said, heard, language))
     return float(jiwer.cer(wanted, found)) if wanted else None
+
+
+def _error_rate(wanted: list[str], found: list[str]) -> float | None:
+    import jiwer
+
+    return float(jiwer.wer(" ".join(wanted), " ".join(found))) if wanted else None
 
 
 def differing_words(said: str, heard: str) -> list[tuple[str, str]]:

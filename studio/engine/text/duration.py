@@ -24,6 +24,7 @@ from functools import lru_cache
 
 from studio.engine.text.languages import detect_language, script_of
 from studio.engine.text.markup import SOUND_TAG_PATTERN, SOUND_TAGS, SPEAKER_TAG_PATTERN
+from studio.engine.text.numbers import COMMA_DECIMALS, is_year_like, number_words
 
 LATIN_RATE = 17.0
 _RATES = {  # Base letters per second; for Hangul and Han syllables, for kana morae.
@@ -52,11 +53,6 @@ _SIGNS = {
     "|": "", "^": "", "`": "", "<": "", ">": "", "´": "", "¨": "",
 }  # fmt: skip
 
-# Where "1.234" is one thousand and "1,234" a fraction.
-_COMMA_DECIMALS = {
-    "de", "fr", "es", "it", "pt", "nl", "da", "nb", "no", "sv", "fi", "is", "pl", "cs", "sk", "sl", "hr", "sr", "hu",
-    "ro", "bg", "el", "tr", "id", "vi", "ru", "uk",
-}  # fmt: skip
 _DIGIT_BY_DIGIT = 10  # Digit strings from this length on are read as a telephone number is.
 
 _TOKENS = re.compile(
@@ -173,15 +169,12 @@ def _character_seconds(character: str, language: str) -> float:
 @lru_cache(maxsize=4096)
 def _read_seconds(number: int, language: str) -> float:
     """Time of a whole number below 10**9 in words; in English words where num2words lacks the language."""
-    from num2words import num2words  # Loads every language: only when there is a number to read.
-
     # A number like a year is read as one where that differs ("nineteen seventy-five").
-    to = "year" if 1100 <= number < 2100 and language in ("en", "de") else "cardinal"
     try:
-        words = str(num2words(number, lang=language, to=to))
-    except (NotImplementedError, AttributeError, LookupError, ValueError, TypeError, ArithmeticError):
-        language, words = "en", str(num2words(number, lang="en"))
-    return _letters_seconds(words.replace("-", " "), language) + 1 / LATIN_RATE
+        words = number_words(number, language, "year" if is_year_like(number, language) else "cardinal")
+    except LookupError:
+        language, words = "en", number_words(number)
+    return _letters_seconds(words, language) + 1 / LATIN_RATE
 
 
 def _number_seconds(token: str, language: str) -> float:
@@ -196,7 +189,7 @@ def _number_seconds(token: str, language: str) -> float:
 def _grouped_seconds(token: str, language: str) -> float:
     """Time of ``1,234,567``, ``1.234,5`` or ``1 234``: a single group after a decimal mark is a fraction instead."""
     mark = next(character for character in token if not character.isdigit())
-    decimal = "," if language in _COMMA_DECIMALS else "."
+    decimal = "," if language in COMMA_DECIMALS else "."
     if mark == decimal and token.count(mark) == 1:
         return _number_seconds(token, language)
     last = max(token.rfind("."), token.rfind(","))
