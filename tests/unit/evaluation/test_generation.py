@@ -26,11 +26,12 @@ from studio.store import jobs
 from studio.store.store import Store
 from studio.store.tables import JobRecord
 from studio.takes.precedence import first, somebody_waits
+from studio.takes.queue import GenerationQueue
 from studio.takes.service import TakeService
 from tests.comparisons import TEXTS, plan_of
 from tests.jobs import until
 from tests.refusals import refusal
-from tests.takes import SHORT, request, saved_voice
+from tests.takes import LONG, SHORT, request, saved_voice
 from tests.trained import register, write_adapter
 
 
@@ -167,6 +168,17 @@ def test_the_time_of_standing_back_is_known_so_that_it_does_not_count_as_work(li
         stopped.set()
         patience._next = 0.0
         assert patience.is_set()  # whoever stops it need not wait for the others
+
+
+def test_a_text_on_speak_counts_as_somebody_who_waits_until_it_was_spoken(apart: TakeService, owner: str) -> None:
+    leases = apart.settings.leases_folder
+    (generation,) = GenerationQueue(apart).submit(request(LONG, seed=1), owner=owner, tab="t")
+    until(lambda: somebody_waits(leases))
+    generation.stop()
+    until(lambda: not somebody_waits(leases))
+    (leases / "1-0.speaking").write_text('{"pid": 1, "started": 5.0}')  # of a process that was killed
+    assert not somebody_waits(leases)
+    assert not (leases / "1-0.speaking").exists()
 
 
 def test_whoever_stops_it_keeps_what_was_made_and_can_go_on(
