@@ -11,6 +11,7 @@ import typer
 
 from studio.cli.output import Json, agreed, by_beginning, columns, notice, print_result, short_id
 from studio.errors import StudioError
+from studio.formatting import estimate
 from studio.services import Services
 from studio.settings import get_settings
 
@@ -183,7 +184,8 @@ def _waited(library: ComparisonLibrary, comparison: Comparison) -> Comparison:
     """The comparison once it has ended. Whoever waits no longer ends nothing: it goes on."""
     told = ""
     while comparison.active:
-        line = f"{comparison.state}, {_progress(comparison)}"
+        left = f", about {estimate(comparison.seconds_left)} left" if comparison.seconds_left else ""
+        line = f"{comparison.state}, {_progress(comparison)}{left}"
         if line != told and sys.stderr.isatty():
             sys.stderr.write(f"\r{line:<60}")
             sys.stderr.flush()

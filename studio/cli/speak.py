@@ -44,6 +44,9 @@ def speak(
     adapter: Annotated[
         str | None, typer.Option(help="A trained voice, by id or name; or the folder of a LoRA checkpoint.")
     ] = None,
+    strength: Annotated[
+        float, typer.Option(help="Share of what the trained voice learnt that is added to the base; 1 for all of it.")
+    ] = 1.0,
     seed: Annotated[int | None, typer.Option(help="Same seed and settings, same audio.")] = None,
     scene: Annotated[str | None, typer.Option(help="Where it is spoken, in words; '' for none.")] = None,
     temperature: Annotated[float, typer.Option(help="0 is greedy; higher is livelier.")] = 0.3,
@@ -67,6 +70,8 @@ def speak(
     from studio.takes.request import SpeakRequest
     from studio.takes.service import TakeService
 
+    if strength != 1.0 and adapter is None:
+        raise StudioError("--strength is that of a trained voice: add --adapter, or leave it out.")
     request = SpeakRequest(
         text=_text(text, script),
         references=_references(reference, transcript, speaker_consent, consent_note, trim_start, trim_end),
@@ -77,6 +82,7 @@ def speak(
         descriptions=dict(_named(entry, "--describe") for entry in describe or ()),
         voices=tuple(_chosen(entry) for entry in voice or ()),
         **_adapter(adapter),
+        adapter_strength=strength,
     )
     _refuse_mixture(request)
     service = TakeService.from_settings(speaking_settings(checkpoint, device, precision), announce=say)

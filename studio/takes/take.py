@@ -172,6 +172,7 @@ class Take:
             "checkpoint": self.checkpoint,
             "adapter": self.adapter or None,
             "adapter_id": self.adapter_id or None,
+            "adapter_strength": settings.get("adapter_strength", 1.0) if self.adapter else None,
             "scene": settings.get("scene"),
             "temperature": settings.get("temperature"),
             "top_p": settings.get("top_p"),

@@ -50,6 +50,7 @@ def ran(folder: Path) -> tuple[dict[str, Result], set[str]]:
         "ask": ["compare", "delete", NAME],
         "delete": ["compare", "delete", NAME, "--yes", "--json"],
         "none": ["compare", "list"],
+        "strength": ["speak", "Hi.", "--strength", "0.5", "--out", folder / "out.wav"],
     }
     done = run_in_turn(settings.home, list(commands.values()))
     return dict(zip(commands, done.results, strict=True)), done.modules
@@ -83,6 +84,7 @@ def test_what_cannot_be_done_is_one_sentence(results: dict[str, Result]) -> None
     assert_refused(results["both"], "leave it out")
     assert_refused(results["unknown"], "`python -m studio compare list` shows what there is")
     assert_refused(results["ask"], "say so with --yes")
+    assert_refused(results["strength"], "add --adapter, or leave it out")
 
 
 def test_a_deleted_comparison_is_gone_and_none_of_this_needs_a_model(

@@ -23,7 +23,7 @@ TO_ASK = [command for block in SHELL if block.needs for command in block.command
 PROGRAM = re.compile(
     r"(\w+=\S+ )*(python[\d.]* |pip |make( |$)|docker |torchrun |swift |source |scripts/\w|tools/bare)"
 )
-GROUPS = re.compile(r"(voice|take|train|checkpoint) [a-z-]+( |$)")
+GROUPS = re.compile(r"(voice|take|train|compare|checkpoint) [a-z-]+( |$)")
 OTHERS = {"--gpus", "--build-arg"}  # docker's
 SKIPPED: Ran = (77, "", "no speech recogniser")
 OWN_PATH = re.compile(r"(studio|tests|tools|docs|swift_plugins|assets|scripts|benchmarks)/[\w./*-]+")

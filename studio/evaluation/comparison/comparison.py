@@ -105,6 +105,7 @@ class Comparison:
         seed: of the order in which listeners hear what.
         link: lets others vote; "" where nobody else may.
         counts: takes by their state.
+        seconds_left: how long making the rest may take, as the takes so far went; None where nothing is known or left.
         ahead: comparisons that come before it, the present one included.
     """
 
@@ -122,6 +123,7 @@ class Comparison:
     started_at: datetime | None
     ended_at: datetime | None
     ahead: int = 0
+    seconds_left: float | None = None
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -165,20 +167,26 @@ class Comparison:
             "made": self.counts.get("made", 0),
             "failed": self.counts.get("failed", 0),
             "ahead": self.ahead,
+            "seconds_left": self.seconds_left,
             "started_at": self.started_at and self.started_at.isoformat(timespec="seconds"),
             "ended_at": self.ended_at and self.ended_at.isoformat(timespec="seconds"),
         }
 
 
 def comparison_of(
-    record: ComparisonRecord, systems: Sequence[ComparedSystem], counts: dict[str, int], *, ahead: int = 0
+    record: ComparisonRecord,
+    systems: Sequence[ComparedSystem],
+    counts: dict[str, int],
+    *,
+    ahead: int = 0,
+    seconds_left: float | None = None,
 ) -> Comparison:
     """A stored comparison."""
     state: Any = record.state
     return Comparison(
         record.id, record.owner, record.name, record.created_at, state, record.sentence,
         ComparisonPlan.model_validate(record.plan), record.seed, record.link, tuple(systems), counts, record.started_at,
-        record.ended_at, ahead,
+        record.ended_at, ahead, seconds_left,
     )  # fmt: skip
 
 

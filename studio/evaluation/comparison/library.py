@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import time
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -250,7 +251,8 @@ class ComparisonLibrary:
 
     def _given(self, session: Session, record: ComparisonRecord) -> Comparison:
         records = queries.systems(session, record.id)
-        withheld = withheld_systems(session, records, queries.takes(session, record.id))
+        takes = queries.takes(session, record.id)
+        withheld = withheld_systems(session, records, takes)
         plan, ahead = ComparisonPlan.model_validate(record.plan), 0
         systems = [
             system_of(each, gone=self._gone(plan, plan.systems[each.position]), withheld=each.id in withheld)
@@ -259,7 +261,8 @@ class ComparisonLibrary:
         if record.state in WAITING:
             before = queries.in_states(session, (*PRESENT, *WAITING))
             ahead = [each.id for each in before].index(record.id)
-        return comparison_of(record, systems, queries.count_by_state(session, record.id), ahead=ahead)
+        counts = dict(Counter(take.state for take in takes))
+        return comparison_of(record, systems, counts, ahead=ahead, seconds_left=_seconds_left(takes))
 
     def _gone(self, plan: ComparisonPlan, system: SystemPlan) -> str | None:
         """Why a system could not speak again."""
@@ -274,6 +277,12 @@ class ComparisonLibrary:
         if any(folder.startswith("/") and not Path(folder).is_dir() for folder in folders):
             return "Its files are no longer there."
         return None
+
+
+def _seconds_left(takes: list[ComparedTakeRecord]) -> float | None:
+    waiting = sum(take.state == "waiting" for take in takes)
+    known = [float(take.report["elapsed"]) for take in takes if "elapsed" in take.report]
+    return round(waiting * sum(known) / len(known), 1) if waiting and known else None
 
 
 def compared_systems(comparison: Comparison) -> list[ComparedSystem]:

@@ -37,7 +37,8 @@ def votes_csv(report: Report) -> str:
 def takes_csv(report: Report) -> str:
     """A line for each take, with all figures that were measured of any of them."""
     label = {system.id: system.shown_label for system in report.comparison.systems}
-    figures = sorted({name for take in report.takes for name, value in take.figures.items() if _is_plain(value)})
+    measured = {name for take in report.takes for name, value in take.figures.items() if _is_plain(value)}
+    figures = sorted(measured - set(_REPORTED))
     rows = [
         {
             "take": take.id, "system": label[take.system_id], "text": report.comparison.texts[take.text], "seed": take.seed,
