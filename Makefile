@@ -13,7 +13,7 @@ run: environment
 
 # As on a machine that has only what README names, whatever this one has: see tools/bare.
 test: test-environment browser check
-	@$(PYTHON) tools/bare --offline $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@$(PYTHON) tools/bare --offline $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 40
 
 # Measuring on Ray, on a real one of this machine: apart, since Ray is a download of 80 MB that nothing else needs.
 RAY_TESTS ?= tests/cluster
