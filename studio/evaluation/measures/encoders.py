@@ -96,8 +96,13 @@ class XVectorEncoder:
     def __init__(self, folder: Path, label: str) -> None:
         self._folder, self._label = folder, label
 
-    @cached_property
+    @property
     def name(self) -> str:
+        """Of the model, with a hash of its weights."""
+        return self._name
+
+    @cached_property
+    def _name(self) -> str:
         from importlib.metadata import version
 
         weights = [path for path in sorted(self._folder.iterdir()) if path.suffix in (".safetensors", ".bin", ".json")]

@@ -24,6 +24,8 @@ from studio.files import shown_name, weights_digest
 
 RATE = 16_000
 _LARGE = (1024, 24)
+_MOST_SAMPLES = 60 * RATE
+"""Its memory grows with the square of the length; no take of a list is that long."""
 _SPEECH = "feature_extract.model."
 # Names of the original code (left) and of transformers; what comes first wins.
 _RENAMED = [
@@ -56,8 +58,13 @@ class WavLMSpeakerModel:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    @cached_property
+    @property
     def name(self) -> str:
+        """Of the model, with a hash of its weights."""
+        return self._name
+
+    @cached_property
+    def _name(self) -> str:
         size = (self._loaded[0].config.hidden_size, self._loaded[0].config.num_hidden_layers)
         kind = "WavLM-large SV" if size == _LARGE else f"WavLM SV of {size[1]} layers"
         return f"{kind} ({weights_digest([self._path])}, transformers {version('transformers')})"
@@ -72,7 +79,7 @@ class WavLMSpeakerModel:
             if total_seconds(speech) < LEAST_SECONDS:
                 found.append(None)
                 continue
-            samples = torch.from_numpy(sound.resampled(RATE).samples)
+            samples = torch.from_numpy(sound.resampled(RATE).samples[:_MOST_SAMPLES])
             samples = torch.nn.functional.layer_norm(samples, samples.shape)
             with torch.inference_mode():
                 states = torch.stack(model(samples[None], output_hidden_states=True).hidden_states)
