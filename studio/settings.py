@@ -61,9 +61,9 @@ class Settings(BaseSettings):
     asr_model: str = "small"
     """Model that writes transcripts: a local folder in the CTranslate2 format, or a hub name."""
     speaker_model: str = ""
-    """Model that tells how alike two voices are: a folder or hub id of a transformers WavLM with an x-vector head;
-    ``included`` for the one that comes with the studio; empty for microsoft/wavlm-base-plus-sv where the hub's cache has it,
-    and else that one."""
+    """Model that tells how alike two voices are: a folder or hub id of a transformers WavLM with an x-vector head, or
+    UniSpeech's wavlm_large_finetune.pth, which Seed-TTS-eval asks for; ``included`` for the one that comes with the studio;
+    empty for microsoft/wavlm-base-plus-sv where the hub's cache has it, and else the included one."""
     switch_checkpoint: bool | None = None
     """Whether visitors may load another checkpoint for everyone; None: only where they are not strangers."""
     strangers: bool | None = None

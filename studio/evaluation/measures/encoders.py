@@ -48,8 +48,9 @@ def chosen_encoder(wanted: str = "") -> VoiceEncoder:
     """The encoder of a setting.
 
     Args:
-        wanted: a folder or hub id of a transformers ``WavLMForXVector``; ``included`` for that of the studio; "" for
-            ``microsoft/wavlm-base-plus-sv`` where the hub's cache has it, and else that of the studio.
+        wanted: a folder or hub id of a transformers ``WavLMForXVector``; UniSpeech's ``wavlm_large_finetune.pth``;
+            ``included`` for that of the studio; "" for ``microsoft/wavlm-base-plus-sv`` where the hub's cache has it, and
+            else that of the studio.
 
     Raises:
         StudioError: what was asked for is not there.
@@ -62,6 +63,10 @@ def chosen_encoder(wanted: str = "") -> VoiceEncoder:
     folder = Path(wanted).expanduser()
     if folder.is_dir():
         return XVectorEncoder(folder, folder.resolve().name)
+    if folder.is_file():
+        from studio.evaluation.measures.wavlm_sv import WavLMSpeakerModel
+
+        return WavLMSpeakerModel(folder)
     return XVectorEncoder(_cached(wanted) or _fetched(wanted), wanted)
 
 
@@ -91,8 +96,13 @@ class XVectorEncoder:
     def __init__(self, folder: Path, label: str) -> None:
         self._folder, self._label = folder, label
 
-    @cached_property
+    @property
     def name(self) -> str:
+        """Of the model, with a hash of its weights."""
+        return self._name
+
+    @cached_property
+    def _name(self) -> str:
         from importlib.metadata import version
 
         weights = [path for path in sorted(self._folder.iterdir()) if path.suffix in (".safetensors", ".bin", ".json")]

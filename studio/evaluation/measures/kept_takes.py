@@ -62,13 +62,13 @@ def subject_of_take(take: Take, takes: TakeLibrary, voices: VoiceLibrary, given:
 
 def _own_references(take: Take, voices: VoiceLibrary) -> tuple[tuple[Waveform, ...], str]:
     """The clips of the voice that speaks in a take, and what is said in them."""
-    if not take.voices:
+    voice = next(iter(take.voices), None)
+    if voice is None:
         raise StudioError("The model picked the voice of this take, so there is no reference to compare it with.")
     if len(take.voices) > 1:
         raise StudioError(
             "More than one voice speaks in this take: compare the parts of each with a reference of its own."
         )
-    (voice,) = take.voices
     if not voice.id:
         raise StudioError(f"This take was spoken with {voice.name}, a clip of no library: give it as the reference.")
     found = voices.references(voice.id)

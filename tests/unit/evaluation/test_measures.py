@@ -18,6 +18,7 @@ from studio.evaluation.measures.encoders import XVectorEncoder, chosen_encoder
 from studio.evaluation.measures.endings import after_last_word
 from studio.evaluation.measures.wording import wording
 from studio.listening.vad import find_speech
+from tests.unit.evaluation import published_speaker_model
 from tests.unit.evaluation.conftest import joined, noisy, silence
 
 
@@ -202,3 +203,28 @@ def _other(folder: Path, beside: Path) -> Path:
         model.feature_extractor.weight.add_(1.0)
     model.save_pretrained(beside / "other")
     return beside / "other"
+
+
+def test_the_speaker_model_of_seed_tts_eval_is_read_as_it_was_published(tmp_path: Path, sounds: list[Waveform]) -> None:
+    import torch
+
+    from studio.evaluation.measures.wavlm_sv import _head, _renamed
+
+    path = published_speaker_model.write(tmp_path / "wavlm_large_finetune.pth")
+    encoder = chosen_encoder(str(path))
+    figures = measure(Subject(sounds[0], references=(sounds[0],)), Listeners(encoder, leave_out=("dnsmos", "pitch")))
+    assert figures.similarity == pytest.approx(1.0, abs=1e-5)
+    assert figures.models["similarity"].startswith("WavLM SV of 2 layers (")
+    one, other = (encoder.vectors([(sound, find_speech(sound))])[0] for sound in sounds[:2])
+    assert one is not None and other is not None and one.shape == (24,) and float(one @ other) < 0.9999
+    # What the head of the original code makes of these weights and frames.
+    weights = {name: torch.from_numpy(each) for name, each in published_speaker_model.random_weights().items()}
+    frames = np.random.default_rng(1).standard_normal((1, published_speaker_model.HIDDEN, 50)).astype(np.float32)
+    with torch.inference_mode():
+        vector = _head(weights)(torch.from_numpy(frames))[0]
+    assert vector[:4].tolist() == pytest.approx([-1.4318296, -0.4301347, 1.0798552, -0.0294288], abs=1e-4)
+    assert _renamed("layer_norm.weight") == "feature_projection.layer_norm.weight"
+    assert _renamed("encoder.layers.1.self_attn_layer_norm.bias") == "encoder.layers.1.layer_norm.bias"
+    path.write_bytes(path.read_bytes()[:-5000])
+    with pytest.raises(StudioError, match=r"'wavlm_large_finetune.pth' is no speaker model"):
+        assert chosen_encoder(str(path)).name
