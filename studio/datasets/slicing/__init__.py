@@ -10,12 +10,17 @@ from pathlib import Path
 from studio.audio.waveform import Span
 from studio.datasets.slicing.cutting import Cut, cuts, with_room
 from studio.datasets.slicing.overlaps import with_two_voices
-from studio.datasets.slicing.scripts import Line, by_time, by_words, key, read_script, units
+from studio.datasets.slicing.scripts import Line, by_share, by_time, by_words, key, read_script, recognised_share, units
 from studio.datasets.slicing.speech import WINDOW_SECONDS, seconds_without_speech, speech_in
 from studio.datasets.stored_sound import waveform_of
+from studio.engine.text.duration import expected_seconds
 from studio.listening.transcriber import NothingHeard, Transcriber
 from studio.listening.transcript import Word
 
+_UNDERSTOOD = 0.3
+"""Share of a script that has to be recognised before the recogniser says which words are in which slice."""
+_OTHER_LENGTH = 2.5
+"""A script that takes so many times as long as what is spoken, or as short, is another one's."""
 Announce = Callable[[float, float], None]
 """Seconds of the recording that are done, and how many there are."""
 
@@ -109,15 +114,22 @@ def _texts(
     stretches = [(cut.start, cut.end) for cut in found]
     if all(line.start is not None for line in script):
         return by_time(script, stretches), ()
-    if recognised:
+    if recognised and recognised_share(script, heard) >= _UNDERSTOOD:
         return by_words(script, heard), ()
+    nobody = "the recogniser understood too little of it" if recognised else "no recogniser is here"
     if len(script) == len(found):
-        return [line.text for line in script], ("The script was laid beside the slices line by line: check it.",)
-    note = (
-        f"The script has {len(script)} lines and the recording {len(found)} slices, and no recogniser can say which belongs "
-        "to which: the texts stay empty. Give it with times (.srt), or set STUDIO_ASR_MODEL."
-    )
-    return [""] * len(found), (note,)
+        note = f"The script was laid beside the slices line by line, since {nobody}: check it."
+        return [line.text for line in script], (note,)
+    spoken = sum(end - start for start, end in stretches)
+    expected = sum(expected_seconds(line.text) for line in script)
+    if not spoken or not 1 / _OTHER_LENGTH < expected / spoken < _OTHER_LENGTH:
+        note = (
+            f"The script would take {expected:.0f} s and {spoken:.0f} s are spoken, and {nobody}: the texts stay empty. "
+            "Give the script of this recording, or one with times (.srt)."
+        )
+        return [""] * len(found), (note,)
+    note = f"The script was parted among the slices by how long its lines take, since {nobody}: check it."
+    return by_share(script, stretches), (note,)
 
 
 def _heard(

@@ -88,16 +88,27 @@ def by_words(lines: Sequence[Line], heard: Sequence[str]) -> list[str]:
     Words of the script between two that were recognised go to the stretch of the nearer one; what lies before the first or
     behind the last recognised word of a stretch goes to the stretch whose end of a line it completes.
     """
+    script, owner = _recognised(lines, heard)
+    _fill(owner, _line_ends(lines))
+    return [joined([script[at] for at, number in enumerate(owner) if number == index]) for index in range(len(heard))]
+
+
+def recognised_share(lines: Sequence[Line], heard: Sequence[str]) -> float:
+    """Which share of a script was heard where it should be, 0 to 1: of little, :func:`by_words` knows nothing."""
+    script, owner = _recognised(lines, heard)
+    return sum(number is not None for number in owner) / max(1, len(script))
+
+
+def _recognised(lines: Sequence[Line], heard: Sequence[str]) -> tuple[list[str], list[int | None]]:
+    """The units of a script, and for each the stretch in which it was heard."""
     script = [unit for line in lines for unit in units(line.text)]
-    ends = _line_ends(lines)
     spoken = [(key(unit), number) for number, text in enumerate(heard) for unit in units(text)]
     matcher = SequenceMatcher(None, [key(unit) for unit in script], [word for word, _ in spoken], autojunk=False)
     owner: list[int | None] = [None] * len(script)
     for a, b, size in matcher.get_matching_blocks():
         for offset in range(size):
             owner[a + offset] = spoken[b + offset][1]
-    _fill(owner, ends)
-    return [joined([script[at] for at, number in enumerate(owner) if number == index]) for index in range(len(heard))]
+    return script, owner
 
 
 def by_share(lines: Sequence[Line], stretches: Sequence[tuple[float, float]]) -> list[str]:

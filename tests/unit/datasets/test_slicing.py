@@ -268,3 +268,27 @@ def test_slices_in_which_two_people_speak_are_left_out_and_counted(tmp_path: Pat
     assert found.left_out["more than one voice"] == pytest.approx(length / rate, abs=3)
     alone = sum(each.end - each.start for each in found.slices)
     assert alone == pytest.approx((len(owen) + len(edith)) / rate, abs=4)
+
+
+def test_without_a_recogniser_a_script_goes_by_how_long_its_lines_take(
+    long: tuple[Path, list[tuple[float, float]], float],
+) -> None:
+    path, borders, _ = long
+    lines = [Line(text) for text in [*SAID.values()] * 3]
+    found = sliced(path, script=lines)
+    assert len(found.slices) != len(lines)
+    assert "how long its lines take" in found.notes[0]
+    said = [
+        " ".join(
+            line.text
+            for line, (start, end) in zip(lines, borders, strict=True)
+            if each.start < (start + end) / 2 < each.end
+        )
+        for each in found.slices
+    ]
+    right = sum(each.text == text for each, text in zip(found.slices, said, strict=True))
+    assert right >= 0.8 * len(found.slices)
+
+    other = sliced(path, script=lines[:2])
+    assert {each.text for each in other.slices} == {""}
+    assert "script of this recording" in other.notes[0]
