@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studio.engine.checkpoints import Checkpoint
+from studio.engine.checkpoints.scope import read_scope
 from studio.engine.model.adapter import Adapter
 from studio.engine.model.sampling import MAX_SEED, Sampling, check_seed
 from studio.engine.model.speech_model import SpeechModel
 from studio.engine.prompt import DEFAULT_SCENE, speech_conversation
-from studio.engine.speech.plan import plan_speech
+from studio.engine.speech.plan import CHUNK_SECONDS, plan_speech
 from studio.engine.speech.reference import Reference
 from studio.engine.speech.request import SpeechRequest
 from studio.engine.speech.result import Speech
@@ -34,6 +35,9 @@ class VoiceEngine(SpeechModel):
     def __init__(self, checkpoint: Checkpoint, *, code_cache: Path | None = None, max_text_chars: int = 10_000) -> None:
         super().__init__(checkpoint, code_cache=code_cache)
         self.max_text_chars = max_text_chars
+        scope = read_scope(checkpoint.files.folder)
+        # A small checkpoint loses its way in what a large one says in one breath.
+        self.chunk_seconds = min(CHUNK_SECONDS, (scope and scope.longest_seconds) or CHUNK_SECONDS)
 
     def clone(
         self,
@@ -79,7 +83,9 @@ class VoiceEngine(SpeechModel):
         started = time.perf_counter()
         seed = secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed
         check_seed(seed)
-        plan = plan_speech(request, max_chars=self.max_text_chars, frame_rate=self.frame_rate)
+        plan = plan_speech(
+            request, max_chars=self.max_text_chars, frame_rate=self.frame_rate, chunk_seconds=self.chunk_seconds
+        )
         # Refuses control tokens in what is written around the text.
         speech_conversation("", transcripts=plan.transcripts, scene=request.scene, descriptions=plan.descriptions)
         codes = [self._encode(reference) for reference in request.references]

@@ -63,6 +63,11 @@ def test_a_take_is_more_like_its_own_voice_than_like_another(engine: Any) -> Non
         assert likeness(spoken, clips[name].clip) > likeness(spoken, clips[other].clip) + 0.05, name
 
 
+def test_what_it_would_lose_its_way_in_is_said_line_by_line(engine: Any) -> None:
+    scope = read_scope(DEMO_FOLDER)
+    assert scope is not None and scope.longest_seconds == engine.chunk_seconds < 10
+
+
 def test_it_knows_the_lines_that_the_page_offers_and_states_licence_and_figures() -> None:
     scope = read_scope(DEMO_FOLDER)
     assert scope is not None and scope.figures

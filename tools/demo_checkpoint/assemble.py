@@ -76,6 +76,10 @@ def released_weights(folder: Path) -> dict[str, torch.Tensor]:
     return {name: tensor for name, tensor in weights.items() if not name.startswith(TEACHING_PREFIX)}
 
 
+LONGEST_SECONDS = 2.6
+"""Of a turn: five lines of 15 to 20 words by two preset voices were understood to 38 % as one turn, to 61 % so."""
+
+
 def description(figures: Mapping[str, Any]) -> dict[str, Any]:
     """The content of ``scope.json``: what the checkpoint can say, with examples, voices, and how well it does."""
     import random
@@ -86,6 +90,7 @@ def description(figures: Mapping[str, Any]) -> dict[str, Any]:
         "examples": [scope.FIXED[0], *(scope.sentence(rng) for _ in range(11))],
         "voices": list(corpus.VOICES),
         "unseen_voices": list(corpus.UNSEEN_VOICES),
+        "longest_seconds": LONGEST_SECONDS,
         "figures": dict(figures),
     }
 

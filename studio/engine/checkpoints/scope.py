@@ -26,12 +26,14 @@ class Scope:
         words: in lower case.
         examples: lines of them.
         voices: names of the voices that it heard in training.
+        longest_seconds: of what it says well in one turn, at a normal pace; None: as any other.
         figures: how well it does, as measured; see ``tools/demo_checkpoint/evaluate.py``.
     """
 
     words: frozenset[str]
     examples: tuple[str, ...] = ()
     voices: tuple[str, ...] = ()
+    longest_seconds: float | None = None
     figures: Mapping[str, Any] = field(default_factory=dict)
 
     def unknown(self, text: str) -> list[str]:
@@ -57,10 +59,11 @@ def read_scope(folder: Path) -> Scope | None:
         content = read_json(folder / SCOPE_FILE)
         words = frozenset(str(word).casefold() for word in content["words"])
         examples, voices = (tuple(map(str, content.get(name) or ())) for name in ("examples", "voices"))
-        figures = content.get("figures")
+        figures, longest = content.get("figures"), content.get("longest_seconds")
+        longest = float(longest) if longest is not None and float(longest) > 0 else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    return Scope(words, examples, voices, figures if isinstance(figures, dict) else {}) if words else None
+    return Scope(words, examples, voices, longest, figures if isinstance(figures, dict) else {}) if words else None
 
 
 def _number_in_words(number: str, words: frozenset[str]) -> list[str]:

@@ -49,7 +49,9 @@ class SpeechPlan:
         return sum(chunk.expected_seconds + chunk.pause_seconds for chunk in self.chunks)
 
 
-def plan_speech(request: SpeechRequest, *, max_chars: int, frame_rate: float) -> SpeechPlan:
+def plan_speech(
+    request: SpeechRequest, *, max_chars: int, frame_rate: float, chunk_seconds: float = CHUNK_SECONDS
+) -> SpeechPlan:  # fmt: skip
     """Plan a text or script. Raises StudioError: nothing to say, too long, control tokens, a name without a voice."""
     request.script.require_speakable(max_chars=max_chars)
     names, references, descriptions = request.script.speakers, request.references, request.descriptions
@@ -68,7 +70,8 @@ def plan_speech(request: SpeechRequest, *, max_chars: int, frame_rate: float) ->
         owners = _owners(names, references)
         transcripts = [(named[owner], ref.transcript) for owner, ref in zip(owners, references, strict=True)]
         described = _described(named, set(owners), descriptions)
-    return SpeechPlan(tuple(_chunks(request.script.lines, tags, request.language, frame_rate)), transcripts, described)
+    chunks = _chunks(request.script.lines, tags, request.language, frame_rate, chunk_seconds)
+    return SpeechPlan(tuple(chunks), transcripts, described)
 
 
 def _refuse_strangers(names: list[str], given: list[str]) -> None:
@@ -113,11 +116,12 @@ def _described(named: dict[str, str], shown: set[str], descriptions: Mapping[str
 
 
 def _chunks(
-    lines: Sequence[Line], tags: Mapping[str | None, str | None], language: str | None, frame_rate: float
-) -> list[SpokenChunk]:
+    lines: Sequence[Line], tags: Mapping[str | None, str | None], language: str | None, frame_rate: float,
+    chunk_seconds: float,
+) -> list[SpokenChunk]:  # fmt: skip
     chunks: list[SpokenChunk] = []
     for line_index, line in enumerate(lines):
-        parts = split_text(line.text, language=language, max_seconds=CHUNK_SECONDS)
+        parts = split_text(line.text, language=language, max_seconds=chunk_seconds)
         tag = tags[line.speaker]
         for part_index, part in enumerate(parts):
             last_of_line = part_index == len(parts) - 1

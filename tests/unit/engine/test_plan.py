@@ -28,9 +28,10 @@ def plan(
     *,
     descriptions: Mapping[str, str] | None = None,
     max_chars: int = 10_000,
+    chunk_seconds: float = CHUNK_SECONDS,
 ) -> SpeechPlan:
     request = SpeechRequest(Script(text), references, descriptions=descriptions or {})
-    return plan_speech(request, max_chars=max_chars, frame_rate=25.0)
+    return plan_speech(request, max_chars=max_chars, frame_rate=25.0, chunk_seconds=chunk_seconds)
 
 
 def test_a_short_text_is_one_chunk_without_a_tag_or_a_pause() -> None:
@@ -46,6 +47,15 @@ def test_a_long_text_is_cut_into_chunks_of_bounded_length_that_lose_nothing() ->
     assert len(chunks) >= 4
     assert all(0 < chunk.expected_seconds <= CHUNK_SECONDS for chunk in chunks)
     assert " ".join(chunk.text for chunk in chunks) == (SENTENCE * 20).strip()
+
+
+def test_a_model_that_says_short_lines_well_gets_short_lines() -> None:
+    text = "Good morning. My name is David. The bus to Berlin comes in twenty minutes."
+    chunks = plan(text, chunk_seconds=3.0).chunks
+    assert len(chunks) > 1
+    assert all(chunk.expected_seconds <= 3.0 for chunk in chunks)
+    assert " ".join(chunk.text for chunk in chunks) == text
+    assert len(plan(text).chunks) == 1
 
 
 def test_pauses_follow_sentences_paragraphs_and_turns() -> None:
