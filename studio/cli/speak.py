@@ -42,7 +42,11 @@ def speak(
     ] = None,
     checkpoint: Annotated[str | None, typer.Option(help="Local folder or hub id.")] = None,
     adapter: Annotated[
-        str | None, typer.Option(help="A trained voice, by id or name; or the folder of a LoRA checkpoint.")
+        str | None,
+        typer.Option(
+            help="A trained voice, by id or name; or the folder of a LoRA checkpoint; 'none' for the base alone. Without it "
+            "what the voice is spoken with: see `voice wear`."
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed and settings, same audio.")] = None,
     scene: Annotated[str | None, typer.Option(help="Where it is spoken, in words; '' for none.")] = None,
@@ -85,7 +89,13 @@ def speak(
             service.voices().voice(choice.voice)
         except StudioError as error:
             raise StudioError(f"--voice {choice.voice}: {error}") from error
-    if request.adapter:
+    if adapter is None:
+        from studio.takes.wearing import dressed
+
+        request, told = dressed(request, service.voices(), service.adapters())
+        if told:
+            notice(told)
+    elif request.adapter:
         try:
             service.adapters().usable(request.adapter)
         except StudioError as error:
@@ -140,6 +150,8 @@ def _adapter(given: str | None) -> dict[str, Any]:
         return {}
     if not given.strip():
         raise StudioError("--adapter is empty: give the id or the name of a trained voice, or leave it out.")
+    if given.strip().lower() == "none":
+        return {}
     try:
         folder = Path(given).expanduser().absolute()
         if folder.is_dir():

@@ -28,6 +28,7 @@ class ReferenceClip:
         path: the recording, in any format.
         speaker: its name in a dialogue script.
         start, end: seconds; None for the clip's own.
+        voices: id and name of those whose consent has to hold while it is used, where a library or a set knows them.
     """
 
     path: Path
@@ -36,6 +37,7 @@ class ReferenceClip:
     speaker: str | None = None
     start: float | None = None
     end: float | None = None
+    voices: tuple[tuple[str, str], ...] = ()
 
     def load(self, *, max_seconds: float) -> Reference:
         """Read and check the clip.

@@ -5,12 +5,14 @@ from __future__ import annotations
 import secrets
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sqlmodel import Session
 
+from studio.adapters.adapter import TrainedAdapter
+from studio.adapters.library import AdapterLibrary
 from studio.audio.loudness import integrated_lufs
 from studio.audio.reading import read_audio
 from studio.audio.storing import store_as_flac
@@ -154,14 +156,18 @@ class ComparisonLibrary:
         return self.comparison(comparison_id)
 
     def resume(self, comparison_id: str, *, start: bool = True) -> Comparison:
-        """Make the takes that were not made, those that failed too. Raises StudioError where nothing is left to make."""
+        """Make the takes that were not made, those that failed too, and measure what should be and is not.
+
+        Raises:
+            StudioError: nothing is left to do.
+        """
         tidy(self.settings, self.store)
         with self.store.writing() as session:
             record = self._record(session, comparison_id)
             if record.state in (*WAITING, *PRESENT):
                 raise StudioError(f"{record.name} has not ended ({record.state}): there is nothing to resume.")
             left = [take for take in queries.takes(session, record.id) if take.state != "made"]
-            if not left:
+            if not left and not self._given(session, record).can_resume:
                 raise StudioError(f"{record.name} is complete: there is nothing to resume.")
             for take in left:
                 take.state, take.failure = "waiting", ""
@@ -203,6 +209,22 @@ class ComparisonLibrary:
             self._record(session, take.comparison_id)
             take.figures = {**take.figures, **figures}
             queries.save(session, take)
+
+    def let_hear(self, comparison_id: str, system_ids: Sequence[str]) -> Comparison:
+        """Let listeners hear these systems alone from now on; without any, all of them. Votes about others are not counted
+        meanwhile.
+
+        Raises:
+            StudioError: there is no such system, or only one is named.
+        """
+        with self.store.writing() as session:
+            record = self._record(session, comparison_id)
+            position = {system.id: system.position for system in queries.systems(session, record.id)}
+            if any(each not in position for each in system_ids) or len(set(system_ids)) == 1:
+                raise StudioError("Name two or more of the systems of this comparison, or none for all of them.")
+            record.plan = {**record.plan, "heard": sorted({position[each] for each in system_ids})}
+            queries.save(session, record)
+            return self._given(session, record)
 
     # Inside
 
@@ -249,24 +271,27 @@ class ComparisonLibrary:
         return record
 
     def _given(self, session: Session, record: ComparisonRecord) -> Comparison:
-        records = queries.systems(session, record.id)
-        withheld = withheld_systems(session, records, queries.takes(session, record.id))
+        records, takes = queries.systems(session, record.id), queries.takes(session, record.id)
+        withheld, hidden = withheld_systems(session, records, takes), withheld_takes(session, takes)
         plan, ahead = ComparisonPlan.model_validate(record.plan), 0
+        adapters = self._adapters() if any(system.adapter for system in plan.systems) else {}
         systems = [
-            system_of(each, gone=self._gone(plan, plan.systems[each.position]), withheld=each.id in withheld)
+            system_of(each, gone=self._gone(plan, plan.systems[each.position], adapters), withheld=each.id in withheld)
             for each in records
         ]
+        unmeasured = sum(take.state == "made" and not take.figures and take.id not in hidden for take in takes)
         if record.state in WAITING:
             before = queries.in_states(session, (*PRESENT, *WAITING))
             ahead = [each.id for each in before].index(record.id)
-        return comparison_of(record, systems, queries.count_by_state(session, record.id), ahead=ahead)
+        counts = queries.count_by_state(session, record.id)
+        return comparison_of(record, systems, counts, ahead=ahead, unmeasured=unmeasured)
 
-    def _gone(self, plan: ComparisonPlan, system: SystemPlan) -> str | None:
+    def _adapters(self) -> dict[str, TrainedAdapter]:
+        return {each.id: each for each in AdapterLibrary(self.settings, self.store, self.owner).adapters()}
+
+    def _gone(self, plan: ComparisonPlan, system: SystemPlan, found: Mapping[str, TrainedAdapter]) -> str | None:
         """Why a system could not speak again."""
-        from studio.adapters.library import AdapterLibrary
-
         if system.adapter:
-            found = {each.id: each for each in AdapterLibrary(self.settings, self.store, self.owner).adapters()}
             if system.adapter not in found:
                 return "Its trained voice was deleted and is no longer there."
             return found[system.adapter].trouble
@@ -277,8 +302,8 @@ class ComparisonLibrary:
 
 
 def compared_systems(comparison: Comparison) -> list[ComparedSystem]:
-    """Those that may be shown."""
-    return [system for system in comparison.systems if not system.withheld]
+    """Those that listeners hear and that may be shown."""
+    return [system for system in comparison.heard_systems if not system.withheld]
 
 
 def clear_remains(settings: Settings, store: Store) -> int:
