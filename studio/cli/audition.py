@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +19,12 @@ if TYPE_CHECKING:
     from studio.evaluation.audition.table import SystemFigures
 
 _LOOK_SECONDS = 0.5
-_LOSSES = {"eval_audio_loss": "held-out audio loss", "eval_loss": "held-out loss", "audio_loss": "audio loss", "loss": "loss"}
+_LOSSES = {
+    "eval_audio_loss": "held-out audio loss",
+    "eval_loss": "held-out loss",
+    "audio_loss": "audio loss",
+    "loss": "loss",
+}
 """The first that is known of a step is shown."""
 
 
@@ -30,7 +34,9 @@ def audition(
     strength: Annotated[
         list[float] | None, typer.Option(help="Share of what was trained, above 0 and up to 2. May be repeated.")
     ] = None,
-    seed: Annotated[list[int] | None, typer.Option(help="Each text is said with each of them. May be repeated.")] = None,
+    seed: Annotated[
+        list[int] | None, typer.Option(help="Each text is said with each of them. May be repeated.")
+    ] = None,
     step: Annotated[list[int] | None, typer.Option(help="Only this checkpoint. May be repeated.")] = None,
     voice: Annotated[str, typer.Option(help="A voice to speak after; without one the run's own reference.")] = "",
     speaker_consent: Annotated[

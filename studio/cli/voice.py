@@ -262,6 +262,8 @@ def _print_voice(voice: Voice, as_json: bool) -> None:
     lines = list(voice_lines(voice))
     if voice.adapter:
         worn = worn_by(voice, Services(get_settings()).adapters())
-        told = worn.adapter and f"spoken with: {worn.adapter.name}" + (f" at {worn.strength:g}" * (worn.strength != 1.0))
+        told = worn.adapter and f"spoken with: {worn.adapter.name}" + (
+            f" at {worn.strength:g}" * (worn.strength != 1.0)
+        )
         lines.append(told or f"note: {worn.notice}")
     print_result(voice.as_json(), as_json, "\n".join(lines))

@@ -158,7 +158,7 @@ def _chosen(job: Job, adapters: Sequence[TrainedAdapter], request: AuditionReque
     chosen = [each for each in adapters if each.step in (request.steps or steps)]
     usable = [each for each in chosen if each.trouble is None]
     if not usable:
-        why = chosen[0].trouble if chosen else "none was registered, so there is nothing to hear"
+        why = chosen[0].trouble if chosen else "none was registered, so there is nothing to hear."
         raise StudioError(f"{job.name} has no checkpoint that can be heard: {why}")
     most = (MAX_AUDITIONED - 1) // max(1, len(set(request.strengths)))
     if len(usable) > most:
@@ -189,7 +189,9 @@ def _references(
     if row is None:
         return []
     pairs = list(zip(row.turns[::2], row.turns[1::2], strict=True))
-    before = [(ask.text, answer.clip) for ask, answer in pairs if answer.clip and not answer.trained and ask.text.strip()]
+    before = [
+        (ask.text, answer.clip) for ask, answer in pairs if answer.clip and not answer.trained and ask.text.strip()
+    ]
     learnt = [(ask.text, answer.clip) for ask, answer in pairs if answer.clip and answer.trained]
     spoken_after = bool(before)
     found = []

@@ -17,11 +17,11 @@ TIE = 0.005
 """Lower bounds of similarity that are so close are equal."""
 
 RULE = (
-    "Left out is whoever gets words wrong, or does not end by itself, in clearly more of the texts than the best of all "
-    f"systems: by {LARGEST:.0%} points, or by {SMALLEST:.0%} points and surely (exact test of signs on the same texts, 5 %); "
+    "Left out is whoever gets words wrong, or does not end by itself, in clearly more of the texts than the best system: by "
+    f"{100 * LARGEST:.0f} points, or by {100 * SMALLEST:.0f} points and surely (exact test of signs on the same texts, 5 %); "
     "and whoever could not make a take that others made. Of the rest the highest lower bound of similarity wins; of equals "
-    f"(within {TIE:g}) the earlier step, then the lower strength. It is proposed only if it is more similar than the base, or "
-    "the base is left out itself."
+    f"(within {TIE:g}) the earlier step, then the lower strength. It is proposed only if it is more similar than the base, "
+    "or the base is left out itself."
 )
 
 
@@ -93,7 +93,9 @@ def _left_out(table: AuditionTable) -> dict[str, str]:
         best = min(with_words, key=lambda each: each.mean("wer") or 0.0)
         for each in with_words:
             if _is_worse(each.by_text["wer"], best.by_text["wer"]):
-                found[each.id] = f"gets more words wrong (WER {_percent(each, 'wer')}, {best.name} {_percent(best, 'wer')})"
+                found[each.id] = (
+                    f"gets more words wrong (WER {_percent(each, 'wer')}, {best.name} {_percent(best, 'wer')})"
+                )
     if with_ends:
         best = max(with_ends, key=lambda each: each.mean("end_rate") or 0.0)
         for each in with_ends:

@@ -72,7 +72,7 @@ def share_interval(by_text: Mapping[int, float]) -> Interval | None:
     z = float(norm.ppf(0.5 + CONFIDENCE / 2))
     middle = (share + z * z / (2 * num)) / (1 + z * z / num)
     half = z / (1 + z * z / num) * math.sqrt(share * (1 - share) / num + z * z / (4 * num * num))
-    return Interval(share, max(0.0, middle - half), min(1.0, middle + half), num)
+    return Interval(share, min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half)), num)
 
 
 def mean_difference(one: Mapping[int, float], other: Mapping[int, float]) -> float | None:

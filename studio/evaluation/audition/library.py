@@ -39,11 +39,12 @@ class AuditionLibrary:
             if each.plan.audition is not None and run in (None, each.plan.audition.run)
         ]  # fmt: skip
 
-    def start(self, run: str, request: AuditionRequest = AuditionRequest(), *, start: bool = True) -> Audition:
+    def start(self, run: str, request: AuditionRequest | None = None, *, start: bool = True) -> Audition:
         """Begin one in the background, behind the comparisons that wait.
 
         Args:
             run: id of a job that has ended.
+            request: None asks for what most need.
             start: False only puts it into the queue, for whoever looks next.
 
         Raises:
@@ -53,7 +54,7 @@ class AuditionLibrary:
         adapters = [
             each for each in AdapterLibrary(self._settings, self._store, self.owner).adapters() if each.job_id == job.id
         ]
-        plan = plan_for(job, adapters, request, settings=self._settings, store=self._store)
+        plan = plan_for(job, adapters, request or AuditionRequest(), settings=self._settings, store=self._store)
         return self._given(self.comparisons.create(plan, start=start))
 
     def audition(self, comparison_id: str) -> Audition:
@@ -101,7 +102,9 @@ class AuditionLibrary:
             return comparison.plan.voice
         own = [voice_id for voice_id, _ in learnt if not is_of_set(voice_id)]
         if len(own) != 1:
-            raise StudioError("Say which voice of the library is to be spoken with it: save one first, if there is none.")
+            raise StudioError(
+                "Say which voice of the library is to be spoken with it: save one first, if there is none."
+            )
         return own[0]
 
     def _given(self, comparison: Comparison) -> Audition:

@@ -41,7 +41,7 @@ class TakeMeasurer:
         self._patience = Patience.of(settings, store, comparison_id, stop)
         self._given: dict[str, tuple[tuple[Waveform, ...], str] | StudioError] = {}
 
-    def run(self, ended: Ended = Ended("completed")) -> Ended:
+    def run(self, ended: Ended) -> Ended:
         """Measure, where it is asked for; returns how the comparison ends then.
 
         Args:

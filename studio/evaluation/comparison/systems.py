@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -185,7 +186,8 @@ def _label(kind: str, settings: dict[str, Any]) -> str:
 def _losses_of(card: dict[str, Any]) -> dict[str, float]:
     """What was logged at the step: kept here, because the checkpoint may go."""
     metrics = card.get("metrics")
-    return dict(metrics) if isinstance(metrics, dict) else {}
+    found = metrics if isinstance(metrics, dict) else {}
+    return {name: float(each) for name, each in found.items() if isinstance(each, int | float) and math.isfinite(each)}
 
 
 def _data_of(card: dict[str, Any]) -> str | None:
