@@ -45,6 +45,7 @@ def audition(
     consent_note: Annotated[str, typer.Option(help="Who gave permission, or which licence.")] = "",
     asr_model: Annotated[str, typer.Option(help="Another recogniser than that of the settings.")] = "",
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
+    retry: Annotated[int, typer.Option(help="Speak parts that come out badly again, at most so often; 0 never.")] = 2,
     last: Annotated[bool, typer.Option("--last", help="Show the last audition of this training; make none.")] = False,
     wait: Annotated[bool, typer.Option(help="Wait until it is done; it goes on without that, too.")] = True,
     as_json: Json = False,
@@ -66,7 +67,7 @@ def audition(
             raise StudioError("--consent-note goes with --speaker-consent own, permission or licence.")
         request = AuditionRequest(
             texts=texts, strengths=tuple(strength or (1.0,)), seeds=tuple(seed or (1,)), steps=tuple(step or ()),
-            voice=voice, asr_model=asr_model, device=device,
+            voice=voice, asr_model=asr_model, device=device, retry=retry,
             consent=Consent(speaker_consent, consent_note) if speaker_consent else None,  # type: ignore[arg-type]
         )  # fmt: skip
         found = library.start(job.id, request)

@@ -56,6 +56,13 @@ def speak(
     ras_window: Annotated[int, typer.Option(help="Rows looked back on for repetitions; 0 is off.")] = 7,
     ras_max_repeats: Annotated[int, typer.Option(help="Repetitions after which a code is drawn again.")] = 2,
     language: Annotated[str | None, typer.Option(help="Language code such as en or ar; found from the script.")] = None,
+    retry: Annotated[
+        int | None,
+        typer.Option(
+            help="Speak a part that comes out badly again, at most so often; 0 never. Without it twice for long texts, where "
+            "a recogniser is on this machine."
+        ),
+    ] = None,
     trim_start: Annotated[float | None, typer.Option(help="Use the clip from this second on.")] = None,
     trim_end: Annotated[float | None, typer.Option(help="Use the clip up to this second.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
@@ -80,6 +87,7 @@ def speak(
         language=language,
         descriptions=dict(_named(entry, "--describe") for entry in describe or ()),
         voices=tuple(_chosen(entry) for entry in voice or ()),
+        retry=retry,
         **_adapter(adapter),
     )
     _refuse_mixture(request)
@@ -128,6 +136,7 @@ def speak_and_tell(
         notice(sentence)  # in logs too: noise must not pass for speech
     speech = spoken.speech
     summary = f"{spoken.path}: {speech.seconds:.2f} s, RTF {speech.rtf:.2f}, seed {speech.seed}"
+    summary += "".join(f"; {sentence[0].lower()}{sentence[1:].rstrip('.')}" for sentence in speech.retried())
     summary += "".join(f"; {shortcoming}" for shortcoming in speech.shortcomings())
     if spoken.take.id:
         summary += f"; take {short_id(spoken.take.id)}"

@@ -12,6 +12,7 @@ from studio.audio.reading import read_audio
 from studio.engine.model.sampling import Sampling, check_seed
 from studio.engine.prompt import DEFAULT_SCENE
 from studio.engine.speech.reference import Consent, Reference, require_transcript
+from studio.engine.speech.retrying import MAX_RETRIES
 from studio.engine.text import Script
 from studio.errors import StudioError
 from studio.voices.drafts import MAX_SOURCE_SECONDS
@@ -78,6 +79,8 @@ class SpeakRequest:
         adapter: id of a trained voice of whoever asks; "" for the base alone.
         adapter_folder: a LoRA checkpoint that is in no library, in place of ``adapter``; never from a browser.
         adapter_strength: share of what was trained that is added to the base; 1 for all of it.
+        retry: a part that comes out badly is spoken again at most so often; 0 never. None is twice for a
+            text of more than one part where somebody can hear it back, and else never.
     """
 
     text: str
@@ -91,6 +94,7 @@ class SpeakRequest:
     adapter: str = ""
     adapter_folder: Path | None = None
     adapter_strength: float = 1.0
+    retry: int | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 < self.adapter_strength <= MAX_STRENGTH:
@@ -98,6 +102,8 @@ class SpeakRequest:
                 f"The strength of the trained voice is {self.adapter_strength:g}: choose one above 0 and up to "
                 f"{MAX_STRENGTH:g}."
             )
+        if self.retry is not None and not 0 <= self.retry <= MAX_RETRIES:
+            raise StudioError(f"Parts cannot be spoken again {self.retry} times: choose 0 (never) to {MAX_RETRIES}.")
         if self.seed is not None:
             check_seed(self.seed)  # here, so that no model is loaded to find it out
 

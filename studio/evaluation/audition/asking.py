@@ -17,6 +17,7 @@ from studio.engine.checkpoints import read_scope
 from studio.engine.prompt import DEFAULT_SCENE, SCENE_END, SCENE_START
 from studio.engine.rows import TrainingRow, parse_row, read_rows
 from studio.engine.speech.reference import Consent
+from studio.engine.speech.retrying import DEFAULT_RETRIES
 from studio.engine.speech.sample_plan import SamplePlan
 from studio.engine.text import SPEAKER_TAG_PATTERN, Script
 from studio.errors import StudioError
@@ -52,6 +53,7 @@ class AuditionRequest:
     asr_model: str = ""
     consent: Consent | None = None
     device: str | None = None
+    retry: int = DEFAULT_RETRIES
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ def plan_for(
             ],
             "checkpoint": base_folder if Path(base_folder).is_dir() else job.spec.base,
             "device": request.device,
+            "retry": request.retry,
             "scene": _scene_of(row),
             "references": [] if voice else _references(job, row, request.consent, settings, store),
             "measured": True,

@@ -82,7 +82,7 @@ class TakeMeasurer:
                 absent = dict.fromkeys(("similarity", "leaked_reference_words"), str(error))
             yield Subject(
                 read_audio(take.path), plan.texts[take.text], plan.language or "", references, said,
-                ended=take.report.get("ended"), rtf=take.report.get("rtf"), absent=absent,
+                ended=take.report.get("ended_at_once", take.report.get("ended")), rtf=take.report.get("rtf"), absent=absent,
             )  # fmt: skip
 
     def _references(

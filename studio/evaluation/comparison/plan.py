@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from studio.engine.model.sampling import MAX_SEED
+from studio.engine.speech.retrying import MAX_RETRIES
 from studio.errors import StudioError
 from studio.takes.request import MAX_STRENGTH
 
@@ -45,6 +46,7 @@ class Speaking(_Strict):
         voice: of the library, by name or id; "" lets the model pick one.
         scene: where it is spoken; "" for none.
         checkpoint: local folder or hub id.
+        retry: a part that comes out badly is spoken again at most so often; never where nobody says so.
     """
 
     voice: str | None = None
@@ -56,6 +58,7 @@ class Speaking(_Strict):
     ras_max_repeats: Annotated[int, Field(ge=1, le=1000)] | None = None
     checkpoint: str | None = None
     precision: Literal["auto", "float32", "bfloat16"] | None = None
+    retry: Annotated[int, Field(ge=0, le=MAX_RETRIES)] | None = None
 
 
 class SystemPlan(Speaking):

@@ -60,6 +60,7 @@ def request_of(plan: ComparisonPlan, system: SystemPlan, text: str, seed: int) -
         adapter=system.adapter,
         adapter_folder=Path(system.adapter_folder) if system.adapter_folder else None,
         adapter_strength=system.strength,
+        retry=plan.said(system, "retry") or 0,
     )
 
 
@@ -87,6 +88,7 @@ def engine_settings(settings: Settings, plan: ComparisonPlan, system: SystemPlan
         "checkpoint": plan.said(system, "checkpoint"),
         "precision": plan.said(system, "precision"),
         "device": plan.device,
+        "asr_model": plan.asr_model,
     }
     return settings.with_changes(**{name: value for name, value in wished.items() if value})
 
@@ -140,6 +142,7 @@ def _planned(plan: ComparisonPlan, system: SystemPlan, service: TakeService, own
         "scene": request_of(plan, system, plan.texts[0], 0).scene,
         **asdict(sampling_of(plan, system)),
         "language": plan.language,
+        **({"retry": retry} if (retry := plan.said(system, "retry")) else {}),
         **({"step": adapter.step, "losses": _losses_of(adapter.card)} if adapter else {}),
     }
     label = system.label or _label(kind, settings)
@@ -169,7 +172,7 @@ def _kind(plan: ComparisonPlan, system: SystemPlan) -> str:
         own = getattr(system, field)
         if own is not None and own != getattr(plan, field):
             return field
-    if any(getattr(system, field) not in (None, getattr(plan, field)) for field in (*_SAMPLING, "scene")):
+    if any(getattr(system, field) not in (None, getattr(plan, field)) for field in (*_SAMPLING, "scene", "retry")):
         return "sampling"
     return "base"
 
