@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,11 @@ from studio.evaluation.measures.kept_takes import Given, subject_of_file
 from studio.settings import ASSETS
 from studio.store import comparisons as queries
 from studio.store.tables import now
-from studio.takes.wearing import worn_by
+from studio.takes.wearing import dressed, put_on, worn_by
 from studio.training.library import JobLibrary
 from tests.auditions import HELD_OUT, TRAINED, ended_run, row
 from tests.refusals import refusal
-from tests.takes import saved_voice
+from tests.takes import SHORT, request, saved_voice
 from tests.trained import write_adapter
 from tests.unit.evaluation.test_generation import made_here
 
@@ -81,6 +82,11 @@ def spoken(auditions: AuditionLibrary, comparison: Comparison, sounds: list[Wave
             )
             take.state, take.made_at, take.report = "made", now(), {"ended": number % 3 > 0, "rtf": 0.5}
             queries.save(session, take)
+    ended(auditions, comparison)
+
+
+def ended(auditions: AuditionLibrary, comparison: Comparison) -> None:
+    with auditions.comparisons.store.writing() as session:
         record = queries.comparison_by_id(session, comparison.id)
         assert record is not None
         record.state = "completed"
@@ -90,8 +96,8 @@ def spoken(auditions: AuditionLibrary, comparison: Comparison, sounds: list[Wave
 def test_every_checkpoint_is_heard_on_texts_that_were_not_trained_and_the_figures_are_those_of_single_commands(
     auditions: AuditionLibrary, apart: Any, owner: str, run: str, said: dict[Path, str], sounds: list[Waveform]
 ) -> None:
-    request = AuditionRequest(texts=2, strengths=(1.0, 0.3), consent=OWN)
-    begun = auditions.start(run, request, start=False)
+    wanted = AuditionRequest(texts=2, strengths=(1.0, 0.3), consent=OWN)
+    begun = auditions.start(run, wanted, start=False)
     comparison = begun.comparison
     assert (comparison.texts, begun.texts_from) == (HELD_OUT, "rows that the run held out")
     assert [system.label for system in comparison.systems] == [
@@ -101,9 +107,14 @@ def test_every_checkpoint_is_heard_on_texts_that_were_not_trained_and_the_figure
     assert "0 of 10 takes made" in begun.sentence
     spoken(auditions, comparison, sounds)
     assert auditions.comparisons.comparison(comparison.id).unmeasured == 10
-    assert auditions.comparisons.comparison(comparison.id).can_resume
+    stop = threading.Event()
+    stop.set()
+    stopped = TakeMeasurer(apart.settings, apart.store, comparison.id, stop=stop, listeners_of=deaf_listeners)
+    assert stopped.run(Ended("completed")).state == "stopped"
+    assert auditions.comparisons.resume(comparison.id, start=False).state == "queued"
     measurer = TakeMeasurer(apart.settings, apart.store, comparison.id, listeners_of=deaf_listeners)
     assert measurer.run(Ended("completed")) == Ended("completed")
+    ended(auditions, comparison)
     done = auditions.audition(comparison.id)
     assert not done.comparison.unmeasured
     assert [(each.step, each.strength) for each in done.table.systems] == [
@@ -166,6 +177,12 @@ def test_a_checkpoint_becomes_what_a_voice_is_spoken_with_until_it_is_gone(
     worn = auditions.use(found.id, found.comparison.systems[2].id)
     assert (worn.name, worn.adapter_strength) == ("Anna", 0.5)
     told = worn_by(worn, adapters)
+    # What a voice wears is chosen where nobody asked for another, and the request then says so: it can be repeated.
+    asked, notice = dressed(request(SHORT, "Anna"), voices, adapters)
+    assert (asked.adapter, asked.adapter_strength, notice) == (worn.adapter, 0.5, "")
+    other = request(SHORT, "Anna", adapter_folder=Path("elsewhere"))
+    assert dressed(other, voices, adapters) == (other, "")
+    assert dressed(request(SHORT), voices, adapters) == (request(SHORT), "")
     assert (told.adapter and told.adapter.step, told.strength) == (20, 0.5)
     assert "comes with the studio" in refusal(
         lambda: auditions.use(found.id, found.comparison.systems[2].id, voice="Kathleen")
@@ -174,6 +191,8 @@ def test_a_checkpoint_becomes_what_a_voice_is_spoken_with_until_it_is_gone(
     gone = worn_by(voices.voice("Anna"), adapters)
     assert gone.adapter is None
     assert "was deleted" in gone.notice
+    assert dressed(request(SHORT, "Anna"), voices, adapters) == (request(SHORT, "Anna"), gone.notice)
+    assert put_on(voices, adapters, "Anna", "").adapter == ""
 
 
 def test_texts_come_from_what_was_held_out_then_what_the_base_was_made_for_and_never_from_what_was_trained(
