@@ -35,6 +35,7 @@ from studio.store import comparisons as queries
 from studio.store.tables import now
 from studio.takes.wearing import dressed, put_on, worn_by
 from studio.training.library import JobLibrary
+from studio.ui.tabs.speak.form_values import Form
 from tests.auditions import HELD_OUT, TRAINED, ended_run, row
 from tests.refusals import refusal
 from tests.takes import SHORT, request, saved_voice
@@ -346,3 +347,17 @@ def test_intervals_and_the_test_of_signs_are_those_of_the_books() -> None:
                 assert is_clearly_above(dict(enumerate(one)), dict(enumerate(two))) == (exact <= 0.05)
     assert not is_clearly_above({0: 1.0}, {0: 0.0})
     assert not is_clearly_above({0: 1.0}, {1: 0.0})
+
+
+def test_the_page_asks_for_what_a_voice_is_spoken_with_at_its_strength(
+    apart: Any, owner: str, run: str, kathleen: Any
+) -> None:
+    voices, adapters = apart.voices(owner), apart.adapters(owner)
+    anna = saved_voice(apart, owner, kathleen)
+    chosen = adapters.adapters()[0]
+    put_on(voices, adapters, "Anna", chosen.id, 0.3)
+    form = Form.of(Form(voice=anna.id, text=SHORT, adapter=chosen.id, retry="2").values)
+    asked = form.request(voices, adapters)
+    assert (asked.adapter, asked.adapter_strength, asked.retry) == (chosen.id, 0.3, 2)
+    alone = Form.of(Form(text=SHORT, adapter=chosen.id, retry="a lot").values).request(voices, adapters)
+    assert (alone.adapter_strength, alone.retry) == (1.0, None)
