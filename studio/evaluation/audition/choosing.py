@@ -16,6 +16,8 @@ LARGEST = 0.20
 TIE = 0.005
 """Lower bounds of similarity that are so close are equal."""
 
+_MOSTLY_WRONG = 0.5
+
 RULE = (
     "Left out is whoever gets words wrong, or does not end by itself, in clearly more of the texts than the best system: by "
     f"{100 * LARGEST:.0f} points, or by {100 * SMALLEST:.0f} points and surely (exact test of signs on the same texts, 5 %); "
@@ -158,11 +160,12 @@ def _sentence(
         parts.append(f"the base {left_out[base.id]}")
     elif best.mean("wer") is not None:
         than = "the base's" if base is not None and base.mean("wer") is not None else "the best's"
-        parts.append(f"words as right as {than} (WER {_percent(best, 'wer')}{_beside(base, 'wer')})")
+        how = "right" if (best.mean("wer") or 0.0) < _MOSTLY_WRONG else "wrong"
+        parts.append(f"words as {how} as {than} (WER {_percent(best, 'wer')}{_beside(base, 'wer')})")
     if best.mean("end_rate") is not None:
         parts.append(f"ends by itself in {_percent(best, 'end_rate')}")
     sentence = f"{best.name.capitalize()}: {', '.join(parts)}"
-    return f"{sentence}; {_of_loss(table, best, left_out)}." + _unheard(table)
+    return f"{sentence}; {_of_loss(table, best, left_out)}." + _unheard(table) + _beyond(table)
 
 
 def _of_loss(table: AuditionTable, best: SystemFigures, left_out: Mapping[str, str]) -> str:
@@ -189,6 +192,14 @@ def _unheard(table: AuditionTable) -> str:
         return ""
     why = next((each.absent["wer"] for each in table.systems if "wer" in each.absent), "")
     return f" Whether the words are right is not known: {why}"
+
+
+def _beyond(table: AuditionTable) -> str:
+    """That nobody says these words, where that is so."""
+    known = [wer for each in table.systems if (wer := each.mean("wer")) is not None]
+    if not known or min(known) < _MOSTLY_WRONG:
+        return ""
+    return " Most words are wrong with every system: the texts may be beyond the base, so do listen before it is used."
 
 
 def _similarity(system: SystemFigures) -> str:
