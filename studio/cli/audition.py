@@ -122,7 +122,7 @@ def _described(found: Audition) -> list[str]:
     rows += [_row(each, loss) for each in found.table.systems]
     lines += ["", columns(rows), ""]
     lines += [f"{name}: {model}" for name, model in found.table.models.items()]
-    absent = {reason: name for each in found.table.systems for name, reason in reversed(each.absent.items())}
+    absent = {reason: name for each in found.table.systems for name, reason in [*each.absent.items()][::-1]}
     lines += [f"no {name.replace('_', ' ')}: {reason}" for reason, name in absent.items()]
     lines += ["", found.sentence]
     winner = found.winner

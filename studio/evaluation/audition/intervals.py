@@ -94,8 +94,8 @@ def is_clearly_above(one: Mapping[int, float], other: Mapping[int, float]) -> bo
     sums = signs @ np.abs(differences)
     reached = np.count_nonzero(sums >= float(differences.sum()) - 1e-12)
     if len(differences) > _ALL_SIGNS:  # what was found is one of the patterns, too
-        return (reached + 1) / (len(signs) + 1) <= SIGNIFICANCE
-    return reached / len(signs) <= SIGNIFICANCE
+        return bool((reached + 1) / (len(signs) + 1) <= SIGNIFICANCE)
+    return bool(reached / len(signs) <= SIGNIFICANCE)
 
 
 def _differences(one: Mapping[int, float], other: Mapping[int, float]) -> list[float]:
