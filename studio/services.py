@@ -43,7 +43,7 @@ class Services:
     def take_service(self) -> TakeService:
         from studio.takes.service import TakeService
 
-        return TakeService.from_settings(self.settings, store=self.store)
+        return TakeService.from_settings(self.settings, store=self.store, transcriber=self.transcriber)
 
     @cached_property
     def generations(self) -> GenerationQueue:

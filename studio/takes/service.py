@@ -53,14 +53,19 @@ class TakeService:
 
     Args:
         store: None takes that of the settings' home.
+        transcriber: who hears parts back; None makes one of the settings.
     """
 
-    def __init__(self, host: EngineHost, settings: Settings, store: Store | None = None) -> None:
-        self.host, self.settings = host, settings
+    def __init__(
+        self, host: EngineHost, settings: Settings, store: Store | None = None, transcriber: Transcriber | None = None
+    ) -> None:
+        self.host, self.settings, self._transcriber = host, settings, transcriber
         self.store = store or Store(settings.store_file)
 
     @classmethod
-    def from_settings(cls, settings: Settings, *, store: Store | None = None, **host_options: Any) -> TakeService:
+    def from_settings(
+        cls, settings: Settings, *, store: Store | None = None, transcriber: Transcriber | None = None, **host_options: Any
+    ) -> TakeService:  # fmt: skip
         """A service with a host of its own; nothing is loaded or opened yet."""
         host = EngineHost(
             settings.checkpoint,
@@ -72,7 +77,7 @@ class TakeService:
             leases=settings.leases_folder,
             **host_options,
         )
-        return cls(host, settings, store)
+        return cls(host, settings, store, transcriber)
 
     def takes(self, owner: str = "") -> TakeLibrary:
         return TakeLibrary(self.settings, self.store, owner)
@@ -148,7 +153,7 @@ class TakeService:
         """Who hears parts back; nothing is loaded yet."""
         from studio.listening.transcriber import Transcriber
 
-        return Transcriber(self.settings.asr_model, device=self.settings.device)
+        return self._transcriber or Transcriber(self.settings.asr_model, device=self.settings.device)
 
     def _retrying(self, request: SpeakRequest, references: Sequence[Reference]) -> Retrying | None:
         """How parts are spoken again; a recogniser that is not on this machine is not fetched for it."""

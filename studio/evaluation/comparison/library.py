@@ -13,12 +13,9 @@ from sqlmodel import Session
 
 from studio.adapters.adapter import TrainedAdapter
 from studio.adapters.library import AdapterLibrary
-from studio.audio.loudness import integrated_lufs
-from studio.audio.reading import read_audio
-from studio.audio.storing import store_as_flac
-from studio.audio.synthetic_mark import is_marked
 from studio.engine.model.sampling import MAX_SEED
 from studio.errors import StudioError
+from studio.evaluation.comparison.beginning import begun
 from studio.evaluation.comparison.comparison import (
     PRESENT,
     WAITING,
@@ -30,7 +27,7 @@ from studio.evaluation.comparison.comparison import (
     system_of,
     take_of,
 )
-from studio.evaluation.comparison.hearing import samples_sha256, withheld_systems, withheld_takes
+from studio.evaluation.comparison.hearing import withheld_systems, withheld_takes
 from studio.evaluation.comparison.plan import MAX_NAME_CHARS, ComparisonPlan, SystemPlan
 from studio.evaluation.comparison.running import tidy
 from studio.evaluation.comparison.systems import PlannedSystem, engine_settings, planned
@@ -125,7 +122,7 @@ class ComparisonLibrary:
         folder = self.folder(comparison_id)
         try:
             folder.mkdir(parents=True)
-            records = [each for at, system in enumerate(found) for each in self._begun(plan, system, at, comparison_id)]
+            records = [each for at, system in enumerate(found) for each in begun(folder, plan, system, at)]
             with self.store.writing() as session:
                 service.voices(self.owner).require_consent([voice for each in found for voice in each.voices])
                 record.queued_at = now()
@@ -228,42 +225,6 @@ class ComparisonLibrary:
 
     # Inside
 
-    def _begun(
-        self, plan: ComparisonPlan, system: PlannedSystem, position: int, comparison_id: str
-    ) -> list[SystemRecord | ComparedTakeRecord]:
-        """The records of a system and of its takes, and the sounds of real recordings beside them."""
-        voices = [{"id": voice_id, "name": name} for voice_id, name in system.voices]
-        record = SystemRecord(
-            comparison_id=comparison_id, position=position, label=system.label, kind=system.kind,
-            settings=system.settings, voices=voices,
-        )  # fmt: skip
-        takes = [
-            ComparedTakeRecord(comparison_id=comparison_id, system_id=record.id, text=text, seed=seed)
-            for text in range(len(plan.texts))
-            for seed in (plan.seeds[:1] if system.plan.recordings else plan.seeds)
-            if not system.plan.recordings or system.plan.recordings[text]
-        ]
-        for take in takes if system.plan.recordings else ():
-            source = Path(str(system.plan.recordings[take.text]))
-            try:
-                self._record_sound(source, take, voices)
-            except StudioError as error:
-                raise StudioError(f"systems {position + 1}, recordings {take.text + 1}: {error}") from error
-        return [record, *takes]
-
-    def _record_sound(self, source: Path, take: ComparedTakeRecord, voices: list[dict[str, str]]) -> None:
-        target = sound_file(self.folder(take.comparison_id), take.id)
-        stored = store_as_flac(source, target)
-        sound = read_audio(target)
-        lufs = integrated_lufs(sound)
-        take.state, take.made_at, take.sha256, take.voices = "made", now(), samples_sha256(sound), voices
-        take.synthetic = is_marked(source)
-        take.request = {"recording": source.name}
-        take.report = {
-            "seconds": round(stored.seconds, 6), "sample_rate": stored.sample_rate,
-            "lufs": round(lufs, 2) if lufs > float("-inf") else None,
-        }  # fmt: skip
-
     def _record(self, session: Session, comparison_id: str) -> ComparisonRecord:
         record = queries.comparison_by_id(session, comparison_id, self.owner)
         if record is None:
@@ -279,7 +240,8 @@ class ComparisonLibrary:
             system_of(each, gone=self._gone(plan, plan.systems[each.position], adapters), withheld=each.id in withheld)
             for each in records
         ]
-        unmeasured = sum(take.state == "made" and not take.figures and take.id not in hidden for take in takes)
+        unfinished = [take for take in takes if take.state == "made" and not take.figures and take.id not in hidden]
+        unmeasured = sum(sound_file(self.folder(record.id), take.id).is_file() for take in unfinished)
         if record.state in WAITING:
             before = queries.in_states(session, (*PRESENT, *WAITING))
             ahead = [each.id for each in before].index(record.id)
