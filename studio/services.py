@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from studio.datasets.background import Works
     from studio.datasets.library import DatasetLibrary
     from studio.engine.host import EngineHost
+    from studio.evaluation.audition.library import AuditionLibrary
     from studio.evaluation.blind.session import BlindSession
     from studio.evaluation.comparison.library import ComparisonLibrary
     from studio.listening.transcriber import Transcriber
@@ -42,7 +43,7 @@ class Services:
     def take_service(self) -> TakeService:
         from studio.takes.service import TakeService
 
-        return TakeService.from_settings(self.settings, store=self.store)
+        return TakeService.from_settings(self.settings, store=self.store, transcriber=self.transcriber)
 
     @cached_property
     def generations(self) -> GenerationQueue:
@@ -102,6 +103,12 @@ class Services:
         from studio.evaluation.comparison.library import ComparisonLibrary
 
         return ComparisonLibrary(self.settings, self.store, owner)
+
+    def auditions(self, owner: str = "") -> AuditionLibrary:
+        """The checkpoints of runs, heard beside their base."""
+        from studio.evaluation.audition.library import AuditionLibrary
+
+        return AuditionLibrary(self.settings, self.store, owner)
 
     def blind_session(self, comparison_id: str, owner: str = "") -> BlindSession:
         """Of the owner of a comparison; whoever has its link joins by :meth:`BlindSession.join`."""

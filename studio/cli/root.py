@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from studio import __version__
+from studio.cli.audition import audition
 from studio.cli.checkpoint import checkpoint_app
 from studio.cli.compare import compare_app
 from studio.cli.dataset import dataset_app
@@ -47,6 +48,7 @@ def doctor(as_json: Json = False) -> None:
 
 app.command()(speak)
 app.command()(evaluate)
+app.command()(audition)
 app.command("evaluate-list")(evaluate_list)
 app.command("evaluate-merge")(evaluate_merge)
 app.add_typer(voice_app, name="voice")

@@ -42,7 +42,11 @@ def speak(
     ] = None,
     checkpoint: Annotated[str | None, typer.Option(help="Local folder or hub id.")] = None,
     adapter: Annotated[
-        str | None, typer.Option(help="A trained voice, by id or name; or the folder of a LoRA checkpoint.")
+        str | None,
+        typer.Option(
+            help="A trained voice, by id or name; or the folder of a LoRA checkpoint; 'none' for the base alone. Without it "
+            "what the voice is spoken with: see `voice wear`."
+        ),
     ] = None,
     strength: Annotated[
         float, typer.Option(help="Share of what the trained voice learnt that is added to the base; 1 for all of it.")
@@ -55,6 +59,13 @@ def speak(
     ras_window: Annotated[int, typer.Option(help="Rows looked back on for repetitions; 0 is off.")] = 7,
     ras_max_repeats: Annotated[int, typer.Option(help="Repetitions after which a code is drawn again.")] = 2,
     language: Annotated[str | None, typer.Option(help="Language code such as en or ar; found from the script.")] = None,
+    retry: Annotated[
+        int | None,
+        typer.Option(
+            help="Speak a part that comes out badly again, at most so often; 0 never. Without it twice for long texts, where "
+            "a recogniser is on this machine."
+        ),
+    ] = None,
     trim_start: Annotated[float | None, typer.Option(help="Use the clip from this second on.")] = None,
     trim_end: Annotated[float | None, typer.Option(help="Use the clip up to this second.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
@@ -81,6 +92,7 @@ def speak(
         language=language,
         descriptions=dict(_named(entry, "--describe") for entry in describe or ()),
         voices=tuple(_chosen(entry) for entry in voice or ()),
+        retry=retry,
         **_adapter(adapter),
         adapter_strength=strength,
     )
@@ -91,7 +103,13 @@ def speak(
             service.voices().voice(choice.voice)
         except StudioError as error:
             raise StudioError(f"--voice {choice.voice}: {error}") from error
-    if request.adapter:
+    if adapter is None:
+        from studio.takes.wearing import dressed
+
+        request, told = dressed(request, service.voices(), service.adapters())
+        if told:
+            notice(told)
+    elif request.adapter:
         try:
             service.adapters().usable(request.adapter)
         except StudioError as error:
@@ -124,6 +142,7 @@ def speak_and_tell(
         notice(sentence)  # in logs too: noise must not pass for speech
     speech = spoken.speech
     summary = f"{spoken.path}: {speech.seconds:.2f} s, RTF {speech.rtf:.2f}, seed {speech.seed}"
+    summary += "".join(f"; {sentence[0].lower()}{sentence[1:].rstrip('.')}" for sentence in speech.retried())
     summary += "".join(f"; {shortcoming}" for shortcoming in speech.shortcomings())
     if spoken.take.id:
         summary += f"; take {short_id(spoken.take.id)}"
@@ -146,6 +165,8 @@ def _adapter(given: str | None) -> dict[str, Any]:
         return {}
     if not given.strip():
         raise StudioError("--adapter is empty: give the id or the name of a trained voice, or leave it out.")
+    if given.strip().lower() == "none":
+        return {}
     try:
         folder = Path(given).expanduser().absolute()
         if folder.is_dir():

@@ -148,6 +148,8 @@ def _described(take: Take) -> str:
         f"length: {take.seconds:.2f} s, RTF {take.rtf:.2f}",
         f"file: {take.path}",
     ]
+    lines += [f"spoken again: {sentence}" for sentence in take.retried]
+    lines += [f"heard back by: {take.report['heard_back_by']}"] if take.report.get("heard_back_by") else []
     lines += [f"note: {shortcoming}" for shortcoming in take.shortcomings]
     if take.consent_withdrawn_at:
         lines.append(f"note: the consent for one of its voices was withdrawn on {take.consent_withdrawn_at:%Y-%m-%d}")

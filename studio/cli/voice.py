@@ -218,6 +218,22 @@ def remove(
     print_result({"removed": True, "id": voice.id, "name": voice.name}, as_json, f"{voice.name} was deleted.")
 
 
+@voice_app.command()
+def wear(
+    name: Name,
+    adapter: Annotated[str, typer.Argument(help="A trained voice, by id or name; 'none' for the base alone.")],
+    strength: Annotated[float, typer.Option(help="Share of what was trained, above 0 and up to 2.")] = 1.0,
+    as_json: Json = False,
+) -> None:
+    """Let a voice be spoken with a trained voice from now on, wherever nobody asks for another."""
+    from studio.takes.wearing import put_on
+
+    services = Services(get_settings())
+    wanted = "" if adapter.strip().lower() == "none" else adapter
+    voice = put_on(services.voices(), services.adapters(), name, wanted, strength)
+    _print_voice(voice, as_json)
+
+
 @voice_app.command("withdraw-consent")
 def withdraw_consent(name: Name, as_json: Json = False) -> None:
     """End the right to use a voice: from now on nobody can speak with it, and its takes are marked."""
@@ -241,4 +257,13 @@ def _tell_saved(voice: Voice, as_json: bool) -> None:
 
 
 def _print_voice(voice: Voice, as_json: bool) -> None:
-    print_result(voice.as_json(), as_json, "\n".join(voice_lines(voice)))
+    from studio.takes.wearing import worn_by
+
+    lines = list(voice_lines(voice))
+    if voice.adapter:
+        worn = worn_by(voice, Services(get_settings()).adapters())
+        told = worn.adapter and f"spoken with: {worn.adapter.name}" + (
+            f" at {worn.strength:g}" * (worn.strength != 1.0)
+        )
+        lines.append(told or f"note: {worn.notice}")
+    print_result(voice.as_json(), as_json, "\n".join(lines))

@@ -72,6 +72,8 @@ class VoiceRecord(SQLModel, table=True):
         owner: whose library; "" is that of whoever runs the studio.
         name_key: the name as it is compared: unique within a library.
         language: ISO 639-1 code; "" where nobody said.
+        adapter: id of the trained voice that it is spoken with, which may be gone; "" for none.
+        adapter_strength: share of what was trained that is added to the base.
     """
 
     __tablename__ = "voice"  # pyright: ignore[reportAssignmentType]
@@ -83,6 +85,8 @@ class VoiceRecord(SQLModel, table=True):
     name_key: str
     language: str = ""
     notes: str = ""
+    adapter: str = ""
+    adapter_strength: float = 1.0
     created_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
     who: str
     """Who speaks, in the words of whoever saved the voice."""

@@ -94,10 +94,12 @@ class Cast:
     Attributes:
         voices: those of the library, and then clips that are in none.
         adapter: what it is spoken with on top of the checkpoint; None for the base alone.
+        behind_clips: id and name of those who are heard in clips that are in no library.
     """
 
     voices: tuple[TakeVoice, ...] = ()
     adapter: TakeAdapter | None = None
+    behind_clips: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, request: SpeakRequest, voices: VoiceLibrary, adapters: AdapterLibrary) -> Cast:
@@ -114,13 +116,16 @@ class Cast:
             chosen.append(TakeVoice(voice.id, voice.name, choice.speaker))
         clips = [TakeVoice("", clip.path.name, clip.speaker) for clip in request.references]
         named = with_speakers(request.script, chosen, taken=[clip.speaker for clip in clips])
-        return cls((*named, *clips), TakeAdapter.asked_for(request, adapters))
+        behind = tuple(dict.fromkeys(voice for clip in request.references for voice in clip.voices))
+        voices.require_consent(behind)
+        return cls((*named, *clips), TakeAdapter.asked_for(request, adapters), behind)
 
     @property
     def in_library(self) -> list[tuple[str, str]]:
         """Id and name of the voices whose consent has to hold, those that the adapter was trained on included."""
         trained = self.adapter.trained.voices if self.adapter and self.adapter.trained else []
-        return [*((voice.id, voice.name) for voice in self.voices if voice.id), *trained]
+        own = [(voice.id, voice.name) for voice in self.voices if voice.id]
+        return list(dict.fromkeys([*own, *self.behind_clips, *trained]))
 
     def references(self, request: SpeakRequest, voices: VoiceLibrary, *, max_seconds: float) -> list[Reference]:
         """Every clip to speak after, read and checked.

@@ -206,6 +206,7 @@ class TakeLibrary:
             adapter=take.adapter_id,
             adapter_folder=Path(folder) if folder else None,
             adapter_strength=float(settings.get("adapter_strength", 1.0)),
+            retry=int(settings.get("retry", 0)),
         )
 
     def export(self, take: Take, path: Path) -> None:

@@ -12,6 +12,7 @@ from studio.audio.reading import read_audio
 from studio.engine.model.sampling import Sampling, check_seed
 from studio.engine.prompt import DEFAULT_SCENE
 from studio.engine.speech.reference import Consent, Reference, require_transcript
+from studio.engine.speech.retrying import MAX_RETRIES
 from studio.engine.text import Script
 from studio.errors import StudioError
 from studio.voices.drafts import MAX_SOURCE_SECONDS
@@ -28,6 +29,7 @@ class ReferenceClip:
         path: the recording, in any format.
         speaker: its name in a dialogue script.
         start, end: seconds; None for the clip's own.
+        voices: id and name of those whose consent has to hold while it is used, where a library or a set knows them.
     """
 
     path: Path
@@ -36,6 +38,7 @@ class ReferenceClip:
     speaker: str | None = None
     start: float | None = None
     end: float | None = None
+    voices: tuple[tuple[str, str], ...] = ()
 
     def load(self, *, max_seconds: float) -> Reference:
         """Read and check the clip.
@@ -76,6 +79,8 @@ class SpeakRequest:
         adapter: id of a trained voice of whoever asks; "" for the base alone.
         adapter_folder: a LoRA checkpoint that is in no library, in place of ``adapter``; never from a browser.
         adapter_strength: share of what was trained that is added to the base; 1 for all of it.
+        retry: a part that comes out badly is spoken again at most so often; 0 never. None is twice for a
+            text of more than one part where somebody can hear it back, and else never.
     """
 
     text: str
@@ -89,6 +94,7 @@ class SpeakRequest:
     adapter: str = ""
     adapter_folder: Path | None = None
     adapter_strength: float = 1.0
+    retry: int | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 < self.adapter_strength <= MAX_STRENGTH:
@@ -96,6 +102,8 @@ class SpeakRequest:
                 f"The strength of the trained voice is {self.adapter_strength:g}: choose one above 0 and up to "
                 f"{MAX_STRENGTH:g}."
             )
+        if self.retry is not None and not 0 <= self.retry <= MAX_RETRIES:
+            raise StudioError(f"Parts cannot be spoken again {self.retry} times: choose 0 (never) to {MAX_RETRIES}.")
         if self.seed is not None:
             check_seed(self.seed)  # here, so that no model is loaded to find it out
 

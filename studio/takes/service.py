@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from studio.adapters.library import AdapterLibrary
 from studio.audio.writing import refuse_bad_target, write_audio
 from studio.engine.host import EngineHost
-from studio.engine.speech.reference import require_transcript
+from studio.engine.speech.reference import Reference, require_transcript
 from studio.engine.speech.request import SpeechRequest
 from studio.engine.speech.result import Speech
+from studio.engine.speech.retrying import DEFAULT_RETRIES, Retrying
 from studio.errors import StudioError
 from studio.settings import Settings
 from studio.store.store import Store
@@ -23,6 +26,9 @@ from studio.takes.request import SpeakRequest
 from studio.takes.stream import ConsentWatch, TakeStream
 from studio.takes.take import Take
 from studio.voices.library import VoiceLibrary
+
+if TYPE_CHECKING:
+    from studio.listening.transcriber import Transcriber
 
 
 @dataclass(frozen=True)
@@ -47,14 +53,19 @@ class TakeService:
 
     Args:
         store: None takes that of the settings' home.
+        transcriber: who hears parts back; None makes one of the settings.
     """
 
-    def __init__(self, host: EngineHost, settings: Settings, store: Store | None = None) -> None:
-        self.host, self.settings = host, settings
+    def __init__(
+        self, host: EngineHost, settings: Settings, store: Store | None = None, transcriber: Transcriber | None = None
+    ) -> None:
+        self.host, self.settings, self._transcriber = host, settings, transcriber
         self.store = store or Store(settings.store_file)
 
     @classmethod
-    def from_settings(cls, settings: Settings, *, store: Store | None = None, **host_options: Any) -> TakeService:
+    def from_settings(
+        cls, settings: Settings, *, store: Store | None = None, transcriber: Transcriber | None = None, **host_options: Any
+    ) -> TakeService:  # fmt: skip
         """A service with a host of its own; nothing is loaded or opened yet."""
         host = EngineHost(
             settings.checkpoint,
@@ -66,7 +77,7 @@ class TakeService:
             leases=settings.leases_folder,
             **host_options,
         )
-        return cls(host, settings, store)
+        return cls(host, settings, store, transcriber)
 
     def takes(self, owner: str = "") -> TakeLibrary:
         return TakeLibrary(self.settings, self.store, owner)
@@ -131,10 +142,30 @@ class TakeService:
                 language=request.language,
                 # Of this request alone: others that speak meanwhile keep theirs, and without one it is the base itself.
                 adapter=cast.adapter.load(engine) if cast.adapter else None,
+                retrying=self._retrying(request, references),
             ),
             cancel=watch,
         )
         return TakeStream(stream, watch, request, cast, engine.files.shown_name)
+
+    @cached_property
+    def transcriber(self) -> Transcriber:
+        """Who hears parts back; nothing is loaded yet."""
+        from studio.listening.transcriber import Transcriber
+
+        return self._transcriber or Transcriber(self.settings.asr_model, device=self.settings.device)
+
+    def _retrying(self, request: SpeakRequest, references: Sequence[Reference]) -> Retrying | None:
+        """How parts are spoken again; a recogniser that is not on this machine is not fetched for it."""
+        if request.retry == 0:
+            return None
+        hears = self.transcriber.missing() is None
+        if request.retry is None and not hears:
+            return None
+        from studio.takes.hearing_back import HearingBack
+
+        judge = HearingBack(self.transcriber if hears else None, references, request.language)
+        return Retrying(request.retry or DEFAULT_RETRIES, judge, long_only=request.retry is None)
 
     def speak(self, request: SpeakRequest, path: Path, *, owner: str = "", keep: bool = True) -> SpokenFile:
         """Speak a request into a file (format by its suffix: .wav, .flac, .mp3).

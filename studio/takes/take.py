@@ -40,10 +40,11 @@ class Take:
         adapter: the adapter on top of it; "" for none.
         settings: scene, temperature, top_p, top_k, ras_window, ras_max_repeats, language, descriptions; where it was
             spoken with an adapter its id as adapter, or where that has none its path as adapter_folder, and its strength
-            as adapter_strength where that is not 1.
+            as adapter_strength where that is not 1; retry where parts could be spoken again.
         sample_rate: in Hz.
         elapsed: seconds of computing.
-        report: frames, ended, shortcomings and chunks, and the version of the studio.
+        report: frames, ended, shortcomings and chunks, and the version of the studio; where parts could be spoken again also
+            which were, why, and who heard them.
         consent_withdrawn_at: when the consent of one of its voices was withdrawn; None while all hold.
         path: the sound, 16-bit FLAC; for the server only, never for a browser.
     """
@@ -89,6 +90,7 @@ class Take:
                 "language": request.language,
                 "descriptions": dict(request.descriptions),
                 **trained,
+                **({"retry": speech.retry} if speech.retry else {}),
             },
             seed=speech.seed,
             seconds=speech.seconds,
@@ -107,9 +109,11 @@ class Take:
                         "frames": chunk.num_frames,
                         "budget": chunk.budget_frames,
                         "ended": chunk.ended,
+                        **({"attempts": [each.as_json() for each in chunk.attempts]} if chunk.attempts else {}),
                     }
                     for chunk in speech.chunks
                 ],
+                **(_retried(speech) if speech.retry else {}),
             },
         )
 
@@ -137,6 +141,11 @@ class Take:
     def shortcomings(self) -> list[str]:
         """What a listener should know, a clause each; empty for a take that came out whole."""
         return list(self.report.get("shortcomings", ()))
+
+    @property
+    def retried(self) -> list[str]:
+        """Which parts were spoken again and why, a sentence each."""
+        return list(self.report.get("retried", ()))
 
     @property
     def can_repeat(self) -> str | None:
@@ -182,6 +191,9 @@ class Take:
             "language": settings.get("language"),
             "descriptions": settings.get("descriptions"),
             "chunks": report.get("chunks", []),
+            "retry": settings.get("retry", 0),
+            "retried": self.retried,
+            "heard_back_by": report.get("heard_back_by") or None,
             "studio": report.get("studio"),
             "created_at": self.created_at.isoformat(timespec="seconds"),
             "starred": self.starred,
@@ -189,3 +201,12 @@ class Take:
             and self.consent_withdrawn_at.isoformat(timespec="seconds"),
             "missing": not self.is_there,
         }
+
+
+def _retried(speech: Speech) -> dict[str, Any]:
+    """What became of parts that could be spoken again."""
+    return {
+        "retried": speech.retried(),
+        "heard_back_by": speech.heard_back_by,
+        "ended_at_once": all(chunk.ended_at_once for chunk in speech.chunks),
+    }

@@ -222,6 +222,16 @@ class VoiceLibrary:
             queries.save(session, record)
         return self.voice(voice.id)
 
+    def wear(self, name_or_id: str, adapter_id: str, strength: float = 1.0) -> Voice:
+        """Remember the trained voice that an own voice is spoken with, "" for none; for :func:`studio.takes.wearing.put_on`,
+        which asks whether it may be used."""
+        voice = self._own(name_or_id, "save a voice of your own to be spoken with it")
+        with self._store.writing() as session:
+            record = self._record(session, voice)
+            record.adapter, record.adapter_strength = adapter_id, strength
+            queries.save(session, record)
+        return self.voice(voice.id)
+
     def withdraw_consent(self, name_or_id: str) -> Voice:
         """End the right to use a voice: nobody can speak with it from now on, and its takes are marked, compared ones too."""
         voice = self._own(name_or_id, "its consent is a licence that anybody may rely on, and cannot be withdrawn here")

@@ -20,7 +20,10 @@ def voice_of(record: VoiceRecord, folder: Path) -> Voice:
     """A stored voice whose clips lie in ``folder``; within the session that read it."""
     consent = stored_consent(record, record.consent_recorded_at)
     clips = tuple(_clip_of(clip, folder, record.language or None) for clip in record.clips)
-    return Voice(record.id, record.name, record.language, record.notes, clips, consent, record.created_at)
+    return Voice(
+        record.id, record.name, record.language, record.notes, clips, consent, record.created_at,
+        adapter=record.adapter, adapter_strength=record.adapter_strength,
+    )  # fmt: skip
 
 
 def stored_consent(record: VoiceRecord | SpeakerRecord, recorded_at: datetime) -> SpeakerConsent:

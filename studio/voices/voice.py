@@ -54,7 +54,12 @@ class VoiceClip:
 
 @dataclass(frozen=True)
 class Voice:
-    """A voice that can be spoken with while its consent holds. A preset comes with the studio and cannot be changed."""
+    """A voice that can be spoken with while its consent holds. A preset comes with the studio and cannot be changed.
+
+    Attributes:
+        adapter: id of the trained voice that it is spoken with; "" for none. It may be gone: see ``studio.takes.wearing``.
+        adapter_strength: share of what was trained that is added to the base.
+    """
 
     id: str
     name: str
@@ -64,6 +69,8 @@ class Voice:
     consent: SpeakerConsent
     created_at: datetime
     preset: bool = False
+    adapter: str = ""
+    adapter_strength: float = 1.0
 
     @property
     def seconds(self) -> float:
@@ -96,6 +103,8 @@ class Voice:
             "usable": self.trouble is None,
             "trouble": self.trouble,
             "consent": self.consent.as_json(),
+            "adapter_id": self.adapter or None,
+            "adapter_strength": self.adapter_strength if self.adapter else None,
             "clips": [clip.as_json() for clip in self.clips],
             "created_at": self.created_at.isoformat(timespec="seconds"),
         }

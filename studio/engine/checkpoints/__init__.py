@@ -24,6 +24,7 @@ from studio.engine.checkpoints.finding import (
 )
 from studio.engine.checkpoints.loading import Checkpoint, Precision, load_checkpoint, load_codec
 from studio.engine.checkpoints.processor_files import CHAT_TEMPLATE, processor_settings
+from studio.engine.checkpoints.scope import Scope, read_scope
 from studio.engine.checkpoints.tiny import MARKER_FILE, build_tiny_checkpoint
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "NATIVE_TYPE",
     "ORIGINAL_TYPE",
     "Precision",
+    "Scope",
     "DEMO_FOLDER",
     "DEMO_NAME",
     "TINY_FOLDER",
@@ -49,6 +51,7 @@ __all__ = [
     "load_checkpoint",
     "load_codec",
     "processor_settings",
+    "read_scope",
     "shown_name",
     "own_checkpoint",
     "tiny_checkpoint",

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from studio.engine.model.adapter import Adapter
 from studio.engine.model.sampling import Sampling
 from studio.engine.prompt import DEFAULT_SCENE
 from studio.engine.speech.reference import Reference
 from studio.engine.text import Script
+
+if TYPE_CHECKING:
+    from studio.engine.speech.retrying import Retrying  # of the plan, which is of a request
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class SpeechRequest:
         descriptions: voices given in words instead of a clip, by the name used in the script.
         language: ISO 639-1 code for numbers and sentence boundaries; None finds it from the script.
         adapter: one of :meth:`SpeechModel.load_adapter`; None for the base alone, whatever others speak with.
+        retrying: parts that come out badly are spoken again; None speaks each once.
         first_seconds, piece_seconds: duration of the first piece of a stream and of the later ones.
     """
 
@@ -36,5 +41,6 @@ class SpeechRequest:
     descriptions: Mapping[str, str] = field(default_factory=dict)
     language: str | None = None
     adapter: Adapter | None = None
+    retrying: Retrying | None = None
     first_seconds: float = 0.4
     piece_seconds: float = 1.0

@@ -5,20 +5,21 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from studio.audio.waveform import Waveform
 from studio.engine.devices import is_out_of_memory, return_memory
-from studio.engine.model.sampling import FrameStream
+from studio.engine.model.sampling import MAX_SEED, FrameStream
 from studio.engine.model.speech_model import SpeechModel
 from studio.engine.prompt import speech_conversation
 from studio.engine.speech.joining import ChunkJoiner
 from studio.engine.speech.plan import SpeechPlan, SpokenChunk
 from studio.engine.speech.request import SpeechRequest
 from studio.engine.speech.result import ChunkReport, Speech
+from studio.engine.speech.retrying import Attempt, best_of, faults_by_rule, seed_of
 from studio.errors import StudioError
 
 if TYPE_CHECKING:
@@ -36,6 +37,20 @@ class _Progress:
     num_frames: int = 0
 
 
+@dataclass
+class _Spoken:
+    """A chunk as it was spoken: its frames, the end of its sound, whether it ended by itself, what was tried."""
+
+    frames: list[np.ndarray] = field(default_factory=list)
+    rest: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    ended: bool = False
+    attempts: list[Attempt] = field(default_factory=list)
+
+    def codes(self, num_codebooks: int) -> np.ndarray:
+        """Shape (num_codebooks, num_frames)."""
+        return np.stack(self.frames, axis=1) if self.frames else np.zeros((num_codebooks, 0), np.int64)
+
+
 class SpeechStream:
     """An iterator over pieces of speech: float32 samples at ``sample_rate``.
 
@@ -46,7 +61,7 @@ class SpeechStream:
         cancel: set from elsewhere, it has the effect of :meth:`cancel`.
 
     :meth:`cancel` may be called from any thread: the stream ends within one frame and lets its memory go. Once it is
-    exhausted, :attr:`speech` holds the whole.
+    exhausted, :attr:`speech` holds the whole. Where parts may be spoken again, the pieces of a part come when it was judged.
     """
 
     def __init__(
@@ -64,6 +79,7 @@ class SpeechStream:
         self._cancel = cancel or threading.Event()
         self._progress = _Progress()
         self._started = started
+        self._retry = request.retrying.times_for(len(plan.chunks)) if request.retrying else 0
         self._speech: Speech | None = None
         self.sample_rate = engine.sample_rate
         self.seed = seed
@@ -120,31 +136,31 @@ class SpeechStream:
     def _run(self) -> Generator[np.ndarray, None, None]:
         import torch
 
-        engine, progress, chunks = self._engine, self._progress, self._plan.chunks
+        progress, chunks = self._progress, self._plan.chunks
         joiner = ChunkJoiner(self.sample_rate, len(chunks))
         generator = torch.Generator().manual_seed(self.seed)
         context: list[tuple[str, torch.Tensor]] = []
         for chunk in chunks:
-            frames: list[np.ndarray] = []
-            stream = self._frames(chunk, context, generator)
-            decoder = engine.stream_decoder(self._request.first_seconds, self._request.piece_seconds)
-            for frame in stream:
-                frames.append(frame.numpy())
-                progress.num_frames += 1
-                samples = decoder.push(frames[-1])
-                if samples is not None and len(ready := joiner.push(samples)):
+            spoken = _Spoken()
+            pieces = self._best(chunk, context, generator, spoken) if self._retry else (
+                self._once(chunk, context, generator, spoken)
+            )  # fmt: skip
+            for samples in pieces:
+                if len(ready := joiner.push(samples)):
                     progress.pieces.append(ready)
                     yield ready
             if self.cancelled:
                 return
-            codes = np.stack(frames, axis=1) if frames else np.zeros((engine.num_codebooks, 0), np.int64)
+            codes = spoken.codes(self._engine.num_codebooks)
             progress.codes.append(codes)
             progress.reports.append(
-                ChunkReport(chunk.text, chunk.speaker, codes.shape[1], chunk.budget_frames, stream.ended)
+                ChunkReport(
+                    chunk.text, chunk.speaker, codes.shape[1], chunk.budget_frames, spoken.ended, tuple(spoken.attempts)
+                )
             )
-            if frames:
+            if spoken.frames:
                 context = [*context, (chunk.prompt_text, torch.as_tensor(codes))][-CONTEXT_TURNS:]
-            ready = np.concatenate([joiner.push(decoder.flush()), joiner.end_chunk(chunk.pause_seconds)])
+            ready = np.concatenate([joiner.push(spoken.rest), joiner.end_chunk(chunk.pause_seconds)])
             if len(ready):
                 progress.pieces.append(ready)
                 if chunk is chunks[-1]:
@@ -152,6 +168,54 @@ class SpeechStream:
                 yield ready
         if self._speech is None:
             self._finish()
+
+    def _once(
+        self, chunk: SpokenChunk, context: list[tuple[str, torch.Tensor]], generator: torch.Generator, spoken: _Spoken
+    ) -> Generator[np.ndarray, None, None]:
+        """Speak a chunk: the pieces as they come, all but the rest, which is in ``spoken`` afterwards with all else."""
+        stream = self._frames(chunk, context, generator)
+        decoder = self._engine.stream_decoder(self._request.first_seconds, self._request.piece_seconds)
+        for frame in stream:
+            spoken.frames.append(frame.numpy())
+            self._progress.num_frames += 1
+            samples = decoder.push(spoken.frames[-1])
+            if samples is not None:
+                yield samples
+        if not self.cancelled:
+            spoken.ended, spoken.rest = stream.ended, decoder.flush()
+
+    def _best(
+        self, chunk: SpokenChunk, context: list[tuple[str, torch.Tensor]], generator: torch.Generator, spoken: _Spoken
+    ) -> Generator[np.ndarray, None, None]:
+        """Speak a chunk until nothing is wrong with it, or often enough, and give the best out: nothing is heard before it
+        was judged. The first attempt is what would be heard without retrying."""
+        import torch
+
+        judge = self._request.retrying.judge if self._request.retrying else None
+        tried: list[tuple[_Spoken, list[np.ndarray], Waveform]] = []
+        attempts: list[Attempt] = []
+        for number in range(self._retry + 1):
+            seed = seed_of(self.seed, number, MAX_SEED)
+            one = _Spoken()
+            drawn = generator if number == 0 else torch.Generator().manual_seed(seed)
+            pieces = list(self._once(chunk, context, drawn, one))
+            if self.cancelled:
+                return
+            sound = Waveform(np.concatenate([np.zeros(0, np.float32), *pieces, one.rest]), self.sample_rate)
+            faults = faults_by_rule(chunk, sound, ended=one.ended)
+            if judge is not None and not any(fault.kind == "silent" for fault in faults):
+                faults += judge.faults(chunk, sound)
+            tried.append((one, pieces, sound))
+            attempts.append(Attempt(seed, tuple(faults)))
+            if not faults:
+                break
+        best = best_of(attempts)
+        kept, pieces, sound = tried[best]
+        spoken.frames, spoken.ended, spoken.rest = kept.frames, kept.ended, kept.rest
+        spoken.attempts = [replace(each, kept=number == best) for number, each in enumerate(attempts)]
+        if judge is not None:
+            judge.keep(chunk, sound)
+        yield from pieces
 
     def _frames(
         self, chunk: SpokenChunk, context: list[tuple[str, torch.Tensor]], generator: torch.Generator
@@ -176,7 +240,7 @@ class SpeechStream:
         )
 
     def _finish(self) -> None:
-        progress = self._progress
+        progress, judge = self._progress, self._request.retrying.judge if self._request.retrying else None
         if not progress.pieces:
             raise StudioError("The model ended without saying anything: try another seed, or a longer text.")
         self._speech = Speech(
@@ -186,4 +250,6 @@ class SpeechStream:
             elapsed=time.perf_counter() - self._started,
             seed=self.seed,
             sampling=self._request.sampling,
+            retry=self._retry,
+            heard_back_by=judge.name if self._retry and judge is not None else "",
         )

@@ -130,7 +130,7 @@ class BlindSession:
             if listener.revealed_at is not None:
                 return None
             trials, votes = queries.trials(session, listener.id), queries.votes_of(session, listener.id)
-            takes = {take.id: take for take in self._heard(session)}
+            takes = {take.id: take for take in self._heard(session, record)}
             heard = [Heard(take.id, take.system_id, take.text, take.seed) for take in takes.values()]
             voted = [trial for trial in trials if trial.id in votes]
             waiting = [trial for trial in trials if trial.id not in votes]
@@ -237,9 +237,12 @@ class BlindSession:
             raise StudioError("This comparison was deleted.")
         return record, listener
 
-    def _heard(self, session: Session) -> list[ComparedTakeRecord]:
-        """Takes that may be heard and are there."""
-        takes = [take for take in queries.takes(session, self.comparison_id) if take.state == "made"]
+    def _heard(self, session: Session, record: ComparisonRecord) -> list[ComparedTakeRecord]:
+        """Takes that may be heard and are there, of the systems that are heard."""
+        heard = ComparisonPlan.model_validate(record.plan).heard
+        systems = {each.id for each in queries.systems(session, record.id) if not heard or each.position in heard}
+        takes = queries.takes(session, record.id)
+        takes = [take for take in takes if take.state == "made" and take.system_id in systems]
         withheld = withheld_takes(session, takes)
         return [take for take in takes if take.id not in withheld and self._path(take).is_file()]
 

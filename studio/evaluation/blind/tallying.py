@@ -57,7 +57,7 @@ class Votes:
 
 
 def votes_of(library: ComparisonLibrary, comparison: Comparison) -> Votes:
-    """The votes of a comparison. Consent is asked now."""
+    """The votes of a comparison about systems that are heard. Consent is asked now."""
     with library.store.reading() as session:
         takes = {take.id: take for take in queries.takes(session, comparison.id)}
         withheld = withheld_takes(session, takes.values())
@@ -69,6 +69,11 @@ def votes_of(library: ComparisonLibrary, comparison: Comparison) -> Votes:
         }
         stored = queries.votes(session, comparison.id)
     hidden = {system.id for system in comparison.systems if system.withheld}
+    heard = {system.id for system in comparison.heard_systems}
+    stored = [
+        (vote, trial) for vote, trial in stored
+        if {takes[trial.left_take].system_id, takes[trial.right_take].system_id} <= heard
+    ]  # fmt: skip
     found = []
     for vote, trial in stored:
         left, right = takes[trial.left_take], takes[trial.right_take]

@@ -107,6 +107,7 @@ class Comparison:
         counts: takes by their state.
         seconds_left: how long making the rest may take, as the takes so far went; None where nothing is known or left.
         ahead: comparisons that come before it, the present one included.
+        unmeasured: takes that were made, may be heard and have no figures.
     """
 
     id: str
@@ -124,6 +125,7 @@ class Comparison:
     ended_at: datetime | None
     ahead: int = 0
     seconds_left: float | None = None
+    unmeasured: int = 0
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -144,8 +146,14 @@ class Comparison:
 
     @property
     def can_resume(self) -> bool:
-        """Whether it ended and left takes that were not made."""
-        return not self.active and self.counts.get("made", 0) < self.num_takes
+        """Whether it ended and left takes that were not made, or not measured where they should be."""
+        left = self.counts.get("made", 0) < self.num_takes or (self.plan.measured and self.unmeasured > 0)
+        return not self.active and left
+
+    @property
+    def heard_systems(self) -> tuple[ComparedSystem, ...]:
+        """Those that listeners hear."""
+        return tuple(self.systems[number] for number in self.plan.heard) if self.plan.heard else self.systems
 
     def system(self, system_id: str) -> ComparedSystem:
         return next(system for system in self.systems if system.id == system_id)
@@ -166,6 +174,9 @@ class Comparison:
             "takes": self.num_takes,
             "made": self.counts.get("made", 0),
             "failed": self.counts.get("failed", 0),
+            "measured": self.counts.get("made", 0) - self.unmeasured if self.plan.measured else None,
+            "audition_of": self.plan.audition and {"run": self.plan.audition.run, "name": self.plan.audition.name},
+            "heard": [system.id for system in self.heard_systems],
             "ahead": self.ahead,
             "seconds_left": self.seconds_left,
             "started_at": self.started_at and self.started_at.isoformat(timespec="seconds"),
@@ -174,19 +185,15 @@ class Comparison:
 
 
 def comparison_of(
-    record: ComparisonRecord,
-    systems: Sequence[ComparedSystem],
-    counts: dict[str, int],
-    *,
-    ahead: int = 0,
-    seconds_left: float | None = None,
-) -> Comparison:
+    record: ComparisonRecord, systems: Sequence[ComparedSystem], counts: dict[str, int], *, ahead: int = 0,
+    seconds_left: float | None = None, unmeasured: int = 0,
+) -> Comparison:  # fmt: skip
     """A stored comparison."""
     state: Any = record.state
     return Comparison(
         record.id, record.owner, record.name, record.created_at, state, record.sentence,
         ComparisonPlan.model_validate(record.plan), record.seed, record.link, tuple(systems), counts, record.started_at,
-        record.ended_at, ahead, seconds_left,
+        record.ended_at, ahead, seconds_left, unmeasured,
     )  # fmt: skip
 
 

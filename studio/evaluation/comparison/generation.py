@@ -32,7 +32,7 @@ from studio.training.job import PRESENT as TRAINING
 LOOK_SECONDS = 0.5
 """How often it is asked whether somebody wants this to stop."""
 _WAIT_SECONDS = 0.1
-_STOPPED = "Stopped; the takes that were made are kept, and it can be resumed."
+STOPPED = "Stopped; the takes that were made are kept, and it can be resumed."
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,23 @@ class Patience(threading.Event):
         self._leases, self._stopped, self._next = settings.leases_folder, stopped, 0.0
         self.waited = 0.0
         """Seconds that were spent standing back."""
+
+    @classmethod
+    def of(
+        cls, settings: Settings, store: Store, comparison_id: str, stop: threading.Event | None = None
+    ) -> Patience:  # fmt: skip
+        """Of the process that works on a comparison; ``stop`` is set by a signal to it."""
+
+        def stopped() -> bool:
+            if stop is not None and stop.is_set():
+                return True
+            try:
+                with store.reading() as session:
+                    return queries.state_of(session, comparison_id) in ("stopping", "")
+            except StudioError:  # locked for a moment: asked again
+                return False
+
+        return cls(settings, stopped)
 
     def is_set(self) -> bool:
         """Whether to stop; returns once nobody waits for speech."""
@@ -87,9 +104,9 @@ class TakeMaker:
         service_of: Callable[..., TakeService] = TakeService.from_settings,
     ) -> None:  # fmt: skip
         self._settings, self._store, self._id = settings, store, comparison_id
-        self._stop, self._service_of = stop or threading.Event(), service_of
+        self._service_of = service_of
         self._folder = settings.comparisons_folder / comparison_id
-        self._patience = Patience(settings, self._stop_wanted)
+        self._patience = Patience.of(settings, store, comparison_id, stop)
 
     def run(self) -> Ended:
         """Make the takes that wait. Each is kept at once, so whatever ends this process costs the present one alone."""
@@ -115,7 +132,7 @@ class TakeMaker:
             finally:
                 service.host.unload()
             if self._patience.is_set():
-                return Ended("stopped", _STOPPED)
+                return Ended("stopped", STOPPED)
         return self._ended()
 
     def _make_all(
@@ -213,15 +230,6 @@ class TakeMaker:
         told = f"{len(failures)} of {sum(counts.values())} takes could not be made: {failures[0]}"
         spoke = counts.get("made", 0) > 0
         return Ended("completed" if spoke else "failed", told)
-
-    def _stop_wanted(self) -> bool:
-        if self._stop.is_set():
-            return True
-        try:
-            with self._store.reading() as session:
-                return queries.state_of(session, self._id) in ("stopping", "")
-        except StudioError:  # locked for a moment: asked again
-            return False
 
 
 def _told(settings: dict[str, Any]) -> dict[str, Any]:

@@ -6,18 +6,17 @@ import secrets
 import shutil
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sqlmodel import Session
 
-from studio.audio.loudness import integrated_lufs
-from studio.audio.reading import read_audio
-from studio.audio.storing import store_as_flac
-from studio.audio.synthetic_mark import is_marked
+from studio.adapters.adapter import TrainedAdapter
+from studio.adapters.library import AdapterLibrary
 from studio.engine.model.sampling import MAX_SEED
 from studio.errors import StudioError
+from studio.evaluation.comparison.beginning import begun
 from studio.evaluation.comparison.comparison import (
     PRESENT,
     WAITING,
@@ -29,7 +28,7 @@ from studio.evaluation.comparison.comparison import (
     system_of,
     take_of,
 )
-from studio.evaluation.comparison.hearing import samples_sha256, withheld_systems, withheld_takes
+from studio.evaluation.comparison.hearing import withheld_systems, withheld_takes
 from studio.evaluation.comparison.plan import MAX_NAME_CHARS, ComparisonPlan, SystemPlan
 from studio.evaluation.comparison.running import tidy
 from studio.evaluation.comparison.systems import PlannedSystem, engine_settings, planned
@@ -124,7 +123,7 @@ class ComparisonLibrary:
         folder = self.folder(comparison_id)
         try:
             folder.mkdir(parents=True)
-            records = [each for at, system in enumerate(found) for each in self._begun(plan, system, at, comparison_id)]
+            records = [each for at, system in enumerate(found) for each in begun(folder, plan, system, at)]
             with self.store.writing() as session:
                 service.voices(self.owner).require_consent([voice for each in found for voice in each.voices])
                 record.queued_at = now()
@@ -155,14 +154,18 @@ class ComparisonLibrary:
         return self.comparison(comparison_id)
 
     def resume(self, comparison_id: str, *, start: bool = True) -> Comparison:
-        """Make the takes that were not made, those that failed too. Raises StudioError where nothing is left to make."""
+        """Make the takes that were not made, those that failed too, and measure what should be and is not.
+
+        Raises:
+            StudioError: nothing is left to do.
+        """
         tidy(self.settings, self.store)
         with self.store.writing() as session:
             record = self._record(session, comparison_id)
             if record.state in (*WAITING, *PRESENT):
                 raise StudioError(f"{record.name} has not ended ({record.state}): there is nothing to resume.")
             left = [take for take in queries.takes(session, record.id) if take.state != "made"]
-            if not left:
+            if not left and not self._given(session, record).can_resume:
                 raise StudioError(f"{record.name} is complete: there is nothing to resume.")
             for take in left:
                 take.state, take.failure = "waiting", ""
@@ -205,43 +208,23 @@ class ComparisonLibrary:
             take.figures = {**take.figures, **figures}
             queries.save(session, take)
 
+    def let_hear(self, comparison_id: str, system_ids: Sequence[str]) -> Comparison:
+        """Let listeners hear these systems alone from now on; without any, all of them. Votes about others are not counted
+        meanwhile.
+
+        Raises:
+            StudioError: there is no such system, or only one is named.
+        """
+        with self.store.writing() as session:
+            record = self._record(session, comparison_id)
+            position = {system.id: system.position for system in queries.systems(session, record.id)}
+            if any(each not in position for each in system_ids) or len(set(system_ids)) == 1:
+                raise StudioError("Name two or more of the systems of this comparison, or none for all of them.")
+            record.plan = {**record.plan, "heard": sorted({position[each] for each in system_ids})}
+            queries.save(session, record)
+            return self._given(session, record)
+
     # Inside
-
-    def _begun(
-        self, plan: ComparisonPlan, system: PlannedSystem, position: int, comparison_id: str
-    ) -> list[SystemRecord | ComparedTakeRecord]:
-        """The records of a system and of its takes, and the sounds of real recordings beside them."""
-        voices = [{"id": voice_id, "name": name} for voice_id, name in system.voices]
-        record = SystemRecord(
-            comparison_id=comparison_id, position=position, label=system.label, kind=system.kind,
-            settings=system.settings, voices=voices,
-        )  # fmt: skip
-        takes = [
-            ComparedTakeRecord(comparison_id=comparison_id, system_id=record.id, text=text, seed=seed)
-            for text in range(len(plan.texts))
-            for seed in (plan.seeds[:1] if system.plan.recordings else plan.seeds)
-            if not system.plan.recordings or system.plan.recordings[text]
-        ]
-        for take in takes if system.plan.recordings else ():
-            source = Path(str(system.plan.recordings[take.text]))
-            try:
-                self._record_sound(source, take, voices)
-            except StudioError as error:
-                raise StudioError(f"systems {position + 1}, recordings {take.text + 1}: {error}") from error
-        return [record, *takes]
-
-    def _record_sound(self, source: Path, take: ComparedTakeRecord, voices: list[dict[str, str]]) -> None:
-        target = sound_file(self.folder(take.comparison_id), take.id)
-        stored = store_as_flac(source, target)
-        sound = read_audio(target)
-        lufs = integrated_lufs(sound)
-        take.state, take.made_at, take.sha256, take.voices = "made", now(), samples_sha256(sound), voices
-        take.synthetic = is_marked(source)
-        take.request = {"recording": source.name}
-        take.report = {
-            "seconds": round(stored.seconds, 6), "sample_rate": stored.sample_rate,
-            "lufs": round(lufs, 2) if lufs > float("-inf") else None,
-        }  # fmt: skip
 
     def _record(self, session: Session, comparison_id: str) -> ComparisonRecord:
         record = queries.comparison_by_id(session, comparison_id, self.owner)
@@ -250,26 +233,30 @@ class ComparisonLibrary:
         return record
 
     def _given(self, session: Session, record: ComparisonRecord) -> Comparison:
-        records = queries.systems(session, record.id)
-        takes = queries.takes(session, record.id)
-        withheld = withheld_systems(session, records, takes)
+        records, takes = queries.systems(session, record.id), queries.takes(session, record.id)
+        withheld, hidden = withheld_systems(session, records, takes), withheld_takes(session, takes)
         plan, ahead = ComparisonPlan.model_validate(record.plan), 0
+        adapters = self._adapters() if any(system.adapter for system in plan.systems) else {}
         systems = [
-            system_of(each, gone=self._gone(plan, plan.systems[each.position]), withheld=each.id in withheld)
+            system_of(each, gone=self._gone(plan, plan.systems[each.position], adapters), withheld=each.id in withheld)
             for each in records
         ]
+        unfinished = [take for take in takes if take.state == "made" and not take.figures and take.id not in hidden]
+        unmeasured = sum(sound_file(self.folder(record.id), take.id).is_file() for take in unfinished)
         if record.state in WAITING:
             before = queries.in_states(session, (*PRESENT, *WAITING))
             ahead = [each.id for each in before].index(record.id)
         counts = dict(Counter(take.state for take in takes))
-        return comparison_of(record, systems, counts, ahead=ahead, seconds_left=_seconds_left(takes))
+        return comparison_of(
+            record, systems, counts, ahead=ahead, seconds_left=_seconds_left(takes), unmeasured=unmeasured
+        )
 
-    def _gone(self, plan: ComparisonPlan, system: SystemPlan) -> str | None:
+    def _adapters(self) -> dict[str, TrainedAdapter]:
+        return {each.id: each for each in AdapterLibrary(self.settings, self.store, self.owner).adapters()}
+
+    def _gone(self, plan: ComparisonPlan, system: SystemPlan, found: Mapping[str, TrainedAdapter]) -> str | None:
         """Why a system could not speak again."""
-        from studio.adapters.library import AdapterLibrary
-
         if system.adapter:
-            found = {each.id: each for each in AdapterLibrary(self.settings, self.store, self.owner).adapters()}
             if system.adapter not in found:
                 return "Its trained voice was deleted and is no longer there."
             return found[system.adapter].trouble
@@ -286,8 +273,8 @@ def _seconds_left(takes: list[ComparedTakeRecord]) -> float | None:
 
 
 def compared_systems(comparison: Comparison) -> list[ComparedSystem]:
-    """Those that may be shown."""
-    return [system for system in comparison.systems if not system.withheld]
+    """Those that listeners hear and that may be shown."""
+    return [system for system in comparison.heard_systems if not system.withheld]
 
 
 def clear_remains(settings: Settings, store: Store) -> int:

@@ -9,10 +9,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from studio.engine.model.sampling import MAX_SEED
+from studio.engine.speech.retrying import MAX_RETRIES
 from studio.errors import StudioError
 from studio.takes.request import MAX_STRENGTH
 
 MAX_SYSTEMS, MAX_TEXTS, MAX_SEEDS = 12, 500, 20
+MAX_AUDITIONED = 60
+"""Systems of an audition, which has a row for each checkpoint at each strength."""
+MAX_REFERENCES = 8
 MAX_TAKES = 5000
 MAX_NAME_CHARS = 80
 
@@ -42,6 +46,7 @@ class Speaking(_Strict):
         voice: of the library, by name or id; "" lets the model pick one.
         scene: where it is spoken; "" for none.
         checkpoint: local folder or hub id.
+        retry: a part that comes out badly is spoken again at most so often; never where nobody says so.
     """
 
     voice: str | None = None
@@ -53,6 +58,7 @@ class Speaking(_Strict):
     ras_max_repeats: Annotated[int, Field(ge=1, le=1000)] | None = None
     checkpoint: str | None = None
     precision: Literal["auto", "float32", "bfloat16"] | None = None
+    retry: Annotated[int, Field(ge=0, le=MAX_RETRIES)] | None = None
 
 
 class SystemPlan(Speaking):
@@ -77,10 +83,55 @@ class SystemPlan(Speaking):
     consent_note: str = ""
 
 
+class Heard(_Strict):
+    """Somebody whose consent has to hold: of the library, or who speaks in a set."""
+
+    id: str
+    name: str
+
+
+class ClipPlan(_Strict):
+    """A clip of the voice that is compared, where that is no voice of the library.
+
+    Attributes:
+        clip: its file; never a path that a browser says.
+        transcript: what is said in it.
+        speaker_consent, consent_note: by what right it is used.
+        voices: whose consent is asked each time, where the library or a set knows who speaks in it.
+        spoken_after: False where takes are only held against it.
+    """
+
+    clip: str
+    transcript: str = ""
+    speaker_consent: Literal["", "own", "permission", "licence"] = ""
+    consent_note: str = ""
+    voices: tuple[Heard, ...] = Field(default=(), strict=False)
+    spoken_after: bool = True
+
+
+class AuditionOf(_Strict):
+    """The run whose checkpoints are compared.
+
+    Attributes:
+        run: id of the job.
+        name: as it was called then; it may be gone.
+        texts_from: where the texts come from, in words.
+    """
+
+    run: str
+    name: str
+    texts_from: str
+
+
 class ComparisonPlan(Speaking):
     """A comparison.
 
     Attributes:
+        references: clips of the voice of every system that names none.
+        measured: takes are measured once they are made.
+        asr_model: another recogniser than the settings'.
+        audition: where it is one.
+        heard: numbers of the systems, from 0, that listeners hear; all where it is empty.
         language: ISO 639-1 code; None finds it from the script.
         seeds: each text is spoken with each of them.
         device: auto, cpu, cuda or mps.
@@ -92,7 +143,12 @@ class ComparisonPlan(Speaking):
     seeds: Annotated[
         tuple[Annotated[int, Field(ge=0, le=MAX_SEED)], ...], Field(min_length=1, max_length=MAX_SEEDS, strict=False)
     ] = (1,)
-    systems: Annotated[tuple[SystemPlan, ...], Field(min_length=2, max_length=MAX_SYSTEMS, strict=False)]
+    systems: Annotated[tuple[SystemPlan, ...], Field(min_length=2, max_length=MAX_AUDITIONED, strict=False)]
+    references: Annotated[tuple[ClipPlan, ...], Field(max_length=MAX_REFERENCES, strict=False)] = ()
+    measured: bool = False
+    asr_model: str = ""
+    audition: AuditionOf | None = None
+    heard: tuple[int, ...] = Field(default=(), strict=False)
     language: str | None = None
     device: Literal["auto", "cpu", "cuda", "mps"] | None = None
     shuffle: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
@@ -136,6 +192,14 @@ def _refuse_unfit(plan: ComparisonPlan) -> None:
         twice = next((value for value, count in Counter(values).items() if count > 1), None)
         if twice is not None:
             raise StudioError(f"{field}: '{str(twice)[:40]}' is there twice; leave one of them out.")
+    if len(plan.systems) > MAX_SYSTEMS and plan.audition is None:
+        raise StudioError(f"systems: {len(plan.systems)} are there, and {MAX_SYSTEMS} is the most.")
+    for number, clip in enumerate(plan.references, 1):
+        if clip.spoken_after and not (clip.speaker_consent and clip.transcript.strip()):
+            raise StudioError(
+                f"references {number}: what is said in the clip (transcript), and by what right is it used "
+                "(speaker_consent: own, permission or licence)?"
+            )
     for number, system in enumerate(plan.systems, 1):
         _refuse_unfit_system(plan, system, f"systems {number}")
     if plan.num_takes > MAX_TAKES:

@@ -49,6 +49,10 @@ def _resolved(content: dict[str, Any], folder: Path) -> dict[str, Any]:
         content["texts"] = _lines(folder / texts)
     if isinstance(checkpoint := content.get("checkpoint"), str):
         content["checkpoint"] = _placed(checkpoint, folder)
+    references = content.get("references")
+    for clip in references if isinstance(references, list) else ():
+        if isinstance(clip, dict) and isinstance(clip.get("clip"), str):
+            clip["clip"] = str((folder / clip["clip"]).absolute())
     systems = content.get("systems")
     for system in systems if isinstance(systems, list) else ():
         if not isinstance(system, dict):

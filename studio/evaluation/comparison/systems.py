@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from studio.engine.speech.reference import Consent
 from studio.errors import StudioError
 from studio.evaluation.comparison.plan import ComparisonPlan, SystemPlan
 from studio.settings import Settings
-from studio.takes.request import SpeakRequest, VoiceChoice
+from studio.takes.request import ReferenceClip, SpeakRequest, VoiceChoice
 from studio.takes.service import TakeService
 
 KINDS = {
@@ -55,10 +56,24 @@ def request_of(plan: ComparisonPlan, system: SystemPlan, text: str, seed: int) -
         seed=seed,
         language=plan.language,
         voices=(VoiceChoice(voice),) if voice else (),
+        references=references_of(plan) if voice is None else (),
         adapter=system.adapter,
         adapter_folder=Path(system.adapter_folder) if system.adapter_folder else None,
         adapter_strength=system.strength,
+        retry=plan.said(system, "retry") or 0,
     )
+
+
+def references_of(plan: ComparisonPlan) -> tuple[ReferenceClip, ...]:
+    """The clips that systems speak after which name no voice. Raises StudioError for a consent that is none."""
+    return tuple(
+        ReferenceClip(
+            Path(each.clip), each.transcript, Consent(each.speaker_consent, each.consent_note),  # type: ignore[arg-type]
+            voices=tuple((voice.id, voice.name) for voice in each.voices),
+        )
+        for each in plan.references
+        if each.spoken_after
+    )  # fmt: skip
 
 
 def sampling_of(plan: ComparisonPlan, system: SystemPlan) -> Sampling:
@@ -73,6 +88,7 @@ def engine_settings(settings: Settings, plan: ComparisonPlan, system: SystemPlan
         "checkpoint": plan.said(system, "checkpoint"),
         "precision": plan.said(system, "precision"),
         "device": plan.device,
+        "asr_model": plan.asr_model,
     }
     return settings.with_changes(**{name: value for name, value in wished.items() if value})
 
@@ -111,11 +127,11 @@ def _planned(plan: ComparisonPlan, system: SystemPlan, service: TakeService, own
     for text in plan.texts:
         cast = service.check(request_of(plan, system, text, plan.seeds[0]), owner=owner)
         voices, trained = cast.in_library, cast.adapter.name if cast.adapter else ""
-        names = [voice.name for voice in cast.voices]
+        names = [name for _, name in cast.behind_clips] or [voice.name for voice in cast.voices]
     wished = plan.said(system, "voice")
     voice = service.voices(owner).voice(wished) if wished else None
     adapter = service.adapters(owner).adapter(system.adapter) if system.adapter else None
-    fixed = system.model_copy(update={"voice": voice.id if voice else "", "adapter": adapter.id if adapter else ""})
+    fixed = system.model_copy(update={"voice": voice.id if voice else wished, "adapter": adapter.id if adapter else ""})
     settings = {
         "checkpoint": shown_name(plan.said(system, "checkpoint") or service.settings.checkpoint or "") or "the default",
         "precision": plan.said(system, "precision") or service.settings.precision,
@@ -126,6 +142,8 @@ def _planned(plan: ComparisonPlan, system: SystemPlan, service: TakeService, own
         "scene": request_of(plan, system, plan.texts[0], 0).scene,
         **asdict(sampling_of(plan, system)),
         "language": plan.language,
+        **({"retry": retry} if (retry := plan.said(system, "retry")) else {}),
+        **({"step": adapter.step, "losses": _losses_of(adapter.card)} if adapter else {}),
     }
     label = system.label or _label(kind, settings)
     return PlannedSystem(fixed, label, kind, settings, voices)
@@ -154,7 +172,7 @@ def _kind(plan: ComparisonPlan, system: SystemPlan) -> str:
         own = getattr(system, field)
         if own is not None and own != getattr(plan, field):
             return field
-    if any(getattr(system, field) not in (None, getattr(plan, field)) for field in (*_SAMPLING, "scene")):
+    if any(getattr(system, field) not in (None, getattr(plan, field)) for field in (*_SAMPLING, "scene", "retry")):
         return "sampling"
     return "base"
 
@@ -166,6 +184,13 @@ def _label(kind: str, settings: dict[str, Any]) -> str:
     if kind == "sampling":
         return f"temperature {settings['temperature']:g}, top_p {settings['top_p']:g}, top_k {settings['top_k']}"
     return str(settings[kind]) if kind in settings else "base"
+
+
+def _losses_of(card: dict[str, Any]) -> dict[str, float]:
+    """What was logged at the step: kept here, because the checkpoint may go."""
+    metrics = card.get("metrics")
+    found = metrics if isinstance(metrics, dict) else {}
+    return {name: float(each) for name, each in found.items() if isinstance(each, int | float) and math.isfinite(each)}
 
 
 def _data_of(card: dict[str, Any]) -> str | None:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from studio.errors import StudioError
 from studio.evaluation.comparison.comparison import PRESENT
 from studio.evaluation.comparison.generation import Ended, TakeMaker
+from studio.evaluation.comparison.measuring import TakeMeasurer
 from studio.evaluation.comparison.running import advance, begin, settle
 from studio.settings import Settings, get_settings
 from studio.store import comparisons as queries
@@ -24,12 +25,13 @@ STORE_SECONDS = 3600.0
 
 
 def work(settings: Settings, store: Store, comparison_id: str, stop: threading.Event) -> int:
-    """Make the takes, write down how it ended, and start the next comparison; returns an exit status."""
+    """Make the takes and measure them, write down how it ended, and start the next comparison; returns an exit status."""
     if not _claimed(store, comparison_id):
         return 1
     ended = Ended("failed", "The process that made its takes was interrupted: resume it to make the rest.")
     try:
         ended = TakeMaker(settings, store, comparison_id, stop=stop).run()
+        ended = TakeMeasurer(settings, store, comparison_id, stop=stop).run(ended)
     except Exception as error:  # noqa: BLE001  whatever happens, the comparison must not be left without an end
         ended = Ended("failed", f"Making its takes failed ({type(error).__name__}: {error}): resume it to try again.")
     finally:

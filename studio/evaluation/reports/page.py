@@ -133,9 +133,9 @@ def _systems(report: Report) -> str:
             rows.append([escape(system.shown_label), "", "", ""])
             continue
         settings = "<br>".join(
-            f"{escape(name)}: {escape(str(value))}"
+            f"{escape(name)}: {escape(_setting(value))}"
             for name, value in system.settings.items()
-            if value not in (None, "")
+            if value not in (None, "", {})
         )
         rows.append([escape(system.label), KINDS.get(system.kind, ""), settings, escape(system.gone or "")])
     return _table(["Name", "What it is", "Settings", "Since then"], rows)
@@ -169,6 +169,13 @@ def _each(tag: str, texts: Iterable[str]) -> str:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _setting(value: Any) -> str:
+    """A setting as text; several, such as the losses of a checkpoint, with their names."""
+    return (
+        ", ".join(f"{name} {_setting(each)}" for name, each in value.items()) if isinstance(value, dict) else str(value)
+    )
 
 
 def _figure(value: float) -> str:

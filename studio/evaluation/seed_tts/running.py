@@ -124,6 +124,7 @@ def speak_missing(
             seed=speaking.seed,
             language=language,
             adapter=speaking.adapter,
+            retry=0,  # its authors hear nothing back
         )
         try:
             speaking.service.speak(request, folder / f"{line.name}.wav", keep=False)

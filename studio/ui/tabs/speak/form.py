@@ -12,16 +12,18 @@ import gradio as gr
 
 from studio import formatting
 from studio.adapters.adapter import TrainedAdapter
+from studio.engine.speech.retrying import DEFAULT_RETRIES
 from studio.errors import StudioError
 from studio.services import Services
 from studio.takes.queue import MAX_VARIATIONS
+from studio.takes.wearing import worn_by
 from studio.ui.events import RAW, UNLIMITED
 from studio.ui.html import card, error_sentence
 from studio.ui.players import sound_player
 from studio.ui.staging import Staging
 from studio.ui.tabs.speak.adapter_picker import BASE_ALONE, TrainedPicker
 from studio.ui.tabs.speak.dialogue_editor import create_dialogue, offer_in_dialogue, props_of, shown_if
-from studio.ui.tabs.speak.form_values import DIALOGUE, ONE_VOICE, Form, limits, lines_of
+from studio.ui.tabs.speak.form_values import DIALOGUE, ONE_VOICE, RETRIES, Form, limits, lines_of
 from studio.ui.tabs.speak.scope_view import create_examples, unknown_html
 from studio.ui.tabs.speak.voice_picker import MODEL_PICKS, SAMPLE_TEXT, SCENES, voice_card, voice_choices
 from studio.ui.visitors import owner_of
@@ -78,10 +80,10 @@ class Fields:
             for name, words in SCENES.items():
                 gr.Button(name, size="sm", min_width=0).click(None, None, scene, js=f"() => {words!r}", **UNLIMITED)
         with gr.Accordion("Advanced", open=False, elem_id="advanced"):
-            *numbers, language, variations = _advanced(defaults)
+            *numbers, language, variations, retry = _advanced(defaults)
         self._language, self._variations = language, variations
         self.all: list[Any] = [
-            self._mode, self._voice, self._text, self._dialogue, scene, *numbers, language, variations,
+            self._mode, self._voice, self._text, self._dialogue, scene, *numbers, language, variations, retry,
             self.trained.picker,
         ]  # fmt: skip
         self.filled = [*self.all, *self.trained.filled[1:], self._one_voice, self._about, self._heard, self._expected]
@@ -101,6 +103,7 @@ class Fields:
         self._voice.change(
             self._choose_voice, self._voice, [self._about, self._heard], trigger_mode="always_last", **RAW
         )
+        self._voice.input(self._wear, [self._voice, self.trained.picker], self.trained.picker, **RAW)
         self._news.change(
             self._settle,
             [self._news, self._voice, self._text],
@@ -177,6 +180,19 @@ class Fields:
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
             return card(error_sentence(error), "bad"), self._clip_of(None)
         return voice_card(voice), self._clip_of(voice)
+
+    def _wear(self, chosen: Any, trained: Any, request: gr.Request) -> Any:
+        """The trained voice that a chosen voice is spoken with; what another voice is spoken with is no longer chosen."""
+        try:
+            owner = owner_of(request, self._services.settings)
+            library = self._services.voices(owner)
+            own = worn_by(library.voice(str(chosen)), self._services.adapters(owner)).adapter if chosen else None
+            of_others = {voice.adapter for voice in library.voices() if voice.adapter}
+        except StudioError:  # the library is locked, or the voice gone: what is chosen stays, and speaking says why
+            return gr.skip()
+        if own is not None:
+            return own.id
+        return BASE_ALONE if trained in of_others else gr.skip()
 
     def _choose_mode(self, values: dict[Any, Any], request: gr.Request) -> tuple[Any, ...]:
         """Switch; a script that was typed or pasted as text is taken over line by line."""
@@ -262,4 +278,9 @@ def _advanced(defaults: Form) -> list[Any]:
         1, MAX_VARIATIONS, value=1, step=1, label="Takes at once", elem_id="variations",
         info="Several takes of the same text, each with a new seed, to choose the best from.",
     )  # fmt: skip
-    return [temperature, top_p, top_k, window, repeats, seed, language, variations]
+    retry = gr.Dropdown(
+        label="Hear back and speak again", choices=list(RETRIES.items()), value=defaults.retry, elem_id="retry",
+        info="A part that lost or doubled words, went silent, did not stop or left the voice is spoken again up to "
+        f"{DEFAULT_RETRIES} times, and the best is kept. You hear each part once it was judged.",
+    )  # fmt: skip
+    return [temperature, top_p, top_k, window, repeats, seed, language, variations, retry]

@@ -11,6 +11,7 @@ from studio.adapters.adapter import TrainedAdapter
 from studio.adapters.library import AdapterLibrary
 from studio.engine.model.sampling import MAX_SEED, Sampling
 from studio.engine.prompt import DEFAULT_SCENE
+from studio.engine.speech.retrying import DEFAULT_RETRIES
 from studio.engine.text import Script, expected_seconds
 from studio.errors import StudioError
 from studio.takes.queue import MAX_VARIATIONS
@@ -25,6 +26,11 @@ ONE_VOICE, DIALOGUE = "one", "dialogue"
 MAX_LINES = 20
 EMPTY_DIALOGUE = ({"voice": "model:feminine", "text": ""}, {"voice": "model:masculine", "text": ""})
 _DEFAULTS = Sampling()
+HEARD_WHERE_LONG = ""
+RETRIES = {
+    "Long texts, where a recogniser is here": HEARD_WHERE_LONG, "Always": str(DEFAULT_RETRIES), "Never": "0",
+}  # fmt: skip
+"""When parts are heard back and spoken again: what the form offers."""
 _MAX_TYPED_CHARS = 200_000
 """More than any limit of a text: what a browser may send before it is cut."""
 
@@ -46,6 +52,7 @@ class Form:
     seed: str = ""
     language: str = ""
     variations: Any = 1
+    retry: str = HEARD_WHERE_LONG
     adapter: str = ""
 
     @classmethod
@@ -63,6 +70,7 @@ class Form:
             form,
             mode=form.mode if form.mode in (ONE_VOICE, DIALOGUE) else ONE_VOICE,
             language=form.language if form.language in LANGUAGES else "",
+            retry=form.retry if form.retry in RETRIES.values() else HEARD_WHERE_LONG,
         )
 
     @classmethod
@@ -92,6 +100,7 @@ class Form:
             ras_max_repeats=settings.get("ras_max_repeats", _DEFAULTS.ras_max_repeats),
             seed=str(take.seed),
             language=settings.get("language") or "",
+            retry=str(DEFAULT_RETRIES) if settings.get("retry") else "0",
             adapter=take.adapter_id,
         )
         lines = _script_of(take)
@@ -143,12 +152,18 @@ class Form:
             "sampling": sampling,
             "seed": self._seed(),
             "language": self.language or None,
+            "retry": int(self.retry) if self.retry else None,
             "adapter": adapters.adapter(self.adapter).id if self.adapter else "",
         }
         if self.mode == DIALOGUE:
             text, choices, descriptions = self._script(voices)
             return SpeakRequest(text, voices=choices, descriptions=descriptions, **shared)
-        choices = (VoiceChoice(voices.voice(self.voice).id),) if self.voice else ()
+        if not self.voice:
+            return SpeakRequest(self.text, **shared)
+        voice = voices.voice(self.voice)
+        if shared["adapter"] and shared["adapter"] == voice.adapter:  # the form has no field for its strength
+            shared["adapter_strength"] = voice.adapter_strength
+        choices = (VoiceChoice(voice.id),)
         return SpeakRequest(self.text, voices=choices, **shared)
 
     @property
@@ -223,7 +238,7 @@ class Form:
         return script, tuple(choices), descriptions
 
 
-_TEXTS = ("mode", "voice", "text", "scene", "seed", "language", "adapter")
+_TEXTS = ("mode", "voice", "text", "scene", "seed", "language", "retry", "adapter")
 _NUMBERS: dict[str, tuple[str, float, float, bool]] = {
     "temperature": ("Temperature", 0.0, 1.5, False),
     "top_p": ("Top-p", 0.05, 1.0, False),
