@@ -37,7 +37,7 @@ from studio.ui.tabs.train.runs.run_html import (
     shown_command,
     step_choices,
 )
-from studio.ui.tabs.train.runs.shown_state import Seen
+from studio.ui.shown_state import Seen
 from tests.refusals import refusal
 
 SPEC = TrainingSpec(
