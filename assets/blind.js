@@ -23,7 +23,7 @@ function blindBooth(root, cast) {
   const booth = root.firstElementChild, of = (name) => booth.querySelector(name), all = (name) => [...booth.querySelectorAll(name)];
   const seek = of(".booth-seek"), reason = of(".booth-reason input");
   const sides = ["left", "right"], other = (side) => sides[1 - sides.indexOf(side)];
-  let pair = null, sounds = {}, at = "left", heard = new Set(), sent = false, late = 0;
+  let pair = null, sounds = {}, at = "left", heard = new Set(), sent = false, late = 0, wanted = "";
 
   const say = (words, bad = false) => { of(".booth-said").textContent = words; of(".booth-said").classList.toggle("bad", bad); };
   const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}.${Math.floor((seconds * 10) % 10)}`;
@@ -49,7 +49,8 @@ function blindBooth(root, cast) {
   const quiet = () => { for (const sound of Object.values(sounds)) sound.pause(); };
   const turn = (side, run) => {
     const from = sounds[at], to = sounds[side];
-    if (!to) return;
+    wanted = run ? side : ""; // whoever presses before a sound is loaded hears it once it is
+    if (!to) { from?.pause(); at = side; draw(); return; }
     const where = from && !from.ended ? from.currentTime : 0;
     if (side !== at) {
       from?.pause();
@@ -76,6 +77,7 @@ function blindBooth(root, cast) {
         sound.addEventListener("playing", () => { heard.add(side); if (both() && !sent) say(""); draw(); });
         for (const news of ["pause", "ended", "timeupdate", "loadedmetadata", "durationchange"]) sound.addEventListener(news, draw);
         sounds[side] = sound;
+        if (wanted === side) turn(side, true);
       } catch {
         if (pair === shown) say("A sound of this pair could not be loaded: reload the page.", true);
       }
@@ -104,21 +106,30 @@ function blindBooth(root, cast) {
 
   const KEYS = { 1: "left", 2: "right", t: "tie", b: "both_bad" };
   const typing = (target) => target.matches?.("input:not([type=radio]):not([type=checkbox]):not([type=range]), textarea, select, [contenteditable]");
+  const PRESSED = "button:not([role=tab]), a, summary, input, [role=option]";
+  let clicked = null;
+  const onPointer = (event) => { clicked = event.target.closest?.(PRESSED) ?? null; };
   const onKey = (event) => {
-    if (!root.isConnected) { document.removeEventListener("keydown", onKey, true); return; }
+    if (!root.isConnected) {
+      document.removeEventListener("keydown", onKey, true);
+      document.removeEventListener("pointerdown", onPointer, true);
+      return;
+    }
     if (!pair || !booth.offsetParent || event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    // What has the focus elsewhere on the page keeps its own keys.
-    const elsewhere = !booth.contains(event.target) && event.target.matches?.("button, a, summary, input, [role=tab], [role=option]");
+    // What somebody went to by the keys, elsewhere on the page, keeps its own keys; what was clicked has had its turn.
+    const elsewhere = event.target !== clicked && !booth.contains(event.target) && event.target.matches?.(PRESSED);
     if (key in KEYS) { if (!event.repeat) vote(KEYS[key]); }
     else if (key === " " && !elsewhere) { if (!event.repeat) turn(at, !playing()); }
     else if (key === "s") { if (!event.repeat) turn(other(at), playing()); }
     else if ((key === "ArrowLeft" || key === "ArrowRight") && !elsewhere && event.target !== seek) turn(key === "ArrowLeft" ? "left" : "right", playing());
     else return;
+    if (event.target === clicked || event.target.matches?.("[role=tab]")) event.target.blur(); // it is no longer what is being done
     event.preventDefault();
     event.stopPropagation();
   };
   document.addEventListener("keydown", onKey, true);
+  document.addEventListener("pointerdown", onPointer, true);
   // A button that has the focus would be pressed when the space bar is let go.
   booth.addEventListener("keyup", (event) => { if (event.key === " " && !typing(event.target)) event.preventDefault(); });
 
@@ -132,7 +143,7 @@ function blindBooth(root, cast) {
       }
       clearTimeout(late);
       drop();
-      [pair, at, heard, sent] = [next ?? null, "left", new Set(), false];
+      [pair, at, heard, sent, wanted] = [next ?? null, "left", new Set(), false, ""];
       booth.hidden = !pair;
       reason.value = "";
       say("");

@@ -37,8 +37,8 @@ _SHARED_HEADERS = {
 }
 _NO_LINK = "This link leads to no comparison, or no longer: ask whoever sent it for a new one."
 _WELCOME = (
-    "You hear two readings of each text and say which is better, without knowing who speaks. Some or all of these voices were "
-    "made by a model. Headphones help. You can stop at any time and come back by the same link."
+    "You hear two readings of each text and say which is better, without knowing who speaks. Some or all of these voices "
+    "were made by a model. Headphones help. You can stop at any time and come back by the same link."
 )
 
 

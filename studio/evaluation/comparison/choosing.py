@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -90,10 +90,10 @@ class Choice:
             raise StudioError(self.trouble)
         systems: list[dict[str, Any]] = [{}] if self.base else []
         systems += [{"adapter": each, "strength": strength} for each in self.adapters for strength in self.strengths]
-        systems += [{"temperature": each} for each in self.temperatures]
+        systems += [{"temperature": each, "label": f"temperature {each:g}"} for each in self.temperatures]
         systems += [{"voice": each} for each in self._other_voices]
         # Not made of the systems: a name is on the page while nobody is to know who speaks.
-        name = self.name.strip() or f"{len(systems)} systems: {self.lines[0]}"
+        name = self.name.strip() or self.lines[0]
         return checked_plan(
             {
                 "name": name if len(name) <= 80 else f"{name[:79].rstrip()}…", "texts": self.lines,
@@ -101,6 +101,21 @@ class Choice:
                 "checkpoint": _base_of([each for each in adapters if each.id in self.adapters]) or checkpoint,
             }
         )  # fmt: skip
+
+    def shown(self, names: Mapping[str, str]) -> list[str]:
+        """The systems in words, in their order.
+
+        Args:
+            names: what voices, trained or not, are called, by id; of others nothing is shown.
+        """
+        found = ["the base"] if self.base else []
+        for each in self.adapters:
+            found += [
+                names.get(each, "a trained voice") + ("" if strength == 1.0 else f" at {strength:.0%}")
+                for strength in self.strengths
+            ]
+        found += [f"the base at temperature {each:g}" for each in self.temperatures]
+        return found + [f"the base as {names.get(each, 'another voice')}" for each in self._other_voices]
 
     @property
     def _num_trained(self) -> int:

@@ -37,13 +37,13 @@ def create_compare_tab(tab: gr.Tab, services: Services, remembered: gr.JSON) -> 
     """Lay the tab out and wire it."""
     news, wanted = gr.State({"count": 0, "adapter": None}), gr.State(None)
     comparisons = Comparisons(services, Staging(services.settings.page_cache_folder), remembered, wanted, news)
-    with gr.Row(equal_height=False, elem_classes="train-columns"):
-        with gr.Column(scale=6, min_width=320, elem_classes="train-form"):
-            new_comparison = NewComparison(services, wanted)
-        with gr.Column(scale=5, min_width=320):
+    with gr.Row(equal_height=False, elem_classes="train-columns compare-columns"):
+        with gr.Column(scale=5, min_width=320, elem_classes="train-form"):
             comparisons.lay_out_list()
-    plotly()
-    comparisons.lay_out_panel()
+            new_comparison = NewComparison(services, wanted)
+        with gr.Column(scale=7, min_width=320):
+            plotly()
+            comparisons.lay_out_panel()
     timer = comparisons.wire(tab)
     new_comparison.wire(tab, comparisons.look, comparisons.inputs, comparisons.outputs)
     return CompareTab(news, timer, new_comparison.restore, new_comparison.restored, new_comparison.examples)

@@ -33,15 +33,14 @@ class Actions:
     """The buttons, laid out where this is made.
 
     Attributes:
+        reveal: the button that asks for the names.
         outputs: components that :meth:`shown` and the handlers may change.
     """
 
     def __init__(self, services: Services, wanted: gr.State) -> None:
         self._services, self._wanted = services, wanted
         with gr.Row(elem_classes="actions"):
-            self._reveal = gr.Button(
-                "Show which is which", size="sm", variant="primary", elem_id="compare-reveal", visible=False
-            )
+            self.reveal = gr.Button("Show which is which", size="sm", elem_id="compare-reveal", visible=False)
             self._stop = gr.Button("Stop", size="sm", elem_id="compare-stop", visible=False)
             self._resume = gr.Button("Resume", size="sm", elem_id="compare-resume", visible=False)
             self._delete = gr.Button("Delete", size="sm", elem_id="compare-delete", visible=False)
@@ -52,7 +51,7 @@ class Actions:
                 self._no = gr.Button("No", size="sm", elem_id="compare-confirm-no")
         self._outcome = gr.HTML(padding=False, elem_id="compare-said")
         self._wish: Any = gr.State(("", ""))  # what was asked, and of which comparison
-        self._buttons = [self._reveal, self._stop, self._resume, self._delete]
+        self._buttons = [self.reveal, self._stop, self._resume, self._delete]
         self.outputs: list[Any] = [*self._buttons, self._confirm, self._outcome]
 
     def wire(self, panel_of: gr.State, look: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:
@@ -62,13 +61,17 @@ class Actions:
             done = button.click(self._acting(act), panel_of, changed, trigger_mode="once", **RAW)
             done.then(look, inputs, outputs, **RAW)
         asked = [self._confirm, self._question, self._yes, self._no, self._wish, self._outcome]
-        for button, wish in ((self._reveal, "reveal"), (self._delete, "delete")):
+        for button, wish in ((self.reveal, "reveal"), (self._delete, "delete")):
             button.click(self._asks(wish), panel_of, asked, queue=False, preprocess=False, **QUIET)
         self._no.click(
             lambda: (gr.Column(visible=False), ("", "")), None, [self._confirm, self._wish], queue=False, **QUIET
         )
         confirmed = self._yes.click(self._confirmed, [panel_of, self._wish], changed, trigger_mode="once", **RAW)
         confirmed.then(look, inputs, outputs, **RAW)
+
+    def heard(self, *, all_of_them: bool) -> Updates:
+        """Once every pair was heard, revealing is what comes next."""
+        return {self.reveal: gr.update(variant="primary" if all_of_them else "secondary")}
 
     def shown(self, comparison: Comparison, *, revealed: bool) -> Updates:
         """The buttons that do something for a comparison as it is."""
@@ -77,7 +80,7 @@ class Actions:
             not revealed and comparison.counts.get("made", 0) > 0, can_stop, comparison.can_resume,
             comparison.state not in ("running", "stopping"),
         ]  # fmt: skip
-        return {button: gr.Button(visible=each) for button, each in zip(self._buttons, visible, strict=True)}
+        return {button: gr.update(visible=each) for button, each in zip(self._buttons, visible, strict=True)}
 
     def cleared(self, *, of_others: bool) -> Updates:
         """Without a question about another one, and without what was said ``of_others``."""

@@ -83,7 +83,7 @@ def _facts(comparison: Comparison, at: datetime | None) -> list[tuple[str, str]]
     return facts
 
 
-def standing_html(counts: Tally, *, num_voted: int, of: int) -> str:
+def standing_html(counts: Tally) -> str:
     """What the votes say while nobody may know who is who: whether it is decided, and never for whom."""
     if not counts.num_votes:
         return ""
@@ -109,7 +109,7 @@ def standing_html(counts: Tally, *, num_voted: int, of: int) -> str:
     if counts.left_out:
         lines.append(f"{counted(counts.left_out, 'vote')} left out: the consent for a voice in them was withdrawn.")
     rows = "".join(f"<li dir='auto'>{escape(line)}</li>" for line in lines)
-    return f'<div class="standing"><p class="hint">You voted on {num_voted} of {of}.</p><ul>{rows}</ul></div>'
+    return f'<div class="standing"><ul>{rows}</ul></div>'
 
 
 def _habits(listeners: Sequence[ListenerHabits]) -> list[str]:

@@ -25,7 +25,19 @@ from studio.ui.visitors import owner_of
 
 Updates = dict[Any, Any]
 TICK_SECONDS = 2.0
-_NONE = '<p class="hint">No comparisons yet: what you start is listed here.</p>'
+SHOW_PANEL = """() => {
+  const panel = document.getElementById('compare-panel'), top = panel?.getBoundingClientRect().top ?? 0;
+  if (top < 0 || top > innerHeight / 2) panel.scrollIntoView({ block: 'start' });
+}"""
+"""On a small page it may be out of sight."""
+_INTRODUCTION = (
+    '<section class="compare-intro"><h3>Which one is better?</h3><p>The lowest loss is often not the best voice, and whoever '
+    "knows what they hear hears what they expect. Here you decide by ear.</p><ol>"
+    "<li><strong>Choose what speaks.</strong> "
+    "The base and your trained voice are chosen already: press <em>Start</em>.</li><li><strong>Listen without knowing.</strong> "
+    "Two readings at a time, in an order that is drawn: 1, 2, a tie, or both bad.</li><li><strong>See who won.</strong> You "
+    "are told how sure that is, and the winner is one press away from <em>Speak</em>.</li></ol></section>"
+)
 _WAITS = '<p class="hint" role="status">The first pair can be heard once both of its takes are made.</p>'
 _HEARD = (
     '<p class="hint" role="status"><strong>You heard every pair.</strong> Show which is which, or let others vote.</p>'
@@ -52,21 +64,22 @@ class Comparisons:
 
     def lay_out_list(self) -> None:
         """The comparisons."""
-        gr.Markdown("### Comparisons", elem_classes="step")
+        self._title = gr.Markdown("### Comparisons", elem_classes="step", visible=False)
         self._list = gr.Radio(
             label="Comparisons", show_label=False, container=False, choices=[], elem_id="compare-list",
             elem_classes="card-list",
         )  # fmt: skip
-        self._empty = gr.HTML(_NONE, padding=False, elem_id="compare-list-empty")
+        self._empty = gr.HTML(padding=False, elem_id="compare-list-empty")
 
     def lay_out_panel(self) -> None:
-        """The chosen one."""
+        """The chosen one; where there is none, what this is about."""
+        self._introduction = gr.HTML(_INTRODUCTION, padding=False, elem_id="compare-introduction")
         with gr.Column(visible=False, elem_id="compare-panel", elem_classes="train-panel") as self._panel:
             self._headline = gr.HTML(padding=False, elem_id="compare-headline")
             self._booth = Booth(self._services, self._staging)
             self._standing = gr.HTML(padding=False, elem_id="compare-standing")
-            self._actions = Actions(self._services, self._wanted)
             self._results = Results(self._services, self._staging, self._news)
+            self._actions = Actions(self._services, self._wanted)
             self._sighted = Sighted(self._services, self._staging)
             self._sharing = Sharing(self._services)
 
@@ -74,8 +87,9 @@ class Comparisons:
     def outputs(self) -> list[Any]:
         """Components that :meth:`look` may change."""
         return [
-            self._list, self._empty, self._panel, self._headline, self._booth.place, self._standing, *self._actions.outputs,
-            *self._results.outputs, *self._sharing.outputs, *self._sighted.outputs, self._wanted, self._panel_of, self._seen,
+            self._list, self._title, self._empty, self._introduction, self._panel, self._headline, self._booth.place,
+            self._standing, *self._actions.outputs, *self._results.outputs, *self._sharing.outputs,
+            *self._sighted.outputs, self._wanted, self._panel_of, self._seen,
         ]  # fmt: skip
 
     @property
@@ -90,11 +104,13 @@ class Comparisons:
         timer.tick(self.look, inputs, outputs, **AT_ONCE)
         tab.select(self.look, inputs, outputs, **AT_ONCE)
         self._list.input(self.look, inputs, outputs, **AT_ONCE)
+        self._list.input(None, None, None, js=SHOW_PANEL, **RAW)
         self._list.change(
             None, self._list, None, js="(each) => { if (each) window.studio.remember('comparison', each); }", **RAW
         )
         # Beside the queue: a vote that has left the browser is counted, whatever becomes of the page.
-        self._booth.place.submit(self._voted, None, [self._booth.place, self._standing], **AT_ONCE)
+        heard = [self._booth.place, self._standing, self._actions.reveal]
+        self._booth.place.submit(self._voted, None, heard, **AT_ONCE)
         self._actions.wire(self._panel_of, self.look, inputs, outputs)
         self._results.wire(self._panel_of)
         self._sharing.wire(self._panel_of)
@@ -124,7 +140,7 @@ class Comparisons:
             if found is not None:
                 updates |= self._about(library, found, seen, request)
             if seen.is_news("trouble", ""):
-                updates |= {self._empty: "" if comparisons else _NONE}
+                updates[self._empty] = ""
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
             sentence = error_sentence(error)
             updates = {self._empty: card(sentence, "bad")} if seen.forget(sentence) else {}
@@ -141,7 +157,9 @@ class Comparisons:
             return {}
         return {
             self._list: gr.Radio(choices=choices, visible=bool(choices), **unless_sent(value, chosen)),
-            self._empty: "" if choices else _NONE,
+            self._title: gr.Markdown(visible=bool(choices)),
+            self._introduction: gr.HTML(visible=not choices),
+            self._empty: "",
         }
 
     def _about(self, library: ComparisonLibrary, found: Comparison, seen: Seen, request: gr.Request) -> Updates:
@@ -160,7 +178,11 @@ class Comparisons:
         withheld = [each.withheld for each in found.systems]
         stands = (made, found.active, len(votes.cast), votes.left_out, withheld, revealed)
         if seen.is_news("votes", stands):
-            updates |= self._revealed(library, found, session) if revealed else self._heard(library, found, session)
+            drawn = self._revealed(library, found, session) if revealed else self._heard(library, found, session)
+            button = self._actions.reveal
+            if button in drawn and button in updates:  # both say something of it
+                drawn[button] = {**updates[button], **drawn[button]}
+            updates |= drawn
             updates |= self._sharing.listeners(tally(library, found))
         if revealed and seen.is_news("sighted", (made, withheld)):
             updates |= self._sighted.offered(library, found)
@@ -176,21 +198,21 @@ class Comparisons:
             said = _MORE if voted else _WAITS
         else:
             said = _HEARD if voted else '<p class="hint" role="status">There are no two takes to compare.</p>'
-        standing = standing_html(tally(library, found), num_voted=voted, of=pair.of if pair else voted)
-        return {self._booth.place: value, self._standing: said + standing}
+        standing = standing_html(tally(library, found))
+        ended = self._actions.heard(all_of_them=pair is None and not found.active and voted > 0)
+        return {self._booth.place: value, self._standing: said + standing, **ended}
 
     def _revealed(self, library: ComparisonLibrary, found: Comparison, session: BlindSession) -> Updates:
         nothing = {"pair": None, "trouble": ""}
         return {self._booth.place: nothing, self._standing: "", **self._results.shown(library, found, session)}
 
-    def _voted(self, event: gr.EventData, request: gr.Request) -> tuple[Any, Any]:
+    def _voted(self, event: gr.EventData, request: gr.Request) -> Updates:
         try:
             library = self._services.comparisons(owner_of(request, self._services.settings))
             session = self._booth.vote(event, request)
-            updates = self._heard(library, library.comparison(session.comparison_id), session)
-            return updates[self._booth.place], updates[self._standing]
+            return self._heard(library, library.comparison(session.comparison_id), session)
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
-            return self._booth.failed(error), gr.skip()
+            return {self._booth.place: self._booth.failed(error)}
 
 
 def _chosen(comparisons: list[Comparison], wanted: str | None, chosen: str | None, kept: Any) -> Comparison | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -16,6 +17,7 @@ from studio.training.sample_sentences import SENTENCES
 from studio.ui.events import RAW, unless_sent
 from studio.ui.html import card, error_sentence
 from studio.ui.tabs.compare.comparison_html import counted
+from studio.ui.tabs.compare.comparisons import SHOW_PANEL
 from studio.ui.tabs.speak.scope_view import create_examples, unknown_html
 from studio.ui.tabs.speak.voice_picker import MODEL_PICKS, voice_choices
 from studio.ui.visitors import owner_of
@@ -70,7 +72,7 @@ class NewComparison:
                 elem_id="compare-strengths", visible=False, elem_classes="step-chips",
                 info="How much of what was trained is added to the base. Less is often better.",
             )  # fmt: skip
-        with gr.Accordion("Other systems", open=False, elem_id="compare-others"):
+        with gr.Accordion("Other systems", open=False, elem_id="compare-others") as self._others:
             self._temperatures = gr.CheckboxGroup(
                 label="The base at another temperature", choices=[(f"{each:g}", str(each)) for each in _TEMPERATURES],
                 value=[], elem_id="compare-temperatures", elem_classes="step-chips",
@@ -90,8 +92,8 @@ class NewComparison:
                 info="The reference that all of them speak after.",
             )  # fmt: skip
             self._readings = gr.Number(
-                label="Readings of each text", value=_READINGS, minimum=1, maximum=MAX_CHOSEN_SEEDS, precision=0,
-                elem_id="compare-readings", min_width=130, info="Each from a seed of its own.",
+                label="Readings", value=_READINGS, minimum=1, maximum=MAX_CHOSEN_SEEDS, precision=0,
+                elem_id="compare-readings", min_width=110, info="Of each text.",
             )  # fmt: skip
         self._name = gr.Textbox(
             label="Name", placeholder="made of the first text", max_length=80, elem_id="compare-name", value=""
@@ -112,7 +114,7 @@ class NewComparison:
     @property
     def restored(self) -> list[Any]:
         """Components that :meth:`restore` and :meth:`offer` may change."""
-        return [*self._typed, self._none, self._known, self._sum, self._unknown]
+        return [*self._typed, self._none, self._others, self._known, self._sum, self._unknown]
 
     def wire(self, tab: gr.Tab, look: Any, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
         """Wire it; ``look`` shows the comparison that was started."""
@@ -125,10 +127,11 @@ class NewComparison:
             js="(...values) => { window.studio?.remember('compare', ...values); }", **RAW,
         )  # fmt: skip
         self.examples.select(self._add_example, self._texts, self._texts, **RAW)
+        self.examples.change(self._within_scope, self._texts, self._texts, **RAW)
         started = self._start.click(
             self._started, set(typed), [self._outcome, self._wanted], trigger_mode="once", **RAW
         )  # fmt: skip
-        started.then(look, inputs, outputs, **RAW)
+        started.then(look, inputs, outputs, **RAW).then(None, None, None, js=SHOW_PANEL, **RAW)
 
     # Filling
 
@@ -174,15 +177,24 @@ class NewComparison:
         filled[self._strengths] |= {"visible": bool(trained)}
         filled[self._voice] |= {"choices": voice_choices(voices)}
         filled[self._voices] |= {"choices": [(each.name, each.id) for each in voices]}
+        names = {each.id: each.name for each in (*voices, *adapters)}
         updates: dict[Any, Any] = {field: gr.update(**what) for field, what in filled.items() if what}
+        if temperatures or others:
+            updates[self._others] = gr.Accordion(open=True)
         return {
             **updates, self._none: gr.HTML(visible=not adapters), self._known: sorted(present),
-            self._sum: _sum_html(_choice(now)), self._unknown: self._unknown_in(texts),
+            self._sum: _sum_html(_choice(now), names), self._unknown: self._unknown_in(texts),
         }  # fmt: skip
 
     def _first_lines(self) -> list[str]:
         scope = self._services.host.status.scope
-        return list(scope.examples[:_LINES]) if scope and scope.examples else list(SENTENCES["en"])
+        # Short ones: there it is at its best, and nobody waits long.
+        return sorted(scope.examples, key=len)[:_LINES] if scope and scope.examples else list(SENTENCES["en"])
+
+    def _within_scope(self, texts: Any) -> Any:
+        """Other lines, where the checkpoint that was loaded meanwhile does not know those that the form began with."""
+        begun = str(texts or "").splitlines() == list(SENTENCES["en"])
+        return "\n".join(self._first_lines()) if begun and self._services.host.status.scope else gr.skip()
 
     def _voice_of(self, voice: Any, voices: Sequence[Voice], first_time: bool) -> str:
         if voice in {MODEL_PICKS, *(each.id for each in voices)}:
@@ -201,9 +213,21 @@ class NewComparison:
     def _values(self, given: dict[Any, Any]) -> list[Any]:
         return [given[field] for field in self._typed]
 
-    def _summed(self, values: dict[Any, Any]) -> tuple[str, str, Any]:
+    def _summed(self, values: dict[Any, Any], request: gr.Request) -> tuple[str, str, Any]:
         choice = _choice(self._values(values))
-        return _sum_html(choice), self._unknown_in(choice.texts), gr.CheckboxGroup(visible=bool(choice.adapters))
+        return (
+            _sum_html(choice, self._names(request)),
+            self._unknown_in(choice.texts),
+            gr.CheckboxGroup(visible=bool(choice.adapters)),
+        )
+
+    def _names(self, request: gr.Request) -> dict[str, str]:
+        try:
+            owner = owner_of(request, self._settings)
+            found = [*self._services.voices(owner).voices(), *self._services.adapters(owner).adapters()]
+        except StudioError:  # the library is locked: starting says why
+            return {}
+        return {each.id: each.name for each in found}
 
     def _unknown_in(self, texts: Any) -> str:
         return unknown_html(self._services.host.status.scope, str(texts or ""))
@@ -222,7 +246,7 @@ class NewComparison:
             made = library.create(plan)
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
             return card(error_sentence(error), "bad"), gr.skip()
-        said = f"{made.name} is begun: {counted(made.num_takes, 'take')}. Pairs can be heard as soon as they are there."
+        said = f"It is begun: {counted(made.num_takes, 'take')}. Pairs can be heard as soon as they are there."
         return card(said, "good"), made.id
 
 
@@ -260,12 +284,13 @@ def _choice(values: Sequence[Any]) -> Choice:
     )
 
 
-def _sum_html(choice: Choice) -> str:
+def _sum_html(choice: Choice, names: Mapping[str, str]) -> str:
     """What will come of it, or what is missing."""
     if choice.trouble:
         return f'<p class="expected over" role="status">{choice.trouble}</p>'
     trials = num_trials(choice.num_pairs)
+    systems = "".join(f'<li dir="auto">{escape(each)}</li>' for each in choice.shown(names))
     return (
-        f'<p class="expected" role="status">{counted(choice.num_systems, "system")}, {counted(len(choice.lines), "text")}: '
+        f'<ul class="compared" aria-label="What is compared">{systems}</ul><p class="expected" role="status">'
         f"{counted(choice.num_takes, 'take')} to be made, {counted(trials, 'pair')} to hear.</p>"
     )

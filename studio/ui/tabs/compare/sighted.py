@@ -33,11 +33,9 @@ class Sighted:
     def __init__(self, services: Services, staging: Staging) -> None:
         self._services, self._staging = services, staging
         with gr.Accordion("Side by side", open=False, visible=False, elem_id="compare-sighted") as self._box:
-            with gr.Row():
-                self._which = gr.Dropdown(
-                    label="Text", choices=[], value=None, elem_id="compare-text", min_width=220, scale=3
-                )
-                self._measure = gr.Button("Measure these", size="sm", elem_id="compare-measure", scale=0, min_width=130)
+            self._which = gr.Dropdown(label="Text", choices=[], value=None, elem_id="compare-text")
+            with gr.Row(elem_classes="actions"):
+                self._measure = gr.Button("Measure these", size="sm", elem_id="compare-measure")
             self._said = gr.HTML(padding=False, elem_id="compare-sighted-said")
             self._players = gr.HTML(padding=False, elem_id="compare-players")
             self._plot = plot("compare-plot", "curves-tall")
