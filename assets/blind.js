@@ -106,25 +106,26 @@ function blindBooth(root, cast) {
 
   const KEYS = { 1: "left", 2: "right", t: "tie", b: "both_bad" };
   const typing = (target) => target.matches?.("input:not([type=radio]):not([type=checkbox]):not([type=range]), textarea, select, [contenteditable]");
-  const PRESSED = "button:not([role=tab]), a, summary, input, [role=option]";
-  let clicked = null;
-  const onPointer = (event) => { clicked = event.target.closest?.(PRESSED) ?? null; };
+  const PRESSED = "button, a, summary, input, [role=option]";
+  let tabbed = false; // whether what has the focus got it by the keys
+  const onPointer = () => { tabbed = false; };
   const onKey = (event) => {
     if (!root.isConnected) {
       document.removeEventListener("keydown", onKey, true);
       document.removeEventListener("pointerdown", onPointer, true);
       return;
     }
+    if (event.key === "Tab") tabbed = true;
     if (!pair || !booth.offsetParent || event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     // What somebody went to by the keys, elsewhere on the page, keeps its own keys; what was clicked has had its turn.
-    const elsewhere = event.target !== clicked && !booth.contains(event.target) && event.target.matches?.(PRESSED);
+    const elsewhere = tabbed && !booth.contains(event.target) && event.target.matches?.(PRESSED);
     if (key in KEYS) { if (!event.repeat) vote(KEYS[key]); }
     else if (key === " " && !elsewhere) { if (!event.repeat) turn(at, !playing()); }
     else if (key === "s") { if (!event.repeat) turn(other(at), playing()); }
     else if ((key === "ArrowLeft" || key === "ArrowRight") && !elsewhere && event.target !== seek) turn(key === "ArrowLeft" ? "left" : "right", playing());
     else return;
-    if (event.target === clicked || event.target.matches?.("[role=tab]")) event.target.blur(); // it is no longer what is being done
+    if (!tabbed && !booth.contains(event.target)) event.target.blur?.(); // it is no longer what is being done
     event.preventDefault();
     event.stopPropagation();
   };

@@ -178,7 +178,7 @@ def _page(content: str, status: int) -> HTMLResponse:
     nonce = secrets.token_urlsafe(16)
     policy = (
         f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'unsafe-inline'; connect-src 'self'; media-src blob:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     script = f'<script nonce="{nonce}">{_SCRIPT}</script>' if status == 200 else ""
     return HTMLResponse(

@@ -33,10 +33,10 @@ SHOW_PANEL = """() => {
 _INTRODUCTION = (
     '<section class="compare-intro"><h3>Which one is better?</h3><p>The lowest loss is often not the best voice, and whoever '
     "knows what they hear hears what they expect. Here you decide by ear.</p><ol>"
-    "<li><strong>Choose what speaks.</strong> "
-    "The base and your trained voice are chosen already: press <em>Start</em>.</li><li><strong>Listen without knowing.</strong> "
-    "Two readings at a time, in an order that is drawn: 1, 2, a tie, or both bad.</li><li><strong>See who won.</strong> You "
-    "are told how sure that is, and the winner is one press away from <em>Speak</em>.</li></ol></section>"
+    "<li><strong>Choose what speaks.</strong> The base and your trained voice are chosen already: press <em>Start</em>.</li>"
+    "<li><strong>Listen without knowing.</strong> Two readings at a time, in an order that is drawn.</li>"
+    "<li><strong>See who won.</strong> You are told how sure that is, and the winner is one press away from <em>Speak</em>."
+    "</li></ol></section>"
 )
 _WAITS = '<p class="hint" role="status">The first pair can be heard once both of its takes are made.</p>'
 _HEARD = (
