@@ -27,6 +27,8 @@ _STRENGTHS = (1.0, 0.7, 0.5, 0.3)
 _TEMPERATURES = (0.1, 0.5, 0.7, 0.9, 1.1)
 _LIVELY = 0.9
 """What the base is compared with where nothing was trained: it is heard at once what a comparison is."""
+_REMEMBERED = "remembered"
+"""In place of the trained voices that a page before a reload was offered."""
 _LINES = 4
 _READINGS = 2
 _NOTHING_TRAINED = (
@@ -141,13 +143,15 @@ class NewComparison:
         return self._offered(values[self._known], sent, sent, request)
 
     def restore(self, kept: Any, request: gr.Request) -> dict[Any, Any]:
-        """What was typed before a reload; what was not typed yet waits until somebody comes to the tab."""
+        """What was typed before a reload; else a beginning, long before somebody comes to the tab and types."""
+        born = ("", "", _READINGS, None, True, [], ["1.0"], [], [])
         values = kept.get("compare") if isinstance(kept, dict) else None
         if not isinstance(values, list) or len(values) != len(self._typed):
-            return {self._known: gr.skip()}
-        born = ("", "", _READINGS, None, True, [], ["1.0"], [], [])
-        # It had been offered what there was: nothing that was taken away is chosen again.
-        return self._offered([], values, born, request)
+            return self._offered(None, born, born, request)
+        # Where two temperatures were all that there was, a voice that was trained since then takes their place; else nothing
+        # that was taken away is chosen again.
+        begun = values[5:] == [[], ["1.0"], [str(_LIVELY)], []]
+        return self._offered([] if begun else [_REMEMBERED], values, born, request)
 
     def _offered(self, known: Any, values: Any, sent: Any, request: gr.Request) -> dict[Any, Any]:
         try:
