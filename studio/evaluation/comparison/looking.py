@@ -109,7 +109,8 @@ def _subject(
 ) -> Subject:  # fmt: skip
     at = [system.id for system in comparison.systems].index(take.system_id)
     clips: tuple[Waveform, ...] = ()
-    said, absent = "", dict[str, str]()
+    said = ""
+    absent: dict[str, str] = {}
     wished = comparison.plan.said(comparison.plan.systems[at], "voice")
     try:
         if not wished:
@@ -117,7 +118,7 @@ def _subject(
         references = voices.references(wished)  # consent is asked now
         clips, said = tuple(each.clip for each in references), " ".join(each.transcript for each in references)
     except StudioError as error:
-        absent = dict.fromkeys(("similarity", "leaked_reference_words"), str(error))
+        absent |= dict.fromkeys(("similarity", "leaked_reference_words"), str(error))
     recorded = next(
         (each for each in library.takes(comparison.id)
          if each.text == take.text and not each.synthetic and each.can_play and each.id != take.id),
