@@ -160,6 +160,7 @@ def test_nothing_overflows_and_every_field_has_a_label(studio: Any, browser: Any
     page = context.new_page()
     page.goto(studio.url)
     page.wait_for_selector("#speak")
+    assert page.locator("[role=tab]:visible").count() == 6, "no tab hides behind a menu"
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         page.wait_for_function("dark => document.body.classList.contains('dark') === dark", arg=scheme == "dark")
