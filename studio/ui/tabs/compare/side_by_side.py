@@ -14,8 +14,8 @@ from studio.evaluation.comparison.looking import Looked
 from studio.ui.figures import base_figure, plain
 
 _COLOURS = ("#8a63f0", "#0c9488", "#d9770b", "#5b67e8", "#c2417c", "#5f8a1f")
-_WAVE, _MEL, _PITCH, _GAP = 70, 120, 150, 34
-"""Pixels: heights of the rows, and what is between them."""
+_WAVE, _MEL, _PITCH, _TITLE, _GAP = 70, 120, 150, 34, 6
+"""Pixels: heights of the rows, and what is above them, with a title and without one."""
 _TICKS_HZ = (250, 1000, 4000)
 
 FIGURES: tuple[tuple[str, str, str], ...] = (
@@ -40,14 +40,15 @@ FIGURES: tuple[tuple[str, str, str], ...] = (
 def figure_of(looked: Sequence[Looked], labels: Sequence[str]) -> go.Figure:
     """Waveform and mel spectrogram of each take below each other, then the pitch of all."""
     rows = [height for _ in looked for height in (_WAVE, _MEL)] + [_PITCH]
-    total = sum(rows) + _GAP * len(rows) + 20
+    above = [_GAP if at % 2 else _TITLE for at in range(len(rows))]
+    total = sum(rows) + sum(above) + 20
     figure = base_figure("")
     figure.layout.annotations = ()
     longest = max((each.sound.duration for each in looked), default=1.0)
     peak = max((float(max(each.highs.max(), -each.lows.min())) for each in looked), default=1.0) or 1.0
     top = float(total)
     for at, height in enumerate(rows):
-        top -= _GAP
+        top -= above[at]
         name = "" if at == 0 else str(at + 1)
         axis = {"domain": [max(top - height, 0) / total, top / total], "anchor": f"x{name}", "zeroline": False}
         last = at == len(rows) - 1
