@@ -12,7 +12,8 @@
   window.studio = {
     remember: (key, ...values) => write(key, values),
     // Everything that this tab remembers, for the server to fill the page with.
-    recall: () => ({ tab, speak: read("speak"), voices: read("voices"), train: read("train"), job: read("job"), interrupted: interrupted }),
+    recall: () => ({ tab, speak: read("speak"), voices: read("voices"), train: read("train"), job: read("job"), compare: read("compare"),
+      comparison: read("comparison"), interrupted: interrupted }),
   };
 
   // A recording is kept second by second in the browser's own database while it is made. If the page goes away in the

@@ -116,6 +116,24 @@ class Services:
 
         return BlindSession.of_owner(self.settings, self.store, comparison_id, owner)
 
+    def is_shared(self, link: str) -> bool:
+        """Whether the token of a link leads to a comparison that others may vote on."""
+        from studio.evaluation.blind.session import BlindSession
+
+        return BlindSession.is_open(self.store, link)
+
+    def join(self, link: str, name: str = "") -> tuple[BlindSession, str]:
+        """A new listener of a comparison; see :meth:`BlindSession.join`."""
+        from studio.evaluation.blind.session import BlindSession
+
+        return BlindSession.join(self.settings, self.store, link, name)
+
+    def listener(self, secret: str, link: str) -> BlindSession | None:
+        """A listener who was here before; see :meth:`BlindSession.go_on`."""
+        from studio.evaluation.blind.session import BlindSession
+
+        return BlindSession.go_on(self.settings, self.store, secret, link)
+
     def takes(self, owner: str = "") -> TakeLibrary:
         from studio.takes.library import TakeLibrary
 

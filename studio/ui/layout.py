@@ -16,6 +16,7 @@ from studio.system.report import ATTRIBUTION
 from studio.ui.events import QUIET, UNLIMITED
 from studio.ui.html import host_banner
 from studio.ui.onboarding import Walk
+from studio.ui.tabs.compare import create_compare_tab
 from studio.ui.tabs.dataset import create_dataset_tab
 from studio.ui.tabs.speak import create_speak_tab
 from studio.ui.tabs.speak.scope_view import examples_of
@@ -52,17 +53,20 @@ def lay_out(services: Services) -> gr.Blocks:
                 dataset = create_dataset_tab(dataset_tab, services, remembered)
             with gr.Tab("Train", id="train") as train_tab:
                 train = create_train_tab(train_tab, services, remembered)
+            with gr.Tab("Compare", id="compare") as compare_tab:
+                compare = create_compare_tab(compare_tab, services, remembered)
             with gr.Tab("System", id="system") as system_tab:
                 create_system_tab(system_tab, services, speak.made)
         gr.HTML(f'<footer class="licences">{ATTRIBUTION}. Built with Meta Llama 3.</footer>', padding=False)
 
-        _show_host(services, banner, speak.examples)
+        _show_host(services, banner, [speak.examples, compare.examples])
         # The first visitor's arrival loads the checkpoint, while they read and type.
         page.load(lambda: _warm_up(services.host), None, None, queue=False, **QUIET)
         recalled = page.load(None, None, remembered, js="() => window.studio.recall()")
         recalled.then(speak.restore, remembered, speak.restore_outputs, **QUIET)
         recalled.then(voices.restore, remembered, voices.restore_outputs, **QUIET)
         recalled.then(train.restore, remembered, train.restore_outputs, **QUIET)
+        recalled.then(compare.restore, remembered, compare.restore_outputs, **QUIET)
         recalled.then(_where_it_was, remembered, tabs, queue=False, **QUIET)
 
         def after_news(told: dict[str, Any], request: gr.Request) -> tuple[Any, ...]:
@@ -70,20 +74,21 @@ def lay_out(services: Services) -> gr.Blocks:
             # The takes too: a withdrawn consent marks them.
             return there, f"news {told['count']}", *speak.offer(request, told["select"])
 
-        def after_training(told: dict[str, Any], request: gr.Request) -> tuple[Any, ...]:
+        def speak_with(told: dict[str, Any], request: gr.Request) -> tuple[Any, ...]:
             return gr.Tabs(selected="speak"), gr.Timer(active=False), *speak.offer_adapters(request, told["adapter"])
 
-        trained = train.news.change(after_training, train.news, [tabs, train.timer, *speak.adapter_updates], **QUIET)
         to_picker = "() => document.getElementById('adapter-picker')?.scrollIntoView({block: 'center'})"
-        trained.then(None, None, None, js=to_picker, **QUIET)
+        for tab in (train, compare):
+            chosen = tab.news.change(speak_with, tab.news, [tabs, tab.timer, *speak.adapter_updates], **QUIET)
+            chosen.then(None, None, None, js=to_picker, **QUIET)
         # A run may have been registered meanwhile.
         speak_tab.select(speak.offer_adapters, None, speak.adapter_updates, trigger_mode="always_last", **QUIET)
         # Nothing looks at what is not seen. Gradio tells of the tab that it begins with, too, and perhaps only after somebody
         # has turned to another: so the page is asked which one is seen now.
         seen = gr.Textbox(visible=False)
         gr.on(
-            [tab.select for tab in (voices_tab, speak_tab, dataset_tab, train_tab, system_tab)],
-            _look_at_what_is_seen, seen, [train.timer, dataset.timer], js=_SEEN_TAB, queue=False, **QUIET,
+            [tab.select for tab in (voices_tab, speak_tab, dataset_tab, train_tab, compare_tab, system_tab)],
+            _look_at_what_is_seen, seen, [train.timer, dataset.timer, compare.timer], js=_SEEN_TAB, queue=False, **QUIET,
         )  # fmt: skip
         speak.added.change(lambda told: told, speak.added, dataset.changed, **UNLIMITED)
         dataset.handed.change(voices.take_over, [dataset.handed, *voices.taking], [*voices.taken, tabs], **UNLIMITED)
@@ -94,21 +99,21 @@ def lay_out(services: Services) -> gr.Blocks:
     return page
 
 
-def _look_at_what_is_seen(seen: str, told: gr.SelectData) -> tuple[Any, Any]:
+def _look_at_what_is_seen(seen: str, told: gr.SelectData) -> tuple[Any, ...]:
     name = seen or told.value
-    return gr.Timer(active=name == "Train"), gr.Timer(active=name == "Dataset")
+    return tuple(gr.Timer(active=name == tab) for tab in ("Train", "Dataset", "Compare"))
 
 
-def _show_host(services: Services, banner: gr.HTML, examples: gr.HTML) -> None:
+def _show_host(services: Services, banner: gr.HTML, examples: list[gr.HTML]) -> None:
     """The state of the checkpoint and what it can say, redrawn only when they are others."""
     shown, timer = gr.State(None), gr.Timer(2.0)
 
-    def look(last: Any) -> tuple[Any, Any, Any]:
+    def look(last: Any) -> tuple[Any, ...]:
         status = services.host.status
-        now = [host_banner(status), examples_of(status.scope)]
-        return (gr.skip(), gr.skip(), gr.skip()) if now == last else (*now, now)
+        now = [host_banner(status), *[examples_of(status.scope)] * len(examples)]
+        return (gr.skip(),) * (len(now) + 1) if now == last else (*now, now)
 
-    timer.tick(look, shown, [banner, examples, shown], queue=False, **QUIET)
+    timer.tick(look, shown, [banner, *examples, shown], queue=False, **QUIET)
 
 
 def _where_it_was(kept: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The page as a whole: header, tabs, and how it is served."""
+"""The page as a whole, and the page for listeners beside it: how they are served."""
 
 from __future__ import annotations
 
@@ -31,21 +31,23 @@ def serve(settings: Settings, *, block: bool = True) -> Any:
     if bool(settings.username) != bool(settings.password):
         # Half a login must not become an open door.
         raise StudioError("A login needs both: set STUDIO_USERNAME and STUDIO_PASSWORD, or neither.")
-    page = build_page(settings)
+    services = Services(settings)
+    page = build_page(settings, services)
     auth = (settings.username, settings.password) if settings.username and settings.password else None
     from starlette.middleware import Middleware
 
-    from studio.ui.theme import CSS_FILE, JS_FILE, studio_theme
+    from studio.ui.theme import BOOTH_CSS_FILE, CSS_FILE, JS_FILE, studio_theme
     from studio.ui.visitors import VisitorCookie
+    from studio.ui.vote_page import VotePages
 
     try:
         page.launch(
             server_name="0.0.0.0" if on_space() else settings.host,  # noqa: S104  a Space is reached through its proxy
             server_port=settings.port or _free_port(settings.host),
             theme=studio_theme(),
-            css_paths=[CSS_FILE],
+            css_paths=[CSS_FILE, BOOTH_CSS_FILE],
             head=f"<script>{JS_FILE.read_text(encoding='utf-8')}</script>",
-            app_kwargs={"middleware": [Middleware(VisitorCookie)]},
+            app_kwargs={"middleware": [Middleware(VisitorCookie)], "routes": VotePages(services).routes},
             auth=auth,
             allowed_paths=[],
             max_file_size=settings.max_upload_mb * 10**6,
@@ -82,13 +84,13 @@ def _free_port(host: str) -> int:
         ) from error
 
 
-def build_page(settings: Settings) -> Any:
+def build_page(settings: Settings, services: Services | None = None) -> Any:
     """The ``gr.Blocks`` of the studio, not yet launched. Loads no model."""
     _prepare_environment(settings)  # before Gradio is imported, which reads it then
     from studio.training.execution.scheduler import Scheduler
     from studio.ui.layout import lay_out
 
-    services = Services(settings)
+    services = services or Services(settings)
     page = lay_out(services)
     Scheduler(settings, services.store, services.host, lambda: services.generations.speaking).start()
     threading.Thread(target=_clear_every_hour, args=(services,), daemon=True).start()

@@ -8,6 +8,8 @@ from studio.settings import ASSETS
 
 CSS_FILE = ASSETS / "studio.css"
 JS_FILE = CSS_FILE.with_suffix(".js")
+BOOTH_CSS_FILE = ASSETS / "blind.css"
+"""Of where pairs are heard, which is on a page of its own, too."""
 
 _SANS = ["Inter", "ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
 _MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]

@@ -33,9 +33,9 @@ class VisitorCookie:
             await self._app(scope, receive, send)
             return
         value = secrets.token_urlsafe(32)
-        # In a Space the page stands in a frame of another site, which only a cookie like this one survives.
-        where = "SameSite=None; Secure; Partitioned" if on_space() else "SameSite=Lax"
-        header = (b"set-cookie", f"{COOKIE}={value}; Path=/; Max-Age={_YEAR_SECONDS}; HttpOnly; {where}".encode())
+        header = (
+            b"set-cookie", f"{COOKIE}={value}; Path=/; Max-Age={_YEAR_SECONDS}; HttpOnly; {cookie_scope()}".encode()
+        )  # fmt: skip
 
         async def send_with_cookie(message: Any) -> None:
             if message["type"] == "http.response.start":
@@ -43,6 +43,14 @@ class VisitorCookie:
             await send(message)
 
         await self._app(scope, receive, send_with_cookie)
+
+
+def cookie_scope() -> str:
+    """Which requests a cookie of the studio goes with.
+
+    In a Space the page stands in a frame of another site, which only a cookie like that one survives.
+    """
+    return "SameSite=None; Secure; Partitioned" if on_space() else "SameSite=Lax"
 
 
 def _token_in(scope: Any) -> str | None:

@@ -134,6 +134,10 @@ def test_with_a_login_nobody_gets_in_without_it(guarded: Any, browser: Any) -> N
     page.goto(guarded.url)
     page.get_by_label("username").wait_for()
     assert page.locator("#speak").count() == 0
+    # The page for listeners stands before the login, and leads nowhere without a link.
+    assert page.request.get(f"{guarded.url}vote/nothing").status == 404
+    assert page.request.post(f"{guarded.url}vote/nothing/next", data={}).status == 400
+    assert page.request.get(f"{guarded.url}config").status == 401
     log_in(page)
     assert "a secret word" not in guarded.log.read_text()
     page.context.close()
@@ -156,10 +160,11 @@ def test_nothing_overflows_and_every_field_has_a_label(studio: Any, browser: Any
     page = context.new_page()
     page.goto(studio.url)
     page.wait_for_selector("#speak")
+    assert page.locator("[role=tab]:visible").count() == 6, "no tab hides behind a menu"
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         page.wait_for_function("dark => document.body.classList.contains('dark') === dark", arg=scheme == "dark")
-        for tab in ("Speak", "System"):
+        for tab in ("Speak", "Compare", "System"):
             page.get_by_role("tab", name=tab).click()
             assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate(UNLABELLED) == []

@@ -24,6 +24,7 @@ from studio.training.monitoring.run_log import RunLog
 from studio.training.monitoring.samples import Sample, StepSamples
 from studio.training.spec import TrainingSpec
 from studio.ui.background_task import Done, told
+from studio.ui.shown_state import Seen
 from studio.ui.tabs.train.advanced import Advanced, other_arguments, refuse_paths
 from studio.ui.tabs.train.new_run import sent_files
 from studio.ui.tabs.train.preflight_report import as_on_page
@@ -37,7 +38,6 @@ from studio.ui.tabs.train.runs.run_html import (
     shown_command,
     step_choices,
 )
-from studio.ui.tabs.train.runs.shown_state import Seen
 from tests.refusals import refusal
 
 SPEC = TrainingSpec(

@@ -118,6 +118,12 @@ class BlindSession:
             return None
         return cls(settings, store, record.id, listener.id)
 
+    @classmethod
+    def is_open(cls, store: Store, link: str) -> bool:
+        """Whether a link leads to a comparison."""
+        with store.reading() as session:
+            return queries.comparison_by_link(session, link) is not None
+
     # Listening
 
     def next(self) -> OpenTrial | None:
@@ -200,6 +206,11 @@ class BlindSession:
         """How many pairs this listener voted on."""
         with self._store.reading() as session:
             return len(queries.votes_of(session, self.listener_id))
+
+    def has_revealed(self) -> bool:
+        """Whether this listener knows which system is which, and so votes no more."""
+        with self._store.reading() as session:
+            return self._records(session)[1].revealed_at is not None
 
     def reveal(self) -> list[Revealed]:
         """Which system was which in every pair that was voted on, in order; this listener's votes end with it.

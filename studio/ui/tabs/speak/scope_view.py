@@ -14,7 +14,7 @@ _JS = (ASSETS / "examples.js").read_text(encoding="utf-8")
 _SHOWN_LINES, _SHOWN_WORDS = 6, 6
 
 
-def create_examples() -> gr.HTML:
+def create_examples(elem_id: str = "examples") -> gr.HTML:
     """Lines to press; it triggers "select" with one. Empty as long as whatever is loaded speaks any text."""
     return gr.HTML(
         value=examples_of(None),  # type: ignore[arg-type]  our own script reads it
@@ -22,7 +22,7 @@ def create_examples() -> gr.HTML:
         js_on_load=_JS,
         apply_default_css=False,
         padding=False,
-        elem_id="examples",
+        elem_id=elem_id,
     )
 
 

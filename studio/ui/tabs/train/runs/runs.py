@@ -13,13 +13,13 @@ from studio.training.library import JobLibrary
 from studio.training.monitoring.progress import Progress
 from studio.ui.events import AT_ONCE, RAW, unless_sent
 from studio.ui.html import card, error_sentence
+from studio.ui.shown_state import Seen, stamp
 from studio.ui.staging import Staging
 from studio.ui.tabs.train.runs.actions import Actions
 from studio.ui.tabs.train.runs.curves import Curves
 from studio.ui.tabs.train.runs.log_and_command import Details
 from studio.ui.tabs.train.runs.run_html import chosen_step, findings_html, headline, job_line, step_choices
 from studio.ui.tabs.train.runs.samples import Listening
-from studio.ui.tabs.train.runs.shown_state import Seen, stamp
 from studio.ui.visitors import owner_of
 
 Updates = dict[Any, Any]

@@ -1,4 +1,4 @@
-"""What a page already shows of a run, so that only news are sent."""
+"""What a page already shows of a run or a comparison, so that only news are sent."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Seen:
 
     def __init__(self, kept: Any = None) -> None:
         given = kept if isinstance(kept, dict) else {}
-        self.job = given["job"] if isinstance(given.get("job"), str) else ""
+        self.chosen = given["chosen"] if isinstance(given.get("chosen"), str) else ""
         parts = given.get("parts")
         self._parts = {k: v for k, v in parts.items() if isinstance(v, str)} if isinstance(parts, dict) else {}
 
     @property
     def value(self) -> dict[str, Any]:
-        """For the page to keep: the run in the panel, and for each part of the page what it was drawn from, as a hash."""
-        return {"job": self.job, "parts": dict(self._parts)}
+        """For the page to keep: what is in the panel, and for each part of the page what it was drawn from, as a hash."""
+        return {"chosen": self.chosen, "parts": dict(self._parts)}
 
     def is_news(self, part: str, drawn_from: Any) -> bool:
         """Whether a part would be drawn from something else than before; from now on it counts as drawn."""
@@ -36,17 +36,17 @@ class Seen:
         self._parts[part] = mark
         return True
 
-    def turned_to(self, job: str) -> bool:
-        """Another run: whatever was drawn of the one before is no longer there. The list stays."""
-        if job == self.job:
+    def turned_to(self, chosen: str) -> bool:
+        """Another one: whatever was drawn of the one before is no longer there. The list stays."""
+        if chosen == self.chosen:
             return False
-        self.job, self._parts = job, {name: of for name, of in self._parts.items() if name in ("list", "trouble")}
+        self.chosen, self._parts = chosen, {name: of for name, of in self._parts.items() if name in ("list", "trouble")}
         return True
 
     def forget(self, trouble: str) -> bool:
         """Nothing counts as drawn but a sentence about why; returns whether that one is news."""
         before = self._parts.get("trouble")
-        self.job, self._parts = "", {}
+        self.chosen, self._parts = "", {}
         self.is_news("trouble", trouble)
         return self._parts["trouble"] != before
 
