@@ -81,6 +81,10 @@ def lay_out(services: Services) -> gr.Blocks:
         for tab in (train, compare):
             chosen = tab.news.change(speak_with, tab.news, [tabs, tab.timer, *speak.adapter_updates], **QUIET)
             chosen.then(None, None, None, js=to_picker, **QUIET)
+        train.auditioned.change(
+            lambda begun: (gr.Tabs(selected="compare"), gr.Timer(active=False), gr.Timer(active=True), begun),
+            train.auditioned, [tabs, train.timer, compare.timer, compare.wanted], **QUIET,
+        )  # fmt: skip
         # A run may have been registered meanwhile.
         speak_tab.select(speak.offer_adapters, None, speak.adapter_updates, trigger_mode="always_last", **QUIET)
         # Nothing looks at what is not seen. Gradio tells of the tab that it begins with, too, and perhaps only after somebody

@@ -35,6 +35,7 @@ from studio.store import comparisons as queries
 from studio.store.tables import now
 from studio.takes.wearing import dressed, put_on, worn_by
 from studio.training.library import JobLibrary
+from studio.ui.tabs.compare.auditioned import audition_html
 from studio.ui.tabs.speak.form_values import Form
 from tests.auditions import HELD_OUT, TRAINED, ended_run, row
 from tests.refusals import refusal
@@ -141,6 +142,11 @@ def test_every_checkpoint_is_heard_on_texts_that_were_not_trained_and_the_figure
     assert done.table.models["similarity"]
     assert done.proposal is not None
     assert "No recogniser is here." in done.sentence
+    told = audition_html(done)
+    for each in done.table.systems:
+        assert f">{each.name}<" in told
+        assert f"{each.mean('similarity'):.2f}" in told
+    assert "No recogniser is here." in told
     # The two that are worth a vote are what listeners hear, until somebody lets them hear others.
     assert {system.id for system in done.comparison.heard_systems} == set(done.proposal.pair)
     session = BlindSession.of_owner(apart.settings, apart.store, comparison.id, owner)

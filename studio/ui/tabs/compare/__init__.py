@@ -23,6 +23,7 @@ class CompareTab:
         news: changes when somebody wants to speak with a trained voice: ``{"count", "adapter": its id}``.
         timer: looks at the comparisons; to be stopped when another tab is shown.
         restore: fills the form on arrival, from what the browser remembers.
+        wanted: set to the id of a comparison, it is shown next.
         examples: lines that the checkpoint was taught; empty where it speaks any text.
     """
 
@@ -30,6 +31,7 @@ class CompareTab:
     timer: gr.Timer
     restore: Callable[..., dict[Any, Any]]
     restore_outputs: list[Any]
+    wanted: gr.State
     examples: gr.HTML
 
 
@@ -46,4 +48,4 @@ def create_compare_tab(tab: gr.Tab, services: Services, remembered: gr.JSON) -> 
             comparisons.lay_out_panel()
     timer = comparisons.wire(tab)
     new_comparison.wire(tab, comparisons.look, comparisons.inputs, comparisons.outputs)
-    return CompareTab(news, timer, new_comparison.restore, new_comparison.restored, new_comparison.examples)
+    return CompareTab(news, timer, new_comparison.restore, new_comparison.restored, wanted, new_comparison.examples)

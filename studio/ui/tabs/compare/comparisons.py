@@ -16,6 +16,7 @@ from studio.ui.html import card, error_sentence
 from studio.ui.shown_state import Seen
 from studio.ui.staging import Staging
 from studio.ui.tabs.compare.actions import Actions
+from studio.ui.tabs.compare.auditioned import Auditioned
 from studio.ui.tabs.compare.blind import Booth
 from studio.ui.tabs.compare.comparison_html import comparison_line, headline, standing_html
 from studio.ui.tabs.compare.results import Results
@@ -76,6 +77,7 @@ class Comparisons:
         self._introduction = gr.HTML(_INTRODUCTION, padding=False, elem_id="compare-introduction")
         with gr.Column(visible=False, elem_id="compare-panel", elem_classes="train-panel") as self._panel:
             self._headline = gr.HTML(padding=False, elem_id="compare-headline")
+            self._auditioned = Auditioned(self._services, self._news)
             self._booth = Booth(self._services, self._staging)
             self._standing = gr.HTML(padding=False, elem_id="compare-standing")
             self._results = Results(self._services, self._staging, self._news)
@@ -89,7 +91,7 @@ class Comparisons:
         return [
             self._list, self._title, self._empty, self._introduction, self._panel, self._headline, self._booth.place,
             self._standing, *self._actions.outputs, *self._results.outputs, *self._sharing.outputs,
-            *self._sighted.outputs, self._wanted, self._panel_of, self._seen,
+            *self._sighted.outputs, *self._auditioned.outputs, self._wanted, self._panel_of, self._seen,
         ]  # fmt: skip
 
     @property
@@ -115,6 +117,7 @@ class Comparisons:
         self._results.wire(self._panel_of)
         self._sharing.wire(self._panel_of)
         self._sighted.wire(self._panel_of)
+        self._auditioned.wire(self._panel_of)
         return timer
 
     # Looking
@@ -136,7 +139,7 @@ class Comparisons:
                     self._panel_of: found.id if found else "",
                 }
                 updates |= self._actions.cleared(of_others=found is not None and chosen == found.id)
-                updates |= {**self._results.cleared(), **self._sighted.cleared()}
+                updates |= {**self._results.cleared(), **self._sighted.cleared(), **self._auditioned.cleared()}
             if found is not None:
                 updates |= self._about(library, found, seen, request)
             if seen.is_news("trouble", ""):
@@ -167,6 +170,12 @@ class Comparisons:
         said = headline(found)
         if seen.is_news("headline", said):
             updates[self._headline] = said
+        if found.plan.audition is not None and seen.is_news(
+            "audition", (found.state, found.num_done, found.unmeasured)
+        ):
+            audition = self._services.auditions(library.owner).audition(found.id)
+            updates |= self._auditioned.shown(audition)
+            found = audition.comparison  # once it is complete, two of its systems are heard
         session = self._services.blind_session(found.id, library.owner)
         revealed = session.has_revealed()
         made = found.counts.get("made", 0)

@@ -23,11 +23,13 @@ class TrainTab:
 
     Attributes:
         news: changes when somebody wants to speak with a checkpoint: ``{"count", "adapter": its id}``.
+        auditioned: changes when an audition of a run is begun: its id.
         timer: looks at the runs; to be stopped when another tab is shown.
         restore: fills the form on arrival, from what the browser remembers.
     """
 
     news: gr.State
+    auditioned: gr.State
     timer: gr.Timer
     restore: Callable[..., dict[Any, Any]]
     restore_outputs: list[Any]
@@ -50,4 +52,4 @@ def create_train_tab(tab: gr.Tab, services: Services, remembered: gr.JSON) -> Tr
         runs.lay_out_panel()
     timer = runs.wire(tab) if may else gr.Timer(active=False)
     new_run.wire(tab, runs.look, runs.inputs, runs.outputs)
-    return TrainTab(news, timer, new_run.restore, new_run.restored)
+    return TrainTab(news, runs.auditioned, timer, new_run.restore, new_run.restored)

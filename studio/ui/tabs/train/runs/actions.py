@@ -24,6 +24,7 @@ class Actions:
 
     Attributes:
         outputs: components that :meth:`shown` and the handlers may change.
+        auditioned: state, the id of the audition that was begun last.
     """
 
     def __init__(self, services: Services, wanted: gr.State) -> None:
@@ -32,6 +33,7 @@ class Actions:
             self._stop = gr.Button("Stop and save", size="sm", elem_id="train-stop", visible=False)
             self._stop_now = gr.Button("Stop now", size="sm", elem_id="train-stop-now", visible=False)
             self._resume = gr.Button("Resume", size="sm", variant="primary", elem_id="train-resume", visible=False)
+            self._audition = gr.Button("Which checkpoint is best?", size="sm", elem_id="train-audition", visible=False)
             self._retry = gr.Button("Retry", size="sm", elem_id="train-retry", visible=False)
             self._delete = gr.Button("Delete", size="sm", elem_id="train-delete", visible=False)
         with gr.Column(visible=False, elem_id="train-confirm") as self._confirm:
@@ -40,8 +42,9 @@ class Actions:
                 self._yes = gr.Button("Yes", size="sm", variant="stop", elem_id="train-confirm-yes")
                 self._no = gr.Button("No", size="sm", elem_id="train-confirm-no")
         self._outcome = gr.HTML(padding=False, elem_id="train-run-outcome")
+        self.auditioned = gr.State("")
         self._wish = gr.State(("", ""))  # what was asked, and of which run
-        self._buttons = [self._stop, self._stop_now, self._resume, self._retry, self._delete]
+        self._buttons = [self._stop, self._stop_now, self._resume, self._audition, self._retry, self._delete]
         self.outputs: list[Any] = [*self._buttons, self._confirm, self._outcome]
 
     def wire(self, chosen: gr.Radio, look: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:
@@ -58,6 +61,7 @@ class Actions:
         for button, wish in ((self._stop_now, "stop"), (self._delete, "delete")):
             asked = [self._confirm, self._question, self._yes, self._no, self._wish, self._outcome]
             button.click(self._asks(wish), chosen, asked, queue=False, preprocess=False, **QUIET)
+        self._audition.click(self._auditions, chosen, [self._outcome, self.auditioned], trigger_mode="once", **RAW)
         self._no.click(
             lambda: (gr.Column(visible=False), ("", "")), None, [self._confirm, self._wish], queue=False, **QUIET
         )
@@ -66,7 +70,10 @@ class Actions:
 
     def shown(self, job: Job) -> Updates:
         """The buttons that do something for a run in its present state."""
-        visible = [job.can_stop, job.active and job.state != "queued", job.can_resume, job.can_retry, job.can_delete]
+        heard = job.ended and not job.spec.full_parameter and bool(job.folder.checkpoints())
+        visible = [
+            job.can_stop, job.active and job.state != "queued", job.can_resume, heard, job.can_retry, job.can_delete,
+        ]  # fmt: skip
         return {button: gr.Button(visible=each) for button, each in zip(self._buttons, visible, strict=True)}
 
     def cleared(self, *, of_others: bool) -> Updates:
@@ -85,6 +92,15 @@ class Actions:
             return do()
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
             return {self._outcome: card(error_sentence(error), "bad"), self._confirm: gr.Column(visible=False)}
+
+    def _auditions(self, chosen: Any, request: gr.Request) -> tuple[Any, Any]:
+        """Begin an audition of the run; the page then turns to it."""
+        try:
+            owner = owner_of(request, self._services.settings)
+            begun = self._services.auditions(owner).start(self._library(request).job(str(chosen or "")).id)
+        except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
+            return card(error_sentence(error), "bad"), gr.skip()
+        return "", begun.id
 
     def _acting(self, act: Callable[[JobLibrary, str], tuple[Job, str]]) -> Callable[..., Updates]:
         def handle(chosen: Any, request: gr.Request) -> Updates:

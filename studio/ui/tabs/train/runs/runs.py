@@ -70,6 +70,11 @@ class Runs:
             self._details = Details(self._services.settings)
 
     @property
+    def auditioned(self) -> gr.State:
+        """The id of the audition that was begun last."""
+        return self._actions.auditioned
+
+    @property
     def outputs(self) -> list[Any]:
         """Components that :meth:`look` may change."""
         return [
