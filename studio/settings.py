@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     """With both set the page asks for a login."""
     asr_model: str = "small"
     """Model that writes transcripts: a local folder in the CTranslate2 format, or a hub name."""
-    speaker_model: str = ""
+    speaker_model: str | None = None
     """Model that tells how alike two voices are: a folder or hub id of a transformers WavLM with an x-vector head, or
     UniSpeech's wavlm_large_finetune.pth, which Seed-TTS-eval asks for; ``included`` for the one that comes with the studio;
     empty for microsoft/wavlm-base-plus-sv where the hub's cache has it, and else the included one."""

@@ -26,15 +26,15 @@ class Scope:
         words: in lower case.
         examples: lines of them.
         voices: names of the voices that it heard in training.
-        longest_seconds: of what it says well in one turn, at a normal pace; None: as any other.
         figures: how well it does, as measured; see ``tools/demo_checkpoint/evaluate.py``.
+        longest_seconds: of what it says well in one turn, at a normal pace; None: as any other.
     """
 
     words: frozenset[str]
     examples: tuple[str, ...] = ()
     voices: tuple[str, ...] = ()
-    longest_seconds: float | None = None
     figures: Mapping[str, Any] = field(default_factory=dict)
+    longest_seconds: float | None = None
 
     def unknown(self, text: str) -> list[str]:
         """The words of a text that are not among them, each once, as they are written."""
@@ -63,7 +63,7 @@ def read_scope(folder: Path) -> Scope | None:
         longest = float(longest) if longest is not None and float(longest) > 0 else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    return Scope(words, examples, voices, longest, figures if isinstance(figures, dict) else {}) if words else None
+    return Scope(words, examples, voices, figures if isinstance(figures, dict) else {}, longest) if words else None
 
 
 def _number_in_words(number: str, words: frozenset[str]) -> list[str]:

@@ -61,7 +61,7 @@ class Listeners:
             StudioError: the speaker model of the settings is not there.
         """
         folder = settings.evaluation_folder if keep else None
-        encoder = chosen_encoder(settings.speaker_model)
+        encoder = chosen_encoder(settings.speaker_model or "")
         if not recognise:
             return cls(encoder, leave_out=leave_out, folder=folder)
         transcriber = Transcriber(asr_model or settings.asr_model, device=settings.device)
