@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     speaker_model: str | None = None
     """Model that tells how alike two voices are: a folder or hub id of a transformers WavLM with an x-vector head, or
     UniSpeech's wavlm_large_finetune.pth, which Seed-TTS-eval asks for; ``included`` for the one that comes with the studio;
-    empty for microsoft/wavlm-base-plus-sv where the hub's cache has it, and else the included one."""
+    None: microsoft/wavlm-base-plus-sv where the hub's cache has it, and else the included one."""
     switch_checkpoint: bool | None = None
     """Whether visitors may load another checkpoint for everyone; None: only where they are not strangers."""
     strangers: bool | None = None
