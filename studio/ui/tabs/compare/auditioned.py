@@ -49,8 +49,12 @@ class Auditioned:
             with gr.Row(elem_classes="actions"):
                 self._use = gr.Button("Use it", size="sm", variant="primary", visible=False, elem_id="compare-use-best")
             self._said = gr.HTML(padding=False, elem_id="compare-use-said")
-            with gr.Row(elem_classes="curves-row"):
-                self._plots = [plot(f"compare-by-step-{name}", "curves-low") for name in (*_PLOTS, "loss")]
+            self._plots: list[Any] = []
+            for pair in (("similarity", "wer"), ("end_rate", "loss")):
+                with gr.Row(elem_classes="curves-row"):
+                    for name in pair:
+                        with gr.Column(min_width=260, scale=1):
+                            self._plots.append(plot(f"compare-by-step-{name}", "curves-low"))
         self.outputs: list[Any] = [self._box, self._told, self._use, self._said, *self._plots]
 
     def wire(self, panel_of: gr.State) -> None:
