@@ -48,6 +48,10 @@ class Advanced:
             for component, field, value in zip(self.fields, HYPERPARAMETERS, values, strict=True)
         }
 
+    def filled(self, values: Mapping[str, str]) -> dict[Any, Any]:
+        """These arguments, and all others left to the preset."""
+        return self.fill([values.get(field.name, "") for field in HYPERPARAMETERS])
+
     def known(self, arguments: Mapping[str, Sequence[str]]) -> dict[Any, Any]:
         """The values of a checked run, shown faintly where nothing was filled in."""
         updates: dict[Any, Any] = {}

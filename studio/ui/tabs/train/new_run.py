@@ -132,7 +132,10 @@ class NewRun:
         offered = [self._rows, self._validation, self._base]
         # Who comes back while the first answer is on its way is answered, too.
         tab.select(self.offer, offered, offered, trigger_mode="always_last", **RAW)
-        tried = [*offered, self._files, self._validation_files, self._preset, self._meaning, self._name, self._outcome]
+        tried = [
+            *offered, self._files, self._validation_files, self._preset, self._meaning, self._name, self._outcome,
+            *self._advanced.fields,
+        ]  # fmt: skip
         self._try.click(self._try_it, offered, tried, trigger_mode="once", **RAW)
         self._preset.change(_meaning, self._preset, self._meaning, queue=False, preprocess=False, **QUIET)
         gr.on(
@@ -203,10 +206,11 @@ class NewRun:
             self._preset: "quick",
             self._meaning: _meaning("quick"),
             self._name: "",
+            **self._advanced.filled(try_it.ARGUMENTS),
             self._outcome: card(
                 f"{dataset.name} is chosen: {duration(dataset.seconds)} of {dataset.speakers[0].name}, a voice that the demo "
-                "checkpoint has never heard. Check says how long it takes here; press Start, and listen to the samples as "
-                "they come.",
+                "checkpoint has never heard, and a learning rate for a model as small. Check says how long it takes here; press "
+                "Start, and listen to the samples as they come.",
                 "good",
             ),
         }
