@@ -202,6 +202,7 @@ def test_what_cannot_work_is_said_before_it_starts(studio: Studio, open_page: Ca
     page.locator("#train-outcome").get_by_text("Try it is chosen: 3 min").wait_for()
     until(lambda: page.locator("#train-server-rows input").input_value() == "Dataset Try it")
     assert page.locator("#train-base input").input_value().startswith("Demo")
+    page.locator("#train-advanced").get_by_role("button", name="Advanced").click()
     assert page.locator("#train-learning-rate input, #train-learning-rate textarea").first.input_value() == "1e-3"
     assert not list(studio.home.glob("jobs/*"))
 

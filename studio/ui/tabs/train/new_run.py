@@ -209,8 +209,8 @@ class NewRun:
             **self._advanced.filled(try_it.ARGUMENTS),
             self._outcome: card(
                 f"{dataset.name} is chosen: {duration(dataset.seconds)} of {dataset.speakers[0].name}, a voice that the demo "
-                "checkpoint has never heard, and a learning rate for a model as small. Check says how long it takes here; press "
-                "Start, and listen to the samples as they come.",
+                "checkpoint has never heard, and a learning rate for a model as small. Check says how long it takes here; "
+                "press Start, and listen to the samples as they come.",
                 "good",
             ),
         }
