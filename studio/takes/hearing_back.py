@@ -11,7 +11,7 @@ import numpy as np
 
 from studio.audio.waveform import Span, Waveform, total_seconds
 from studio.datasets.measures.words import both_compared, word_error_rate
-from studio.engine.speech.plan import SpokenChunk
+from studio.engine.speech.chunk import SpokenChunk
 from studio.engine.speech.reference import Reference
 from studio.engine.speech.retrying import Fault
 from studio.engine.text import detect_language

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from studio.audio import Waveform, read_audio
-from studio.engine.speech.plan import SpokenChunk
+from studio.engine.speech.chunk import SpokenChunk
 from studio.engine.speech.reference import Consent, Reference
 from studio.listening.transcriber import Transcriber
 from studio.takes.hearing_back import HearingBack, word_faults

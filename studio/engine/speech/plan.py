@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from studio.engine.speech.chunk import SpokenChunk
 from studio.engine.speech.joining import PARAGRAPH_PAUSE_SECONDS, SENTENCE_PAUSE_SECONDS, TURN_PAUSE_SECONDS
 from studio.engine.speech.reference import Reference
 from studio.engine.speech.request import SpeechRequest
@@ -13,26 +14,6 @@ from studio.errors import StudioError
 
 CHUNK_SECONDS = 20.0
 """Longest stretch of text spoken in one turn. The model was trained on turns of this order; longer ones drift."""
-
-
-@dataclass(frozen=True)
-class SpokenChunk:
-    """One turn of the model.
-
-    Attributes:
-        text: what is spoken, normalised.
-        prompt_text: the same with its speaker tag.
-        speaker: the name in the script; None where nobody is named.
-        budget_frames: frames after which it is stopped.
-        pause_seconds: silence after it.
-    """
-
-    text: str
-    prompt_text: str
-    speaker: str | None
-    budget_frames: int
-    pause_seconds: float
-    expected_seconds: float
 
 
 @dataclass(frozen=True)

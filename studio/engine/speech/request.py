@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from studio.engine.model.adapter import Adapter
 from studio.engine.model.sampling import Sampling
 from studio.engine.prompt import DEFAULT_SCENE
 from studio.engine.speech.reference import Reference
+from studio.engine.speech.retrying import Retrying
 from studio.engine.text import Script
-
-if TYPE_CHECKING:
-    from studio.engine.speech.retrying import Retrying  # of the plan, which is of a request
 
 
 @dataclass(frozen=True)

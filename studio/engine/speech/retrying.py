@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from studio.audio.waveform import Waveform
-from studio.engine.speech.plan import SpokenChunk
+from studio.engine.speech.chunk import SpokenChunk
 
 MAX_RETRIES = 10
 DEFAULT_RETRIES = 2

@@ -15,8 +15,9 @@ from studio.engine.devices import is_out_of_memory, return_memory
 from studio.engine.model.sampling import MAX_SEED, FrameStream
 from studio.engine.model.speech_model import SpeechModel
 from studio.engine.prompt import speech_conversation
+from studio.engine.speech.chunk import SpokenChunk
 from studio.engine.speech.joining import ChunkJoiner
-from studio.engine.speech.plan import SpeechPlan, SpokenChunk
+from studio.engine.speech.plan import SpeechPlan
 from studio.engine.speech.request import SpeechRequest
 from studio.engine.speech.result import ChunkReport, Speech
 from studio.engine.speech.retrying import Attempt, best_of, faults_by_rule, seed_of

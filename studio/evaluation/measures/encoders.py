@@ -5,43 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 import studio.engine  # noqa: F401  the guard without which some machines cannot import transformers
-from studio.audio.waveform import Span, Waveform, total_seconds
+from studio.audio.waveform import total_seconds
 from studio.errors import StudioError
+from studio.evaluation.measures.voice_encoder import LEAST_SECONDS, Heard, VoiceEncoder
 from studio.files import read_json, weights_digest
 from studio.listening.speaker_encoder import RATE
 from studio.listening.speakers import voice_vectors
 from studio.network import hub_reachable
 
-LEAST_SECONDS = 1.0
-"""Of speech. What is shorter says little about who speaks, whatever the encoder makes of it."""
 HUB_MODEL = "microsoft/wavlm-base-plus-sv"
 INCLUDED = "included"
 """The setting that asks for the encoder that comes with the studio, whatever the hub's cache holds."""
 _MOST_SECONDS = 30.0
 _FILES = ["config.json", "preprocessor_config.json", "model.safetensors", "pytorch_model.bin"]
-
-Heard = tuple[Waveform, Sequence[Span]]
-"""A sound and where somebody speaks in it."""
-
-
-class VoiceEncoder(Protocol):
-    """Turns voices into vectors whose cosine tells how alike they are. Vectors of two encoders have nothing in common.
-
-    Attributes:
-        name: of the model, with its version.
-    """
-
-    @property
-    def name(self) -> str: ...
-
-    def vectors(self, sounds: Sequence[Heard]) -> list[np.ndarray | None]:
-        """A unit vector for each, float32 of shape ``(size,)``; None where there is too little speech for it."""
-        ...
 
 
 def chosen_encoder(wanted: str = "") -> VoiceEncoder:

@@ -14,8 +14,9 @@ from studio.audio.quality.clip_quality import speech_lufs
 from studio.audio.waveform import Span, Waveform
 from studio.errors import StudioError
 from studio.evaluation.measures import pitch
-from studio.evaluation.measures.encoders import IncludedEncoder, VoiceEncoder, chosen_encoder
+from studio.evaluation.measures.encoders import IncludedEncoder, chosen_encoder
 from studio.evaluation.measures.kept import Kept
+from studio.evaluation.measures.voice_encoder import VoiceEncoder
 from studio.listening import speech_quality
 from studio.listening.transcriber import NothingHeard, Transcriber
 from studio.listening.vad import find_speech

@@ -19,7 +19,7 @@ import numpy as np
 import studio.engine  # noqa: F401  the guard without which some machines cannot import transformers
 from studio.audio.waveform import total_seconds
 from studio.errors import StudioError
-from studio.evaluation.measures.encoders import LEAST_SECONDS, Heard
+from studio.evaluation.measures.voice_encoder import LEAST_SECONDS, Heard
 from studio.files import shown_name, weights_digest
 
 RATE = 16_000
@@ -49,7 +49,7 @@ _RENAMED = [
 
 
 class WavLMSpeakerModel:
-    """See :class:`studio.evaluation.measures.encoders.VoiceEncoder`. It hears whole sounds, as its authors' script does.
+    """See :class:`studio.evaluation.measures.voice_encoder.VoiceEncoder`. It hears whole sounds, as its authors' script does.
 
     Args:
         path: the published file, or one of the same names and smaller sizes.
@@ -70,7 +70,7 @@ class WavLMSpeakerModel:
         return f"{kind} ({weights_digest([self._path])}, transformers {version('transformers')})"
 
     def vectors(self, sounds: Sequence[Heard]) -> list[np.ndarray | None]:
-        """See :class:`studio.evaluation.measures.encoders.VoiceEncoder`."""
+        """See :class:`studio.evaluation.measures.voice_encoder.VoiceEncoder`."""
         import torch
 
         model, mixture, head = self._loaded

@@ -9,7 +9,8 @@ import pytest
 
 from studio.audio import Waveform
 from studio.engine.model.sampling import Sampling
-from studio.engine.speech.plan import SpokenChunk, plan_speech
+from studio.engine.speech.chunk import SpokenChunk
+from studio.engine.speech.plan import plan_speech
 from studio.engine.speech.reference import Reference
 from studio.engine.speech.request import SpeechRequest
 from studio.engine.speech.retrying import Attempt, Fault, Retrying, best_of, faults_by_rule
