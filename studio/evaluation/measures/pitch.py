@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 
@@ -71,12 +75,33 @@ def pitch_contour(sound: Waveform) -> np.ndarray:
 def _piece(samples: np.ndarray) -> np.ndarray:
     if len(samples) < 2 * _FRAME:
         return np.full(len(samples) // _HOP + 1, np.nan, dtype=np.float32)
+    _compile_once()
+    return _pyin(samples)
+
+
+def _pyin(samples: np.ndarray) -> np.ndarray:
     import librosa
 
     contour, _, _ = librosa.pyin(
         samples, fmin=LOWEST_HZ, fmax=HIGHEST_HZ, sr=RATE, frame_length=_FRAME, hop_length=_HOP, resolution=_RESOLUTION
     )
     return contour.astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _compile_once() -> None:
+    """Have pYIN's inner loops compiled, by one process at a time.
+
+    librosa lets numba keep them on the disk. Two processes that compile them at once leave files that do not belong together,
+    and whoever loads those dies of a segmentation fault.
+    """
+    import librosa
+    from filelock import FileLock
+
+    place = Path(librosa.__file__).parent / "__pycache__"
+    folder = place if os.access(place, os.W_OK) else Path(tempfile.gettempdir())
+    with FileLock(folder / f"studio-pitch-{os.getuid() if hasattr(os, 'getuid') else 0}.lock"):
+        _pyin(np.sin(np.arange(4 * _FRAME) * 0.05).astype(np.float32))
 
 
 def pitch_of(contour: np.ndarray) -> Pitch | None:
