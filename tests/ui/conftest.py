@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if "tests/ui/" in item.path.as_posix():
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """A test that failed tells what its pages showed and what its studio logged: they are gone when it is read."""
+    report = yield
+    if call.when == "call" and report.failed and "tests/ui/" in item.path.as_posix():
+        given = getattr(item, "funcargs", {})
+        for page in getattr(given.get("open_page"), "pages", ()):
+            report.sections.append((f"what {page.url} showed", _seen(page)))
+        for studio in (each for each in given.values() if isinstance(each, Studio)):
+            report.sections.append((f"the end of {studio.log}", studio.log.read_text(errors="replace")[-3000:]))
+    return report
+
+
+def _seen(page: Any) -> str:
+    """The text of a page, without its empty lines, as far as anybody reads."""
+    try:
+        lines = page.evaluate("document.body.innerText").splitlines()
+    except Exception as error:  # noqa: BLE001  a page that crashed must not hide the failure
+        return f"it cannot be read: {error}"
+    return "\n".join(line for line in lines if line.strip())[:6000]
 
 
 class Studio:
@@ -239,6 +261,7 @@ def open_page(browser: Any, visits: list[Any]) -> Iterator[Callable[..., Any]]:
         page.wait_for_selector("#speak")
         return page
 
+    open_one.pages = pages  # pyright: ignore[reportFunctionMemberAccess]  for the report of a failure
     yield open_one
     for page in pages:
         page.close()
