@@ -130,9 +130,12 @@ class Drafts:
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
-    def forget(self, tab: str) -> None:
-        """The clip was saved or thrown away."""
-        shutil.rmtree(self._folder(tab), ignore_errors=True)
+    def forget(self, tab: str, draft_id: str = "") -> None:
+        """The clip was saved or thrown away; with ``draft_id`` only if it is still that one."""
+        with self._lock:
+            present = self.of(tab) if draft_id else None
+            if not draft_id or (present is not None and present.id == draft_id):
+                shutil.rmtree(self._folder(tab), ignore_errors=True)
 
     def cut(self, draft: Draft, span: Span | None) -> Draft:
         """Use a part of the recording, or (None) all of it. Raises StudioError for a part that is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 import time
@@ -195,6 +196,43 @@ def test_a_bad_upload_is_refused_in_one_sentence_and_the_next_one_works(
         assert "Traceback" not in page.content()
         upload(page, clip[0])
         says(page, "coach", "Speech")
+
+
+def test_a_clip_that_is_taken_away_late_takes_the_next_one_not_along(
+    page: Any, clip: tuple[Path, str], tmp_path: Path
+) -> None:
+    (tmp_path / "text.wav").write_bytes(b"this is not a recording\n" * 50)
+    clears = page.evaluate(
+        """() => {
+            const clip = window.gradio_config.components.find((each) => each.props.elem_id === 'clip').id;
+            return window.gradio_config.dependencies.find(
+                (each) => each.targets.some(([id, event]) => id === clip && event === 'clear')).id;
+        }"""
+    )
+    held: list[Any] = []
+
+    def join(route: Any) -> None:
+        held.append(route) if json.loads(route.request.post_data)["fn_index"] == clears else route.continue_()
+
+    page.route("**/queue/join*", join)
+    open_voices(page)
+    upload(page, clip[0])
+    says(page, "coach", "Speech")
+    for path, place, sentence in ((tmp_path / "text.wav", "intake", "Not possible"), (clip[0], "coach", "Speech")):
+        upload(page, path)  # which takes the one before away
+        says(page, place, sentence)
+        for _ in range(100):
+            if held:
+                break
+            page.wait_for_timeout(100)
+        with page.expect_response("**/queue/join*"):
+            held.pop().continue_()
+        page.wait_for_timeout(1500)  # for the answer that must change nothing
+        says(page, place, sentence)
+        assert not held
+    page.locator("#transcript textarea").fill(clip[1])
+    save(page, "Late")
+    says(page, "voice-outcome", "Late is in your library")
 
 
 def test_a_name_that_is_none_is_refused_and_nothing_typed_is_lost(

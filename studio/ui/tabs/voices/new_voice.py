@@ -15,6 +15,7 @@ from studio.errors import StudioError
 from studio.services import Services
 from studio.ui.events import QUIET
 from studio.ui.html import card, error_sentence
+from studio.ui.last_done import STAMPED, LastDone
 from studio.ui.tabs.voices.coach_report import coach_html
 from studio.ui.tabs.voices.form import VoiceForm
 from studio.ui.tabs.voices.news import changed
@@ -40,6 +41,7 @@ class Recorder:
         self._saved = gr.State(None)
         # The recording that this page shows: a copy of the tab shares its drafts.
         self._shown_id = gr.State("")
+        self._moment, self._last_done = gr.Number(visible=False), LastDone()
         self._wire()
 
     @property
@@ -61,9 +63,10 @@ class Recorder:
         # Progress is seen where the answer will be.
         busy: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
         hearing, saving = ({**busy, "show_progress_on": where} for where in ([form.coach, form.heard], [form.outcome]))
-        form.clip.stop_recording(self._recorded, [form.clip, *context], clip_outputs, **hearing)
-        form.clip.upload(self._uploaded, [form.clip, *context], clip_outputs, **hearing)
-        form.clip.clear(self._cleared, self._remembered, clip_outputs, **QUIET)
+        brought = [form.clip, *context, self._moment]
+        form.clip.stop_recording(self._recorded, brought, clip_outputs, js=STAMPED, **hearing)
+        form.clip.upload(self._uploaded, brought, clip_outputs, js=STAMPED, **hearing)
+        form.clip.clear(self._cleared, [self._remembered, self._moment], clip_outputs, js=STAMPED, **QUIET)
         for button, change in (
             (form.window, self._take_window),
             (form.whole, lambda draft, _: self._drafts.cut(draft, None)),
@@ -91,7 +94,7 @@ class Recorder:
             form.save.click, self._save, [*form.typed, self._remembered, self._news, self._shown_id], everything,
             concurrency_limit=2, **saving,
         )  # fmt: skip
-        form.discard.click(self._start_over, self._remembered, everything, **QUIET)
+        form.discard.click(self._start_over, [self._remembered, self._moment], everything, js=STAMPED, **QUIET)
         form.speak_now.click(
             lambda voice, told: changed(told, voice, select=voice, go=True),
             [self._saved, self._news], self._news, **QUIET,
@@ -155,21 +158,27 @@ class Recorder:
 
     # The clip
 
-    def _recorded(self, path: str | None, spoken: str, text: str, kept: Any, request: gr.Request) -> Updates:
-        return self._taken_in(path, spoken, text, kept, request, keeps_text=True)
+    def _recorded(self, path: str | None, spoken: str, text: str, kept: Any, at: Any, request: gr.Request) -> Updates:
+        return self._taken_in(path, spoken, text, kept, at, request, keeps_text=True)
 
-    def _uploaded(self, path: str | None, spoken: str, text: str, kept: Any, request: gr.Request) -> Updates:
-        return self._taken_in(path, spoken, text, kept, request, keeps_text=False)
+    def _uploaded(self, path: str | None, spoken: str, text: str, kept: Any, at: Any, request: gr.Request) -> Updates:
+        return self._taken_in(path, spoken, text, kept, at, request, keeps_text=False)
 
     def _taken_in(
-        self, path: str | None, spoken: str, text: str, kept: Any, request: gr.Request, *, keeps_text: bool
+        self, path: str | None, spoken: str, text: str, kept: Any, at: Any, request: gr.Request, *, keeps_text: bool
     ) -> Updates:
-        if path is None:
-            return self._nothing()
+        too_late: Updates = {self._form.intake: gr.skip()}
+        tab = self._tab(kept, request)
+        if not self._last_done.is_last(tab, at):
+            return too_late
         try:
-            tab = self._tab(kept, request)
+            if path is None:
+                return self._nothing()
             earlier = self._drafts.of(tab)
             draft = self._drafts.begin(tab, Path(path))
+            if not self._last_done.is_last(tab, at):  # it was taken away while it was read
+                self._drafts.forget(tab, draft.id)
+                return too_late
             # Somebody who records again reads the same text again; another file says something else.
             keeps_text = keeps_text or earlier is None
             if keeps_text:
@@ -177,11 +186,19 @@ class Recorder:
             # Not written back where it stays: somebody may be typing it while the coach listens.
             return self._shown(draft, spoken) | ({self._form.transcript: gr.skip()} if keeps_text else {})
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
-            return self._nothing(card(error_sentence(error), "bad"))
+            refused = self._nothing(card(error_sentence(error), "bad"))
+            return refused if self._last_done.is_last(tab, at) else too_late
 
-    def _cleared(self, kept: Any, request: gr.Request) -> Updates:
-        self._drafts.forget(self._tab(kept, request))
-        return self._nothing()
+    def _cleared(self, kept: Any, at: Any, request: gr.Request) -> Updates:
+        return self._nothing() if self._thrown_away(kept, at, request) else {self._form.intake: gr.skip()}
+
+    def _thrown_away(self, kept: Any, at: Any, request: gr.Request) -> bool:
+        """Forget the clip; False where another was brought in its place meanwhile."""
+        tab = self._tab(kept, request)
+        if not self._last_done.is_last(tab, at):
+            return False
+        self._drafts.forget(tab)
+        return True
 
     def _changing(self, change: Callable[[Draft, str], Draft]) -> Callable[..., Updates]:
         """A handler that changes the draft and shows it; what was typed meanwhile is taken along first."""
@@ -261,8 +278,9 @@ class Recorder:
             self._news: changed(told, voice.id, select=voice.id),
         }
 
-    def _start_over(self, kept: Any, request: gr.Request) -> Updates:
-        self._drafts.forget(self._tab(kept, request))
+    def _start_over(self, kept: Any, at: Any, request: gr.Request) -> Updates:
+        if not self._thrown_away(kept, at, request):
+            return {self._form.intake: gr.skip()}
         return {**self.emptied(), self._form.outcome: "", self._form.speak_now: gr.Button(visible=False)}
 
     def shown_draft(self, kept: Any, shown: str, text: str, spoken: str, request: gr.Request) -> Draft:
