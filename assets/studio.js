@@ -14,7 +14,17 @@
     // Everything that this tab remembers, for the server to fill the page with.
     recall: () => ({ tab, speak: read("speak"), voices: read("voices"), train: read("train"), job: read("job"), compare: read("compare"),
       comparison: read("comparison"), interrupted: interrupted }),
+    // Whether the first steps are done, so that the next page begins without them; `skipped`: for this tab.
+    walked: (skipped = read("skipped") === true) => {
+      write("skipped", skipped);
+      const row = document.getElementById("walk");
+      const done = !row || row.classList.contains("hide");
+      try { localStorage.setItem("studio.walked", JSON.stringify(done && !skipped)); } catch { /* forbidden: they are shown */ }
+      document.documentElement.classList.toggle("walked", done || skipped);
+    },
   };
+  const walked = () => { try { return localStorage.getItem("studio.walked") === "true"; } catch { return false; } };
+  document.documentElement.classList.toggle("walked", walked() || read("skipped") === true);
 
   // A recording is kept second by second in the browser's own database while it is made. If the page goes away in the
   // middle, the next one hands what there is to the upload box, as if it had been a file.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -59,7 +60,7 @@ def lay_out(services: Services) -> gr.Blocks:
                 create_system_tab(system_tab, services, speak.made)
         gr.HTML(f'<footer class="licences">{ATTRIBUTION}. Built with Meta Llama 3.</footer>', padding=False)
 
-        _show_host(services, banner, [speak.examples, compare.examples])
+        _show_host(services, page, banner, [speak.examples, compare.examples])
         # The first visitor's arrival loads the checkpoint, while they read and type.
         page.load(lambda: _warm_up(services.host), None, None, queue=False, **QUIET)
         recalled = page.load(None, None, remembered, js="() => window.studio.recall()")
@@ -108,16 +109,29 @@ def _look_at_what_is_seen(seen: str, told: gr.SelectData) -> tuple[Any, ...]:
     return tuple(gr.Timer(active=name == tab) for tab in ("Train", "Dataset", "Compare"))
 
 
-def _show_host(services: Services, banner: gr.HTML, examples: list[gr.HTML]) -> None:
-    """The state of the checkpoint and what it can say, redrawn only when they are others."""
-    shown, timer = gr.State(None), gr.Timer(2.0)
+def _show_host(services: Services, page: gr.Blocks, banner: gr.HTML, examples: list[gr.HTML]) -> None:
+    """The state of the checkpoint and what it can say, redrawn only when they are others.
+
+    A page begins with what the last one showed: what came a second later would push the tabs from under a visitor's finger.
+    """
+    shown, timer, told = gr.State(None), gr.Timer(2.0), [banner, *examples]
+    status = services.host.status
+    banner.value = host_banner(
+        replace(status, state="loading") if status.state == "empty" else status
+    )  # by who comes first
 
     def look(last: Any) -> tuple[Any, ...]:
         status = services.host.status
         now = [host_banner(status), *[examples_of(status.scope)] * len(examples)]
-        return (gr.skip(),) * (len(now) + 1) if now == last else (*now, now)
+        if now == last:
+            return (gr.skip(),) * (len(now) + 1)
+        values = dict(zip([each._id for each in told], now, strict=True))
+        for entry in page.config["components"]:
+            if entry["id"] in values:
+                entry["props"]["value"] = values[entry["id"]]
+        return (*now, now)
 
-    timer.tick(look, shown, [banner, *examples, shown], queue=False, **QUIET)
+    timer.tick(look, shown, [*told, shown], queue=False, **QUIET)
 
 
 def _where_it_was(kept: Any) -> Any:

@@ -23,9 +23,11 @@ class Walk:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        with gr.Row(visible=False, elem_id="walk", elem_classes="walk", equal_height=True) as self._row:
-            self._strip = gr.HTML(padding=False)
-            self._lead = gr.Button(size="sm", variant="primary", elem_id="walk-go", min_width=150)
+        # There from the beginning: what came a second later would push the tabs from under a visitor's finger. Whose walk
+        # is over does not see it, which the browser remembers.
+        with gr.Row(elem_id="walk", elem_classes="walk", equal_height=True) as self._row:
+            self._strip = gr.HTML(_strip_html(0), padding=False)
+            self._lead = gr.Button(_STEPS[0][2], size="sm", variant="primary", elem_id="walk-go", min_width=150)
             self._skip = gr.Button("Not now", size="sm", elem_id="walk-skip", min_width=90)
         self._step = gr.State(None)
         self._skipped = gr.State(False)
@@ -34,13 +36,14 @@ class Walk:
         """Look where the visitor is on arrival and every few seconds, until the walk is done."""
         outputs = [self._row, self._strip, self._lead, self._step]
         timer = gr.Timer(3.0)
-        for event in (page.load, timer.tick):
-            event(self._look, [self._step, self._skipped], [*outputs, timer], queue=False, **QUIET)
+        looked, remember = [self._step, self._skipped], {"js": "() => window.studio.walked()", **QUIET}
+        timer.tick(self._look, looked, [*outputs, timer], queue=False, **QUIET)
+        page.load(self._look, looked, [*outputs, timer], queue=False, **QUIET).then(None, None, None, **remember)
         self._lead.click(self._led, self._step, tabs, queue=False, **QUIET)
         self._skip.click(
             lambda: (True, gr.Row(visible=False), gr.Timer(active=False)),
             None, [self._skipped, self._row, timer], queue=False, **QUIET,
-        )  # fmt: skip
+        ).then(None, None, None, **{**remember, "js": "() => window.studio.walked(true)"})  # fmt: skip
 
     def _look(self, before: int | None, skipped: bool, request: gr.Request) -> tuple[Any, ...]:
         """Redraws only when the step is another one."""

@@ -22,6 +22,43 @@ def test_the_page_says_that_the_tiny_checkpoint_makes_noise_and_how_to_get_the_3
     page.get_by_text("bosonai/higgs-audio-v2-generation-3B-base").first.wait_for()
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_tabs_stay_where_a_visitor_reaches_for_them(
+    strangers: Any, open_page: Any, browser: Any, width: int
+) -> None:
+    """What a server answers after the page is there pushes nothing away: neither the banner nor the first steps."""
+    open_page(strangers.url).locator("#banner").get_by_text("it makes noise, not speech").wait_for()
+    context = browser.new_context(viewport={"width": width, "height": 844})
+    page = context.new_page()
+    held, holding = [], [True]
+
+    def answer(route: Any) -> None:
+        held.append(route) if holding and route.request.method == "POST" else route.continue_()
+
+    page.route("**/gradio_api/**", answer)
+    page.goto(strangers.url)
+    page.wait_for_selector("#speak")
+    page.wait_for_timeout(2000)
+    top = "Math.round(document.querySelector('[role=tablist]').getBoundingClientRect().top)"
+    unanswered = page.evaluate(top)
+    assert held
+    holding.clear()
+    for route in held:
+        route.continue_()
+    page.locator("#voice-clip audio").wait_for(state="attached")
+    page.wait_for_timeout(2000)
+    assert page.locator("#walk").is_visible()
+    assert page.evaluate(top) == unanswered
+
+    # Put aside, the first steps do not come back for a moment with each reload.
+    page.locator("#walk-skip").click()
+    page.locator("#walk").wait_for(state="hidden")
+    page.reload()
+    page.wait_for_selector("#speak")
+    assert page.locator("#walk").is_hidden()
+    context.close()
+
+
 def test_system_shows_device_versions_licences_and_no_server_path(studio: Any, open_page: Any) -> None:
     page = open_page(studio.url)
     page.get_by_role("tab", name="System").click()
