@@ -28,10 +28,10 @@ _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM
 
 def make_recording(path: Path, minutes: float) -> None:
     """Sentences of the test data with pauses of 0.5 s, over and over; written block by block."""
-    import librosa
+    from studio.listening.compiled import librosa
 
     clips = [
-        librosa.resample(
+        librosa().resample(
             soundfile.read(each, dtype="float32")[0], orig_sr=soundfile.info(each).samplerate, target_sr=RATE
         )
         for each in sorted(DATA.glob("kathleen_*.flac"))

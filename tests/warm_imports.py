@@ -11,7 +11,6 @@ import studio.engine  # noqa: E402, F401  installs the guard before anything imp
 # Read while modelscope is imported: nothing may be made below the developer's own home.
 os.environ["MODELSCOPE_CACHE"] = str(Path(os.environ["STUDIO_HOME"]) / "modelscope")
 
-import librosa.feature  # noqa: E402, F401
 import onnxruntime  # noqa: E402, F401
 import peft  # noqa: E402, F401
 import scipy.signal  # noqa: E402, F401
@@ -27,6 +26,10 @@ from transformers import (  # noqa: E402, F401
     HiggsAudioV2TokenizerModel,
     Trainer,
 )
+
+from studio.listening.compiled import librosa  # noqa: E402
+
+librosa()
 
 gc.collect()
 gc.enable()

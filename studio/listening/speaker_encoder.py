@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from studio.errors import StudioError
+from studio.listening.compiled import librosa
 from studio.settings import ASSETS
 
 if TYPE_CHECKING:
@@ -32,9 +33,7 @@ def mel_frames(samples: np.ndarray) -> np.ndarray:
 
     ``samples`` are float32 of shape ``(num_samples,)`` at 16 kHz, at the level :data:`LEVEL`.
     """
-    import librosa
-
-    mel = librosa.feature.melspectrogram(y=samples, sr=RATE, n_fft=_WINDOW, hop_length=_HOP, n_mels=_BANDS)
+    mel = librosa().feature.melspectrogram(y=samples, sr=RATE, n_fft=_WINDOW, hop_length=_HOP, n_mels=_BANDS)
     return np.ascontiguousarray(mel.T, dtype=np.float32)
 
 

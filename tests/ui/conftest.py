@@ -46,15 +46,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
-    """A test that failed tells what its pages showed and what its studio logged: they are gone when it is read."""
+    """A test that failed tells what its pages showed and told, and what its studio logged: they are gone when it is read."""
     report = yield
     if call.when == "call" and report.failed and "tests/ui/" in item.path.as_posix():
         given = getattr(item, "funcargs", {})
         for page in getattr(given.get("open_page"), "pages", ()):
             report.sections.append((f"what {page.url} showed", _seen(page)))
+        report.sections.append(("what the pages told", "\n".join(getattr(given.get("open_page"), "told", ())[-60:])))
         for studio in (each for each in given.values() if isinstance(each, Studio)):
             report.sections.append((f"the end of {studio.log}", studio.log.read_text(errors="replace")[-3000:]))
     return report
+
+
+def _about(what: Any) -> str:
+    """An event of a page in a line."""
+    failure = getattr(what, "failure", "") or ""
+    return f"{getattr(what, 'text', '') or getattr(what, 'url', '')} {failure}".strip()[:300]
 
 
 def _seen(page: Any) -> str:
@@ -238,7 +245,7 @@ def open_page(browser: Any, visits: list[Any]) -> Iterator[Callable[..., Any]]:
     """Opens the studio as a visitor of its own, or as another tab ``beside`` a page; fails the test if the page logs a
     script error.
     """
-    contexts, pages, errors = [], [], []
+    contexts, pages, errors, told = [], [], [], []
 
     def open_one(url: str, *, beside: Any = None) -> Any:
         if beside is None:
@@ -257,11 +264,13 @@ def open_page(browser: Any, visits: list[Any]) -> Iterator[Callable[..., Any]]:
             context.new_cdp_session(page).send("Storage.clearDataForOrigin", everything)
         page.set_default_timeout(120_000)
         page.on("pageerror", lambda error: errors.append(str(error)))
+        for event in ("framenavigated", "console", "requestfailed", "crash"):
+            page.on(event, lambda what, event=event: told.append(f"{time.strftime('%X')} {event}: {_about(what)}"))
         page.goto(url)
         page.wait_for_selector("#speak")
         return page
 
-    open_one.pages = pages  # pyright: ignore[reportFunctionMemberAccess]  for the report of a failure
+    open_one.pages, open_one.told = pages, told  # pyright: ignore[reportFunctionMemberAccess]  for the report of a failure
     yield open_one
     for page in pages:
         page.close()

@@ -17,6 +17,7 @@ from studio.evaluation.comparison.library import ComparisonLibrary
 from studio.evaluation.measures import Listeners, Subject, measure_all
 from studio.evaluation.measures.kept import content_of
 from studio.evaluation.measures.pitch import HOP_SECONDS
+from studio.listening.compiled import librosa
 from studio.voices.library import VoiceLibrary
 
 _RATE = 16_000
@@ -143,11 +144,9 @@ def _envelope(sound: Waveform) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _mel(sound: Waveform) -> tuple[np.ndarray, int]:
     """In dB of full scale, and the samples between two columns."""
-    import librosa
-
     samples = sound.resampled(_RATE).samples
     hop = max(_WINDOW // 4, -(-len(samples) // _MAX_MOMENTS))
-    power = librosa.feature.melspectrogram(
+    power = librosa().feature.melspectrogram(
         y=np.pad(samples, (0, max(0, _WINDOW - len(samples)))), sr=_RATE, n_fft=_WINDOW, hop_length=hop, n_mels=_BANDS,
         fmax=_HIGHEST_HZ,
     )  # fmt: skip
@@ -155,6 +154,4 @@ def _mel(sound: Waveform) -> tuple[np.ndarray, int]:
 
 
 def _mel_hz() -> np.ndarray:
-    import librosa
-
-    return librosa.mel_frequencies(n_mels=_BANDS, fmax=_HIGHEST_HZ)
+    return librosa().mel_frequencies(n_mels=_BANDS, fmax=_HIGHEST_HZ)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 
 from studio.audio.waveform import Waveform
+from studio.listening.compiled import compiling, librosa
 
 RATE = 16_000
 HOP_SECONDS = 0.01
@@ -80,9 +78,7 @@ def _piece(samples: np.ndarray) -> np.ndarray:
 
 
 def _pyin(samples: np.ndarray) -> np.ndarray:
-    import librosa
-
-    contour, _, _ = librosa.pyin(
+    contour, _, _ = librosa().pyin(
         samples, fmin=LOWEST_HZ, fmax=HIGHEST_HZ, sr=RATE, frame_length=_FRAME, hop_length=_HOP, resolution=_RESOLUTION
     )
     return contour.astype(np.float32)
@@ -90,18 +86,17 @@ def _pyin(samples: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _compile_once() -> None:
-    """Have pYIN's inner loops compiled, by one process at a time.
-
-    librosa lets numba keep them on the disk. Two processes that compile them at once leave files that do not belong together,
-    and whoever loads those dies of a segmentation fault.
-    """
-    import librosa
-    from filelock import FileLock
-
-    place = Path(librosa.__file__).parent / "__pycache__"
-    folder = place if os.access(place, os.W_OK) else Path(tempfile.gettempdir())
-    with FileLock(folder / f"studio-pitch-{os.getuid() if hasattr(os, 'getuid') else 0}.lock"):
+    """Have pYIN's inner loops compiled, by one process at a time."""
+    librosa()
+    with compiling():
         _pyin(np.sin(np.arange(4 * _FRAME) * 0.05).astype(np.float32))
+
+
+@lru_cache(maxsize=1)
+def _compile_warping_once() -> None:
+    warp, moments = librosa().sequence.dtw, np.arange(6.0).reshape(2, 3)
+    with compiling():
+        warp(moments, moments, metric="euclidean")
 
 
 def pitch_of(contour: np.ndarray) -> Pitch | None:
@@ -131,10 +126,9 @@ def pitch_correlation(
         return None
     if min(len(of_take), len(of_recording)) * HOP_SECONDS < LEAST_VOICED_SECONDS:
         return None
-    import librosa
-
+    _compile_warping_once()
     one, other = _cepstra(take, len(of_take)), _cepstra(recording, len(of_recording))
-    _, path = librosa.sequence.dtw(one, other, metric="euclidean")
+    _, path = librosa().sequence.dtw(one, other, metric="euclidean")
     first, second = np.log(of_take[path[:, 0]].astype(np.float64)), np.log(of_recording[path[:, 1]].astype(np.float64))
     both = np.isfinite(first) & np.isfinite(second)
     if both.sum() * HOP_SECONDS < LEAST_VOICED_SECONDS:
@@ -146,9 +140,7 @@ def pitch_correlation(
 
 def _cepstra(sound: Waveform, count: int) -> np.ndarray:
     """Mel cepstra of each moment of a contour, shape ``(12, count)``, without the mean, which is the room."""
-    import librosa
-
-    found = librosa.feature.mfcc(
+    found = librosa().feature.mfcc(
         y=sound.resampled(RATE).samples, sr=RATE, n_mfcc=_COEFFICIENTS, n_fft=_FRAME, hop_length=_HOP, n_mels=_BANDS
     )[1:]
     found = found - found.mean(axis=1, keepdims=True)

@@ -34,14 +34,14 @@ SAID = {**transcripts("kathleen"), **transcripts("kathleen_short")}
 @pytest.fixture(scope="module")
 def long(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[float, float]], float]:
     """Every sentence of the test data three times, with room noise between them; the borders of each, and the length."""
-    import librosa
+    from studio.listening.compiled import librosa
 
     rng = np.random.default_rng(1)
     parts: list[np.ndarray] = []
     borders, at = [], 0.0
     for name in [*SAID] * 3:
         samples, rate = soundfile.read(DATA / name, dtype="float32")
-        speech = librosa.effects.trim(librosa.resample(samples, orig_sr=rate, target_sr=RATE), top_db=35)[0]
+        speech = librosa().effects.trim(librosa().resample(samples, orig_sr=rate, target_sr=RATE), top_db=35)[0]
         parts += [speech, np.zeros(round(GAP * RATE), np.float32)]
         borders.append((at, at + len(speech) / RATE))
         at += len(speech) / RATE + GAP
