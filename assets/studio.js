@@ -26,6 +26,19 @@
   const walked = () => { try { return localStorage.getItem("studio.walked") === "true"; } catch { return false; } };
   document.documentElement.classList.toggle("walked", walked() || read("skipped") === true);
 
+  // A reload comes back to the tab of the page that was seen, at once; whoever reaches for another meanwhile has it.
+  const seen = read("seen")?.[0];
+  if (seen && read("recording") !== true) {
+    let left = 100;
+    const back = setInterval(() => {
+      const tabs = [...document.querySelectorAll("[role=tablist] [role=tab]")];
+      const found = tabs.find((each) => each.textContent.trim() === seen);
+      if (found?.getAttribute("aria-selected") === "true" || !left--) clearInterval(back);
+      else found?.click();  // which the page does not hear in its first moments
+    }, 50);
+    addEventListener("pointerdown", () => clearInterval(back), { once: true, capture: true });
+  }
+
   // A recording is kept second by second in the browser's own database while it is made. If the page goes away in the
   // middle, the next one hands what there is to the upload box, as if it had been a file.
   const interrupted = read("recording") === true;

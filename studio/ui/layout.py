@@ -30,7 +30,11 @@ from studio.voices.presets import preset_voices
 
 log = logging.getLogger(__name__)
 
-_SEEN_TAB = "() => document.querySelector('[role=tab][aria-selected=true]')?.textContent.trim() ?? ''"
+_SEEN_TAB = """() => {
+    const seen = document.querySelector('[role=tab][aria-selected=true]')?.textContent.trim() ?? '';
+    window.studio.remember('seen', seen);
+    return seen;
+}"""
 
 
 def lay_out(services: Services) -> gr.Blocks:

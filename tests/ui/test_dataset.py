@@ -155,6 +155,7 @@ def test_recordings_are_sliced_reviewed_exported_and_trained_on(
 
     # A take joins it, marked, and an utterance becomes the clip of a new voice.
     page.reload()
+    page.get_by_role("tab", name="Speak").click()
     page.locator("#takes").get_by_text(take.title).click()
     page.locator("#take-dataset").get_by_role("button", name="Add to a dataset").click()
     page.wait_for_function("document.querySelector('#take-dataset-name input').value === 'Evening'")

@@ -50,12 +50,16 @@ def test_the_tabs_stay_where_a_visitor_reaches_for_them(
     assert page.locator("#walk").is_visible()
     assert page.evaluate(top) == unanswered
 
-    # Put aside, the first steps do not come back for a moment with each reload.
+    # Put aside, the first steps do not come back for a moment with each reload, which comes back to where one was.
     page.locator("#walk-skip").click()
     page.locator("#walk").wait_for(state="hidden")
+    page.get_by_role("tab", name="System").click()
+    page.locator("#machine-facts").get_by_text("cpu").first.wait_for()
     page.reload()
-    page.wait_for_selector("#speak")
+    page.locator("#machine-facts").get_by_text("cpu").first.wait_for()
     assert page.locator("#walk").is_hidden()
+    page.get_by_role("tab", name="Speak").click()
+    page.locator("#text").wait_for()
     context.close()
 
 

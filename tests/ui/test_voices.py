@@ -280,9 +280,8 @@ def test_a_reload_keeps_the_clip_and_what_was_typed(page: Any, clip: tuple[Path,
     page.locator("#consent").get_by_text("A licence allows it").click()
     field(page, "consent-note").fill("CC0")
     page.wait_for_timeout(700)
-    page.reload()
-    page.wait_for_selector("#speak")
-    open_voices(page)
+    page.reload()  # which comes back to where one was
+    page.locator("#clip").wait_for()
     says(page, "intake", "still here")
     assert page.locator("#transcript textarea").input_value() == "أهلا وسهلا بكم جميعا"
     assert field(page, "voice-name").input_value() == "Half done"
