@@ -27,7 +27,11 @@
   document.documentElement.classList.toggle("walked", walked() || read("skipped") === true);
 
   // A reload comes back to the tab of the page that was seen, at once; whoever reaches for another meanwhile has it.
-  const seen = read("seen")?.[0];
+  const seen = read("seen");
+  new MutationObserver(() => {
+    const now = document.querySelector("[role=tablist] [role=tab][aria-selected=true]")?.textContent.trim();
+    if (now) write("seen", now);
+  }).observe(document, { subtree: true, attributes: true, attributeFilter: ["aria-selected"] });
   if (seen && read("recording") !== true) {
     let left = 100;
     const back = setInterval(() => {

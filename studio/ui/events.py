@@ -12,6 +12,9 @@ UNLIMITED: dict[str, Any] = {**QUIET, "concurrency_limit": None}
 """For what ends at once, however many visitors ask."""
 RAW: dict[str, Any] = {**UNLIMITED, "preprocess": False}
 """The same, with the values as the browser sent them."""
+CHOICE: dict[str, Any] = {"trigger_mode": "always_last"}
+"""For what tells what somebody chose or brought: while an event is on its way, Gradio drops the next of its kind without a
+word, unless it is told to keep the last."""
 AT_ONCE: dict[str, Any] = {**QUIET, "queue": False, "preprocess": False}
 """Beside the queue, for what a page asks every second."""
 

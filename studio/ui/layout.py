@@ -14,7 +14,7 @@ from studio.engine.host import EngineHost
 from studio.errors import StudioError
 from studio.services import Services
 from studio.system.report import ATTRIBUTION
-from studio.ui.events import QUIET, UNLIMITED
+from studio.ui.events import CHOICE, QUIET, UNLIMITED
 from studio.ui.html import host_banner
 from studio.ui.onboarding import Walk
 from studio.ui.tabs.compare import create_compare_tab
@@ -30,11 +30,7 @@ from studio.voices.presets import preset_voices
 
 log = logging.getLogger(__name__)
 
-_SEEN_TAB = """() => {
-    const seen = document.querySelector('[role=tab][aria-selected=true]')?.textContent.trim() ?? '';
-    window.studio.remember('seen', seen);
-    return seen;
-}"""
+_SEEN_TAB = "() => document.querySelector('[role=tab][aria-selected=true]')?.textContent.trim() ?? ''"
 
 
 def lay_out(services: Services) -> gr.Blocks:
@@ -91,17 +87,18 @@ def lay_out(services: Services) -> gr.Blocks:
             train.auditioned, [tabs, train.timer, compare.timer, compare.wanted], **QUIET,
         )  # fmt: skip
         # A run may have been registered meanwhile.
-        speak_tab.select(speak.offer_adapters, None, speak.adapter_updates, trigger_mode="always_last", **QUIET)
+        speak_tab.select(speak.offer_adapters, None, speak.adapter_updates, **CHOICE, **QUIET)
         # Nothing looks at what is not seen. Gradio tells of the tab that it begins with, too, and perhaps only after somebody
         # has turned to another: so the page is asked which one is seen now.
         seen = gr.Textbox(visible=False)
         gr.on(
             [tab.select for tab in (voices_tab, speak_tab, dataset_tab, train_tab, compare_tab, system_tab)],
-            _look_at_what_is_seen, seen, [train.timer, dataset.timer, compare.timer], js=_SEEN_TAB, queue=False, **QUIET,
+            _look_at_what_is_seen, seen, [train.timer, dataset.timer, compare.timer], js=_SEEN_TAB, queue=False,
+            **CHOICE, **QUIET,
         )  # fmt: skip
         speak.added.change(lambda told: told, speak.added, dataset.changed, **UNLIMITED)
         dataset.handed.change(voices.take_over, [dataset.handed, *voices.taking], [*voices.taken, tabs], **UNLIMITED)
-        voices_tab.select(_warm_up_coach, None, None, queue=False, **QUIET)
+        voices_tab.select(_warm_up_coach, None, None, queue=False, **CHOICE, **QUIET)
         voices.news.change(voices.offer, voices.offer_inputs, voices.offer_outputs, **LISTING)
         voices.news.change(after_news, voices.news, [tabs, speak.made, *speak.voice_updates], **QUIET)
         walk.wire(page, tabs)

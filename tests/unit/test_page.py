@@ -45,6 +45,21 @@ def test_no_two_parts_of_the_page_have_one_id(tmp_path: Path) -> None:
     assert [name for name, count in names.items() if count > 1] == []
 
 
+def test_nothing_that_a_visitor_chose_is_dropped_while_the_choice_before_is_answered(tmp_path: Path) -> None:
+    """Gradio drops a second event of a kind that is on its way: a slow server would show the coach of the clip before."""
+    built = lay_out(Services(Settings(home=tmp_path)))
+    chosen = {"input", "select", "upload", "clear", "stop_recording", "blur", "change", "key_up"}
+    names = {number: getattr(each, "elem_id", None) or str(each) for number, each in built.blocks.items()}
+    wired = [
+        (names.get(target, ""), event, each.trigger_mode)
+        for each in built.fns.values()
+        for target, event in each.targets
+        if event in chosen
+    ]
+    assert len(wired) > 60
+    assert [each for each in wired if each[2] == "once"] == []
+
+
 def test_gradio_has_what_keeps_an_idle_page_from_looking_all_the_time(tmp_path: Path) -> None:
     queue = lay_out(Services(Settings(home=tmp_path))).queue()._queue
     assert vars(queue)["sleep_when_free"] < page.QUEUE_LOOK_SECONDS, "Gradio itself looks seldom now: ours can go"

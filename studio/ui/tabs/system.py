@@ -17,7 +17,7 @@ from studio.system.report import LICENCES, device_summary, package_versions
 from studio.system.storage import empty_code_cache, storage_summary
 from studio.takes.service import TakeService
 from studio.ui.checkpoints import checkpoint_choices, chosen_checkpoint
-from studio.ui.events import QUIET
+from studio.ui.events import CHOICE, QUIET
 from studio.ui.html import card, error_sentence, table
 from studio.ui.visitors import owner_of
 
@@ -78,7 +78,7 @@ def create_system_tab(tab: gr.Tab, services: Services, made: gr.State) -> None:
         done.then(machine, None, facts, **QUIET)
     clean.click(_take_cleaner(services), days, [cleaned, made], **QUIET).then(machine, None, facts, **QUIET)
     codes.click(_code_cleaner(settings), None, cleaned, **QUIET).then(machine, None, facts, **QUIET)
-    gr.on([refresh.click, tab.select], machine, None, facts, **QUIET)
+    gr.on([refresh.click, tab.select], machine, None, facts, **CHOICE, **QUIET)
 
     def offer(typed: str | None) -> Any:
         choices, present = checkpoint_choices(settings), service.host.status.shown_name
@@ -86,7 +86,7 @@ def create_system_tab(tab: gr.Tab, services: Services, made: gr.State) -> None:
         shown: dict[str, Any] = {"value": present} if not typed and present in dict(choices).values() else {}
         return gr.Dropdown(choices=choices, **shown)
 
-    tab.select(offer, choice, choice, trigger_mode="always_last", **QUIET)
+    tab.select(offer, choice, choice, **CHOICE, **QUIET)
 
 
 def _loader(service: TakeService, settings: Settings) -> Any:

@@ -11,7 +11,7 @@ from studio.evaluation.blind.tallying import tally, votes_of
 from studio.evaluation.comparison.comparison import Comparison
 from studio.evaluation.comparison.library import ComparisonLibrary
 from studio.services import Services
-from studio.ui.events import AT_ONCE, RAW, unless_sent
+from studio.ui.events import AT_ONCE, CHOICE, RAW, unless_sent
 from studio.ui.html import card, error_sentence
 from studio.ui.shown_state import Seen
 from studio.ui.staging import Staging
@@ -104,9 +104,9 @@ class Comparisons:
         timer = gr.Timer(TICK_SECONDS, active=False)
         inputs, outputs = self.inputs, self.outputs
         timer.tick(self.look, inputs, outputs, **AT_ONCE)
-        tab.select(self.look, inputs, outputs, **AT_ONCE)
-        self._list.input(self.look, inputs, outputs, **AT_ONCE)
-        self._list.input(None, None, None, js=SHOW_PANEL, **RAW)
+        tab.select(self.look, inputs, outputs, **CHOICE, **AT_ONCE)
+        self._list.input(self.look, inputs, outputs, **CHOICE, **AT_ONCE)
+        self._list.input(None, None, None, js=SHOW_PANEL, **CHOICE, **RAW)
         self._list.change(
             None, self._list, None, js="(each) => { if (each) window.studio.remember('comparison', each); }", **RAW
         )

@@ -14,7 +14,7 @@ from studio.evaluation.blind.trials import num_trials
 from studio.evaluation.comparison.choosing import MAX_CHOSEN_SEEDS, Choice
 from studio.services import Services
 from studio.training.sample_sentences import SENTENCES
-from studio.ui.events import RAW, unless_sent
+from studio.ui.events import CHOICE, RAW, unless_sent
 from studio.ui.html import card, error_sentence
 from studio.ui.tabs.compare.comparison_html import counted
 from studio.ui.tabs.compare.comparisons import SHOW_PANEL
@@ -121,14 +121,14 @@ class NewComparison:
     def wire(self, tab: gr.Tab, look: Any, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
         """Wire it; ``look`` shows the comparison that was started."""
         typed = self._typed
-        tab.select(self.offer, {self._known, *typed}, self.restored, trigger_mode="always_last", **RAW)
+        tab.select(self.offer, {self._known, *typed}, self.restored, **CHOICE, **RAW)
         gr.on([field.change for field in typed], self._summed, set(typed), [self._sum, self._unknown, self._strengths],
-              trigger_mode="always_last", **RAW)  # fmt: skip
+              **CHOICE, **RAW)  # fmt: skip
         gr.on(
             [field.change for field in typed], None, typed, None,
             js="(...values) => { window.studio?.remember('compare', ...values); }", **RAW,
         )  # fmt: skip
-        self.examples.select(self._add_example, self._texts, self._texts, **RAW)
+        self.examples.select(self._add_example, self._texts, self._texts, **CHOICE, **RAW)
         self.examples.change(self._within_scope, self._texts, self._texts, **RAW)
         started = self._start.click(
             self._started, set(typed), [self._outcome, self._wanted], trigger_mode="once", **RAW

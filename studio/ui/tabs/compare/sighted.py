@@ -16,7 +16,7 @@ from studio.evaluation.comparison.looking import Looked, looked_at, measure_take
 from studio.evaluation.measures import Listeners
 from studio.services import Services
 from studio.ui.background_task import at_work, told
-from studio.ui.events import QUIET
+from studio.ui.events import CHOICE, QUIET
 from studio.ui.figures import plot, shown
 from studio.ui.html import card, error_sentence
 from studio.ui.staging import Staging
@@ -50,7 +50,7 @@ class Sighted:
         """Draw when it is opened, and when another text is chosen."""
         inputs = [panel_of, self._which]
         # One at a time for each visitor, and few at once: pitch and spectrograms take some seconds of a core.
-        how: dict[str, Any] = {**QUIET, "preprocess": False, "concurrency_limit": 2, "trigger_mode": "always_last"}
+        how: dict[str, Any] = {**QUIET, "preprocess": False, "concurrency_limit": 2, **CHOICE}
         self._box.expand(self._look, inputs, self._drawn, **how)
         self._which.input(self._look, inputs, self._drawn, **how)
         self._measure.click(self._measured, inputs, self._drawn, **{**how, "trigger_mode": "once"})

@@ -14,7 +14,7 @@ from studio.datasets.exports.pairing import MAX_SCENE_CHARS, MAX_VARIANTS, Pairi
 from studio.datasets.exports.read_texts import ReadText, read_otherwise
 from studio.datasets.library import DatasetLibrary
 from studio.services import Services
-from studio.ui.events import RAW
+from studio.ui.events import CHOICE, RAW
 from studio.ui.html import card, error_sentence
 from studio.ui.visitors import owner_of
 
@@ -70,7 +70,7 @@ class Pairs:
         """What happens."""
         fields = [self._variants, self._without, self._seed, self._scene]
         outputs = [self._panel, *fields, self._said, self._texts, self._shown]
-        how: dict[str, Any] = {"trigger_mode": "always_last", **RAW}
+        how: dict[str, Any] = {**CHOICE, **RAW}
         for event in (self._chosen.change, self._changed.change):
             event(self._look, [self._chosen, self._shown], outputs, **how)
         self._save.click(self._saved, [self._chosen, *fields], [self._said, self._changed], **RAW)

@@ -21,7 +21,7 @@ from studio.datasets.measures.words import differing_words
 from studio.errors import StudioError
 from studio.services import Services
 from studio.settings import ASSETS
-from studio.ui.events import RAW, unless_sent
+from studio.ui.events import CHOICE, RAW, unless_sent
 from studio.ui.html import card, error_sentence
 from studio.ui.players import sound_player
 from studio.ui.staging import Staging
@@ -114,7 +114,7 @@ class Review:
     def wire(self) -> None:
         """What happens."""
         where = {self._chosen, self._kind, self._search, self._page, self._list, self._opened}
-        how: dict[str, Any] = {"trigger_mode": "always_last", **RAW}
+        how: dict[str, Any] = {**CHOICE, **RAW}
         for event in (self._chosen.change, self._changed.change, self._kind.change, self._search.change):
             event(self._look, where, self._outputs, **how)
         self._list.input(self._open, [self._chosen, self._list], self._outputs, **how)

@@ -22,7 +22,7 @@ from studio.datasets.splitting import splits
 from studio.errors import StudioError
 from studio.formatting import duration
 from studio.services import Services
-from studio.ui.events import RAW, unless_sent
+from studio.ui.events import CHOICE, RAW, unless_sent
 from studio.ui.html import card, error_sentence, table
 from studio.ui.staging import Staging
 from studio.ui.tabs.dataset.spread import Spread
@@ -102,13 +102,13 @@ class Sets:
     def wire(self, tab: gr.Tab, timer: gr.Timer) -> None:
         """What happens; ``timer`` tells how far a measurement is."""
         seen = [self.chosen, self._panel_of, self._speaker]
-        tab.select(self._offer, seen, self._outputs, trigger_mode="always_last", **RAW)
-        self._changed.change(self._offer, seen, self._outputs, trigger_mode="always_last", **RAW)
+        tab.select(self._offer, seen, self._outputs, **CHOICE, **RAW)
+        self._changed.change(self._offer, seen, self._outputs, **CHOICE, **RAW)
         self.chosen.input(
             self._show,
             self.chosen,
             [*self._outputs, self._outcome, self._archive, self._delete, self._sure],
-            trigger_mode="always_last",
+            **CHOICE,
             **RAW,
         )
         told = [self._outcome, self._changed]

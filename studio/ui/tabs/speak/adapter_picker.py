@@ -11,7 +11,7 @@ import gradio as gr
 from studio.adapters.adapter import TrainedAdapter
 from studio.errors import StudioError
 from studio.services import Services
-from studio.ui.events import RAW
+from studio.ui.events import CHOICE, RAW
 from studio.ui.html import card, error_sentence
 from studio.ui.visitors import owner_of
 from studio.voices.consent import CONSENT_NOT_RECORDED
@@ -46,8 +46,8 @@ class TrainedPicker:
 
     def wire(self) -> None:
         """What happens when another one is chosen, or others are offered. Raw values: all are checked here."""
-        self.picker.change(self._show, self.picker, self._about, trigger_mode="always_last", **RAW)
-        self.picker.change(self._load, self.picker, self._state, trigger_mode="always_last", **RAW)
+        self.picker.change(self._show, self.picker, self._about, **CHOICE, **RAW)
+        self.picker.change(self._load, self.picker, self._state, **CHOICE, **RAW)
         self._news.change(self._settle, [self._news, self.picker], [self.picker, self._about, self._state], **RAW)
 
     def fill(self, chosen: str, adapters: Sequence[TrainedAdapter]) -> list[Any]:

@@ -17,7 +17,7 @@ from studio.errors import StudioError
 from studio.services import Services
 from studio.takes.queue import MAX_VARIATIONS
 from studio.takes.wearing import worn_by
-from studio.ui.events import RAW, UNLIMITED
+from studio.ui.events import CHOICE, RAW, UNLIMITED
 from studio.ui.html import card, error_sentence
 from studio.ui.players import sound_player
 from studio.ui.staging import Staging
@@ -95,15 +95,15 @@ class Fields:
         # Raw values: the form checks each itself and answers with a sentence, where Gradio would answer with a notice.
         self.trained.wire()
         counted = [self._text.change, self._dialogue.input, self._language.change, self._variations.change]
-        gr.on(counted, self._count_typed, set(self.all), self._expected, trigger_mode="always_last", **RAW)
+        gr.on(counted, self._count_typed, set(self.all), self._expected, **CHOICE, **RAW)
         self.examples.select(
-            self._choose_example, None, [self._text, self._mode, self._one_voice, self._dialogue], **RAW
+            self._choose_example, None, [self._text, self._mode, self._one_voice, self._dialogue], **CHOICE, **RAW
         )
-        self._mode.input(self._choose_mode, set(self.all), [self._one_voice, self._dialogue, self._expected], **RAW)
-        self._voice.change(
-            self._choose_voice, self._voice, [self._about, self._heard], trigger_mode="always_last", **RAW
+        self._mode.input(
+            self._choose_mode, set(self.all), [self._one_voice, self._dialogue, self._expected], **CHOICE, **RAW
         )
-        self._voice.input(self._wear, [self._voice, self.trained.picker], self.trained.picker, **RAW)
+        self._voice.change(self._choose_voice, self._voice, [self._about, self._heard], **CHOICE, **RAW)
+        self._voice.input(self._wear, [self._voice, self.trained.picker], self.trained.picker, **CHOICE, **RAW)
         self._news.change(
             self._settle,
             [self._news, self._voice, self._text],

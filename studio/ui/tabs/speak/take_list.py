@@ -16,7 +16,7 @@ from studio.settings import ASSETS
 from studio.takes.into_dataset import add_take
 from studio.takes.library import TakeLibrary
 from studio.takes.take import Take
-from studio.ui.events import RAW, UNLIMITED, unless_sent
+from studio.ui.events import CHOICE, RAW, UNLIMITED, unless_sent
 from studio.ui.html import card, error_sentence
 from studio.ui.players import sound_player
 from studio.ui.staging import Staging
@@ -222,11 +222,11 @@ def create_takes(services: Services, staging: Staging) -> TakesView:
         look,
         [search, starred, turned, shown],
         [listed, more, finding],
-        trigger_mode="always_last",
+        **CHOICE,
         **UNLIMITED,
     )
     more.click(turn, [search, starred, turned], turned, **UNLIMITED)
-    listed.select(choose, None, shown, **UNLIMITED)
+    listed.select(choose, None, shown, **CHOICE, **UNLIMITED)
     shown.change(show, shown, panel_outputs, **UNLIMITED).then(fetch, shown, list(downloads.values())[1:], **UNLIMITED)
     star.click(toggle_star, shown, [star, made], **UNLIMITED)
     delete.click(remove, [shown, asked], [shown, delete, asked, made], **UNLIMITED)

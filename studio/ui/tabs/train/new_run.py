@@ -22,7 +22,7 @@ from studio.training.config.request import PRESET_NAMES, TrainRequest
 from studio.training.preflight.report import Preflight, preflight
 from studio.ui.background_task import Done, at_work, told
 from studio.ui.checkpoints import checkpoint_choices, chosen_checkpoint
-from studio.ui.events import QUIET, RAW, unless_sent
+from studio.ui.events import CHOICE, QUIET, RAW, unless_sent
 from studio.ui.html import card, error_sentence
 from studio.ui.tabs.train.advanced import Advanced, other_arguments, refuse_paths
 from studio.ui.tabs.train.preflight_report import preflight_html
@@ -131,7 +131,7 @@ class NewRun:
         typed = self._typed
         offered = [self._rows, self._validation, self._base]
         # Who comes back while the first answer is on its way is answered, too.
-        tab.select(self.offer, offered, offered, trigger_mode="always_last", **RAW)
+        tab.select(self.offer, offered, offered, **CHOICE, **RAW)
         tried = [
             *offered, self._files, self._validation_files, self._preset, self._meaning, self._name, self._outcome,
             *self._advanced.fields,

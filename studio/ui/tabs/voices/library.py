@@ -11,7 +11,7 @@ import gradio as gr
 from studio.errors import StudioError
 from studio.listening.transcript_editing import retimed
 from studio.services import Services
-from studio.ui.events import QUIET
+from studio.ui.events import CHOICE, QUIET
 from studio.ui.html import card, error_sentence
 from studio.ui.players import sound_player
 from studio.ui.tabs.voices.new_voice import Recorder
@@ -87,9 +87,9 @@ class Shelf:
     def _wire(self) -> None:
         outputs, chosen = self.outputs, [self.search, self._list]
         # Not "input", which hands over what stood there before the key was pressed.
-        self.search.change(self._searched, [*chosen, self._shown], outputs, trigger_mode="always_last", **LISTING)
-        self._list.input(self._chosen, self._list, outputs, **QUIET)
-        self._clip.input(self._clip_chosen, [self._list, self._clip], outputs, **QUIET)
+        self.search.change(self._searched, [*chosen, self._shown], outputs, **CHOICE, **LISTING)
+        self._list.input(self._chosen, self._list, outputs, **CHOICE, **QUIET)
+        self._clip.input(self._clip_chosen, [self._list, self._clip], outputs, **CHOICE, **QUIET)
         # Through the queue: a state that changes outside of it triggers nothing.
         self._speak.click(
             lambda selected, told: changed(told, selected, listed=True, select=selected, go=True),

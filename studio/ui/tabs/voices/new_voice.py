@@ -13,7 +13,7 @@ from studio.audio.waveform import Span
 from studio.engine.speech.reference import CONSENT_GROUNDS
 from studio.errors import StudioError
 from studio.services import Services
-from studio.ui.events import QUIET
+from studio.ui.events import CHOICE, QUIET
 from studio.ui.html import card, error_sentence
 from studio.ui.last_done import STAMPED, LastDone
 from studio.ui.tabs.voices.coach_report import coach_html
@@ -64,9 +64,9 @@ class Recorder:
         busy: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
         hearing, saving = ({**busy, "show_progress_on": where} for where in ([form.coach, form.heard], [form.outcome]))
         brought = [form.clip, *context, self._moment]
-        form.clip.stop_recording(self._recorded, brought, clip_outputs, js=STAMPED, **hearing)
-        form.clip.upload(self._uploaded, brought, clip_outputs, js=STAMPED, **hearing)
-        form.clip.clear(self._cleared, [self._remembered, self._moment], clip_outputs, js=STAMPED, **QUIET)
+        form.clip.stop_recording(self._recorded, brought, clip_outputs, js=STAMPED, **CHOICE, **hearing)
+        form.clip.upload(self._uploaded, brought, clip_outputs, js=STAMPED, **CHOICE, **hearing)
+        form.clip.clear(self._cleared, [self._remembered, self._moment], clip_outputs, js=STAMPED, **CHOICE, **QUIET)
         for button, change in (
             (form.window, self._take_window),
             (form.whole, lambda draft, _: self._drafts.cut(draft, None)),
@@ -81,7 +81,7 @@ class Recorder:
             [form.cut.click, form.start.submit, form.end.submit],
             self._cut, [form.start, form.end, *context], clip_outputs, **hearing,
         )  # fmt: skip
-        form.transcript.blur(self._typed, context, [form.coach, form.heard], **QUIET)
+        form.transcript.blur(self._typed, context, [form.coach, form.heard], **CHOICE, **QUIET)
         form.language.change(reading_html, form.language, form.passage, queue=False, **QUIET)
         form.use_passage.click(self._use_passage, context, [form.transcript, form.coach, form.heard], **QUIET)
         form.ground.change(self._ground, form.ground, [form.wording, form.who, form.note], queue=False, **QUIET)

@@ -9,7 +9,7 @@ import gradio as gr
 
 from studio.training.job import Job
 from studio.training.monitoring.run_log import RunLog
-from studio.ui.events import unless_sent
+from studio.ui.events import CHOICE, unless_sent
 from studio.ui.figures import plot, shown
 from studio.ui.tabs.train.runs import plots
 
@@ -61,9 +61,7 @@ class Curves:
     def wire(self, look: Any, inputs: Sequence[Any], outputs: Sequence[Any], **how: Any) -> None:
         """Draw anew when a control changes; while it is being drawn, only the last change counts."""
         smoothing, log_scale, compare = self.controls
-        gr.on(
-            [smoothing.change, log_scale.input, compare.input], look, inputs, outputs, trigger_mode="always_last", **how
-        )
+        gr.on([smoothing.change, log_scale.input, compare.input], look, inputs, outputs, **CHOICE, **how)
 
     def offered(self, jobs: Sequence[Job], chosen: Job, present: str | None) -> dict[Any, Any]:
         """The other runs, to compare with."""

@@ -11,7 +11,7 @@ from studio.services import Services
 from studio.training.job import Job
 from studio.training.library import JobLibrary
 from studio.training.monitoring.progress import Progress
-from studio.ui.events import AT_ONCE, RAW, unless_sent
+from studio.ui.events import AT_ONCE, CHOICE, RAW, unless_sent
 from studio.ui.html import card, error_sentence
 from studio.ui.shown_state import Seen, stamp
 from studio.ui.staging import Staging
@@ -97,13 +97,14 @@ class Runs:
         timer = gr.Timer(TICK_SECONDS, active=False)
         inputs, outputs, listening = self.inputs, self.outputs, self._listening
         timer.tick(self.look, inputs, outputs, **AT_ONCE)
-        tab.select(self.look, inputs, outputs, **AT_ONCE)
-        self._jobs.input(self.look, inputs, outputs, **AT_ONCE)
+        tab.select(self.look, inputs, outputs, **CHOICE, **AT_ONCE)
+        self._jobs.input(self.look, inputs, outputs, **CHOICE, **AT_ONCE)
         self._jobs.change(None, self._jobs, None, js="(job) => { if (job) window.studio.remember('job', job); }", **RAW)
         self._curves.wire(self.look, inputs, outputs, **AT_ONCE)
         # From then on the choice stays, and what is being heard is not replaced by what is newer.
         for event in (listening.step.input, *(player.play for player in listening.players)):
-            event(lambda: True, None, self._picked, **RAW).then(self.look, inputs, outputs, **RAW)
+            picked = event(lambda: True, None, self._picked, **CHOICE, **RAW)
+            picked.then(self.look, inputs, outputs, **CHOICE, **RAW)
         for event, opened in ((self._details.log_box.expand, True), (self._details.log_box.collapse, False)):
             event(lambda opened=opened: opened, None, self._reads_log, **RAW).then(self.look, inputs, outputs, **RAW)
         self._actions.wire(self._jobs, self.look, inputs, outputs)
