@@ -127,6 +127,14 @@
     note.append("This browser could not load or play the sound. ", link, ", or reload the page.");
     box.append(note);
   }, true);
+  // A player that is given another sound while it plays falls silent, of which no event tells: its button would go on
+  // saying "Pause".
+  const media = HTMLMediaElement.prototype, source = Object.getOwnPropertyDescriptor(media, "src");
+  Object.defineProperty(media, "src", { ...source, set(value) {
+    const playing = !this.paused;
+    source.set.call(this, value);
+    if (playing && this.paused) this.dispatchEvent(new Event("pause"));
+  } });
   // Another sound, or the same one after all: what was said of the last one goes.
   for (const news of ["loadstart", "emptied", "loadeddata"]) {
     document.addEventListener(news, (event) => playerOf(event)?.querySelector(".unplayable")?.remove(), true);

@@ -136,6 +136,24 @@ def test_a_take_plays_and_a_player_that_cannot_offers_the_file(page: Any) -> Non
         speak_and_wait(page, f"Number {seed}, and a sentence that takes some seconds to say.")
     wait_for_list(page, 2)
     plays(page, "#result")
+    # Play is pressed while another take is on its way: the player falls silent when that comes, and its button says so.
+    page.locator("#result button[aria-label='Play']").wait_for()
+    held: list[Any] = []
+    page.route(re.compile(r"\.wav$"), lambda route: held.append(route))
+    page.locator("#takes label.take", has_text="Number 3").click()
+    for _ in range(100):
+        if held:
+            break
+        page.wait_for_timeout(100)
+    page.locator("#result button[aria-label='Play']").click()
+    page.locator("#result button[aria-label='Pause']").wait_for()
+    for route in held:
+        route.continue_()
+    page.unroute(re.compile(r"\.wav$"))
+    page.locator("#result button[aria-label='Play']").wait_for()
+    plays(page, "#result")
+    page.locator("#takes label.take", has_text="Number 4").click()
+    page.locator("#result button[aria-label='Play']").wait_for()
     # A file that does not arrive as it is, whatever the reason.
     page.route(re.compile(r"\.wav$"), lambda route: route.fulfill(body=b"no sound" * 100, content_type="audio/wav"))
     page.locator("#takes label.take", has_text="Number 3").click()
