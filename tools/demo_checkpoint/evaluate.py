@@ -136,8 +136,14 @@ def speech_figures(
     }
 
 
-def understood_lines(folder: Path, count: int, *, seed: int = 2) -> list[tuple[float, str]]:
-    """Lines of the scope by how well they are understood, best first: 1 − WER, at least 0, mean over all preset voices.
+def random_lines(count: int, *, seed: int = 2) -> list[str]:
+    """Lines of the scope."""
+    rng = random.Random(seed)
+    return list(dict.fromkeys(scope.sentence(rng) for _ in range(count)))
+
+
+def understood_lines(folder: Path, lines: Sequence[str]) -> list[tuple[float, str]]:
+    """Lines by how well they are understood, best first: 1 − WER, at least 0, mean over all preset voices.
 
     What the page offers as examples should be what comes out best.
     """
@@ -154,9 +160,8 @@ def understood_lines(folder: Path, count: int, *, seed: int = 2) -> list[tuple[f
         for voice in preset_voices()
         if voice.language == "en"
     ]
-    rng = random.Random(seed)
     found = []
-    for line in dict.fromkeys(scope.sentence(rng) for _ in range(count)):
+    for line in lines:
         errors = []
         for number, reference in enumerate(references):
             samples = engine.clone(line, [reference], seed=number).waveform.resampled(RATE).samples
@@ -187,6 +192,7 @@ def main() -> None:
     parser.add_argument("--voice", default="", help="this one alone")
     parser.add_argument("--adapter", type=Path, help="folder of a trained voice, for speech")
     parser.add_argument("--checkpoint", type=Path, help="assembled folder, for speech")
+    parser.add_argument("--lines", type=Path, help="a file with the lines to judge, instead of random ones")
     parser.add_argument("--out", type=Path, help="folder for the takes")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -202,7 +208,10 @@ def main() -> None:
     if options.what == "lines":
         if options.checkpoint is None:
             parser.error("lines needs --checkpoint")
-        print(json.dumps([line for _, line in understood_lines(options.checkpoint, options.count)[:11]], indent=1))
+        given = options.lines.read_text(encoding="utf-8").splitlines() if options.lines else random_lines(options.count)
+        found = understood_lines(options.checkpoint, [line for line in given if line.strip()])
+        print(f"mean {np.mean([share for share, _ in found]):.3f}")
+        print(json.dumps([line for _, line in found], indent=1))
         return
     path = options.codec or state.state_folder() / "codec" / "codec.pt"
     if path.suffix == ".safetensors":
