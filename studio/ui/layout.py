@@ -76,7 +76,8 @@ def lay_out(services: Services) -> gr.Blocks:
             return there, f"news {told['count']}", *speak.offer(request, told["select"])
 
         def speak_with(told: dict[str, Any], request: gr.Request) -> tuple[Any, ...]:
-            return gr.Tabs(selected="speak"), gr.Timer(active=False), *speak.offer_adapters(request, told["adapter"])
+            offered = speak.offer_adapters(request, told["adapter"], told.get("strength", 1.0))
+            return gr.Tabs(selected="speak"), gr.Timer(active=False), *offered
 
         to_picker = "() => document.getElementById('adapter-picker')?.scrollIntoView({block: 'center'})"
         for tab in (train, compare):

@@ -443,16 +443,27 @@ def test_a_trained_voice_is_chosen_heard_left_and_used_again(
     page.reload()
     page.locator("#adapter-card").get_by_text("7 s of speech").first.wait_for()
     assert page.locator("#adapter-picker input").input_value() == "Demo · step 30"
+    # Half of it, which survives a reload too and is told with the take.
+    page.locator("#adapter-strength input[type=number]").fill("0.5")
+    page.locator("#adapter-strength input[type=number]").press("Tab")
+    page.reload()
+    page.wait_for_function("document.querySelector('#adapter-strength input[type=number]')?.value === '0.5'")
+    speak_and_wait(page, SENTENCE)
+    half = soundfile.read(download(page, "wav"))[0]
+    assert not np.array_equal(with_it, half)
+    wait_for_list(page, 2)
     choose_trained(page, "None")
     page.locator("#adapter-card .card").wait_for(state="detached")
+    page.locator("#adapter-strength").wait_for(state="hidden")
     speak_and_wait(page, SENTENCE)
     without = soundfile.read(download(page, "wav"))[0]
     assert not np.array_equal(with_it, without)
-    wait_for_list(page, 2)
+    assert not np.array_equal(half, without)
+    wait_for_list(page, 3)
     assert "Demo" not in listed(page)[0]
 
     before = present_take(page)
-    page.locator("#takes .take").nth(1).click()
+    page.locator("#takes .take").nth(2).click()
     page.wait_for_function(
         "before => document.querySelector('#take-heading [data-take]').dataset.take !== before", arg=before
     )

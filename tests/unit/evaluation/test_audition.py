@@ -14,6 +14,7 @@ from studio.audio import Waveform, read_audio
 from studio.audio.writing import write_audio
 from studio.engine.checkpoints import read_scope
 from studio.engine.speech.reference import Consent
+from studio.errors import StudioError
 from studio.evaluation.audition.asking import AuditionRequest, held_out_texts
 from studio.evaluation.audition.choosing import proposal_of
 from studio.evaluation.audition.intervals import (
@@ -362,8 +363,12 @@ def test_the_page_asks_for_what_a_voice_is_spoken_with_at_its_strength(
     anna = saved_voice(apart, owner, kathleen)
     chosen = adapters.adapters()[0]
     put_on(voices, adapters, "Anna", chosen.id, 0.3)
-    form = Form.of(Form(voice=anna.id, text=SHORT, adapter=chosen.id, retry="2").values)
+    worn = worn_by(voices.voice(anna.id), adapters)
+    form = Form.of(Form(voice=anna.id, text=SHORT, adapter=chosen.id, strength=worn.strength, retry="2").values)
     asked = form.request(voices, adapters)
     assert (asked.adapter, asked.adapter_strength, asked.retry) == (chosen.id, 0.3, 2)
     alone = Form.of(Form(text=SHORT, adapter=chosen.id, retry="a lot").values).request(voices, adapters)
     assert (alone.adapter_strength, alone.retry) == (1.0, None)
+    assert Form(voice=anna.id, text=SHORT, strength=0.3).request(voices, adapters).adapter_strength == 1.0
+    with pytest.raises(StudioError, match=r"strength must be a number from 0\.05 to 2: look beside the trained voice"):
+        Form(text=SHORT, adapter=chosen.id, strength=3).request(voices, adapters)

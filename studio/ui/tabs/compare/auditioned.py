@@ -88,12 +88,13 @@ class Auditioned:
             if found.winner is None:
                 raise StudioError("No checkpoint is proposed: the base is spoken with without one.")
             comparison = found.comparison
-            adapter = comparison.plan.systems[comparison.systems.index(found.winner.system)].adapter
-            self._services.adapters(owner).usable(adapter)
+            proposed = comparison.plan.systems[comparison.systems.index(found.winner.system)]
+            self._services.adapters(owner).usable(proposed.adapter)
             try:
                 voice = auditions.use(found.id)
             except StudioError:  # a run on rows of nobody in the library
-                return "", {"count": told["count"] + 1, "adapter": adapter}
+                told = {"count": told["count"] + 1, "adapter": proposed.adapter, "strength": proposed.strength}
+                return "", told
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
             return card(error_sentence(error), "bad"), gr.skip()
         return card(f"{voice.name} is spoken with {found.winner.name} from now on.", "good"), gr.skip()

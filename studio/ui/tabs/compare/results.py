@@ -118,12 +118,8 @@ class Results:
             self._services.adapters(owner_of(request, self._services.settings)).adapter(adapter)
         except Exception as error:  # noqa: BLE001  nothing may leave a traceback on the page
             return card(error_sentence(error), "bad"), gr.skip()
-        strength = comparison.plan.systems[at].strength
-        said = (
-            "" if strength == 1.0
-            else card(f"Speak uses it at its whole strength, and it was heard at {strength:.0%} here.", "warn")
-        )  # fmt: skip
-        return said, {"count": told["count"] + 1, "adapter": adapter}
+        heard_at = comparison.plan.systems[at].strength
+        return "", {"count": told["count"] + 1, "adapter": adapter, "strength": heard_at}
 
 
 def _trained(comparison: Comparison) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from studio.errors import StudioError
 from studio.services import Services
 from studio.ui.events import CHOICE, RAW
 from studio.ui.html import card, error_sentence
+from studio.ui.tabs.speak.form_values import limits
 from studio.ui.visitors import owner_of
 from studio.voices.consent import CONSENT_NOT_RECORDED
 
@@ -28,6 +29,7 @@ class TrainedPicker:
 
     Attributes:
         picker: its value is the id of a trained voice, or :data:`BASE_ALONE`.
+        strength: how much of what was trained is added to the base.
         filled: outputs for what :meth:`fill` returns, the picker among them.
         offered: outputs for what :meth:`offer` returns.
     """
@@ -39,33 +41,40 @@ class TrainedPicker:
                 label="Trained voice", choices=[_NONE], value=BASE_ALONE, elem_id="adapter-picker",
                 info="The base model as a training changed it. The voice that you choose is still its reference.",
             )  # fmt: skip
+            low, high = limits("strength")
+            self.strength = gr.Slider(
+                low, high, value=1.0, step=0.05, label="Strength", visible=False, elem_id="adapter-strength",
+                info="How much of what was trained is added to the base: 1 for all of it, less keeps more of the base.",
+            )  # fmt: skip
             self._state = gr.HTML(padding=False, elem_id="adapter-state")
             self._about = gr.HTML(padding=False, elem_id="adapter-card")
-        self.filled: list[Any] = [self.picker, box, self._about]
-        self.offered: list[Any] = [self.picker, box, self._news]
+        self.filled: list[Any] = [self.picker, self.strength, box, self._about]
+        self.offered: list[Any] = [self.picker, self.strength, box, self._news]
 
     def wire(self) -> None:
         """What happens when another one is chosen, or others are offered. Raw values: all are checked here."""
-        self.picker.change(self._show, self.picker, self._about, **CHOICE, **RAW)
+        self.picker.change(self._show, self.picker, [self._about, self.strength], **CHOICE, **RAW)
         self.picker.change(self._load, self.picker, self._state, **CHOICE, **RAW)
         self._news.change(self._settle, [self._news, self.picker], [self.picker, self._about, self._state], **RAW)
 
-    def fill(self, chosen: str, adapters: Sequence[TrainedAdapter]) -> list[Any]:
+    def fill(self, chosen: str, strength: Any, adapters: Sequence[TrainedAdapter]) -> list[Any]:
         """Updates for :attr:`filled`; the adapters are those of the visitor."""
         present = next((each for each in adapters if each.id == chosen), None)
         picker = gr.Dropdown(choices=_choices(adapters), value=chosen if present else BASE_ALONE)
-        return [picker, gr.Column(visible=bool(adapters)), adapter_card(present)]
+        slider = gr.Slider(value=strength, visible=present is not None)
+        return [picker, slider, gr.Column(visible=bool(adapters)), adapter_card(present)]
 
-    def offer(self, request: gr.Request, selected: str | None = None) -> tuple[Any, ...]:
-        """The visitor's trained voices, for :attr:`offered`; with the id of one it is chosen."""
+    def offer(self, request: gr.Request, selected: str | None = None, strength: float = 1.0) -> tuple[Any, ...]:
+        """The visitor's trained voices, for :attr:`offered`; with the id of one it is chosen, at ``strength``."""
         try:
             adapters = self._services.adapters(owner_of(request, self._services.settings)).adapters()
         except StudioError:  # the library is locked: what is offered stays, and speaking says why
-            return gr.skip(), gr.skip(), gr.skip()
+            return (gr.skip(),) * 4
         ids = [each.id for each in adapters]
         value: dict[str, Any] = {"value": selected} if selected in ids else {}  # without one, what is chosen stays
         news = {"ids": ids, "troubles": [each.trouble for each in adapters]}
-        return gr.Dropdown(choices=_choices(adapters), **value), gr.Column(visible=bool(adapters)), news
+        slider = gr.Slider(value=strength) if value else gr.skip()
+        return gr.Dropdown(choices=_choices(adapters), **value), slider, gr.Column(visible=bool(adapters)), news
 
     # Events
 
@@ -76,9 +85,12 @@ class TrainedPicker:
         if chosen not in news["ids"]:
             return BASE_ALONE, "", ""
         unusable = news["troubles"][news["ids"].index(chosen)]
-        return gr.skip(), self._show(chosen, request), "" if unusable else gr.skip()
+        return gr.skip(), self._about_it(chosen, request), "" if unusable else gr.skip()
 
-    def _show(self, chosen: Any, request: gr.Request) -> str:
+    def _show(self, chosen: Any, request: gr.Request) -> tuple[str, Any]:
+        return self._about_it(chosen, request), gr.Slider(visible=bool(chosen))
+
+    def _about_it(self, chosen: Any, request: gr.Request) -> str:
         if not chosen:
             return ""
         try:

@@ -84,9 +84,9 @@ class Fields:
         self._language, self._variations = language, variations
         self.all: list[Any] = [
             self._mode, self._voice, self._text, self._dialogue, scene, *numbers, language, variations, retry,
-            self.trained.picker,
+            self.trained.picker, self.trained.strength,
         ]  # fmt: skip
-        self.filled = [*self.all, *self.trained.filled[1:], self._one_voice, self._about, self._heard, self._expected]
+        self.filled = [*self.all, *self.trained.filled[2:], self._one_voice, self._about, self._heard, self._expected]
         self.offered = [self._voice, self._dialogue, self._news]
         self.unchanged: list[Any] = [gr.skip()] * len(self.filled)
 
@@ -103,7 +103,8 @@ class Fields:
             self._choose_mode, set(self.all), [self._one_voice, self._dialogue, self._expected], **CHOICE, **RAW
         )
         self._voice.change(self._choose_voice, self._voice, [self._about, self._heard], **CHOICE, **RAW)
-        self._voice.input(self._wear, [self._voice, self.trained.picker], self.trained.picker, **CHOICE, **RAW)
+        worn = [self.trained.picker, self.trained.strength]
+        self._voice.input(self._wear, [self._voice, self.trained.picker], worn, **CHOICE, **RAW)
         self._news.change(
             self._settle,
             [self._news, self._voice, self._text],
@@ -121,14 +122,14 @@ class Fields:
     def fill(self, form: Form, voices: list[Voice], adapters: list[TrainedAdapter]) -> list[Any]:
         """Updates for :attr:`filled`; the voices, trained and not, are those of the visitor."""
         chosen = next((each for each in voices if each.id == form.voice), None)
-        mode, voice, text, lines, *rest, adapter = form.values
+        mode, voice, text, lines, *rest, adapter, strength = form.values
         return [
             mode,
             gr.Dropdown(choices=voice_choices(voices), value=voice),
             text,
             gr.HTML(value=lines, visible=shown_if(form.mode == DIALOGUE), **props_of(voices)),
             *rest,
-            *self.trained.fill(adapter, adapters),
+            *self.trained.fill(adapter, strength, adapters),
             gr.Column(visible=form.mode == ONE_VOICE),
             voice_card(chosen),
             self._clip_of(chosen),
@@ -138,7 +139,7 @@ class Fields:
     def arrive(self, voices: list[Voice], adapters: list[TrainedAdapter]) -> list[Any]:
         """Updates for :attr:`filled` where nothing was typed yet: the visitor's voices, and the first to be heard."""
         updates = dict(zip(self.filled, self.unchanged, strict=True))
-        updates |= zip(self.trained.filled, self.trained.fill(BASE_ALONE, adapters), strict=True)
+        updates |= zip(self.trained.filled, self.trained.fill(BASE_ALONE, 1.0, adapters), strict=True)
         updates[self._voice] = gr.Dropdown(choices=voice_choices(voices))
         updates[self._dialogue] = offer_in_dialogue(voices)
         updates[self._heard] = self._clip_of(self._first)
@@ -181,18 +182,19 @@ class Fields:
             return card(error_sentence(error), "bad"), self._clip_of(None)
         return voice_card(voice), self._clip_of(voice)
 
-    def _wear(self, chosen: Any, trained: Any, request: gr.Request) -> Any:
-        """The trained voice that a chosen voice is spoken with; what another voice is spoken with is no longer chosen."""
+    def _wear(self, chosen: Any, trained: Any, request: gr.Request) -> tuple[Any, Any]:
+        """The trained voice that a chosen voice is spoken with, and at which strength; what another voice is spoken with is
+        no longer chosen."""
         try:
             owner = owner_of(request, self._services.settings)
             library = self._services.voices(owner)
-            own = worn_by(library.voice(str(chosen)), self._services.adapters(owner)).adapter if chosen else None
+            worn = worn_by(library.voice(str(chosen)), self._services.adapters(owner)) if chosen else None
             of_others = {voice.adapter for voice in library.voices() if voice.adapter}
         except StudioError:  # the library is locked, or the voice gone: what is chosen stays, and speaking says why
-            return gr.skip()
-        if own is not None:
-            return own.id
-        return BASE_ALONE if trained in of_others else gr.skip()
+            return gr.skip(), gr.skip()
+        if worn is not None and worn.adapter is not None:
+            return worn.adapter.id, worn.strength
+        return (BASE_ALONE, 1.0) if trained in of_others else (gr.skip(), gr.skip())
 
     def _choose_mode(self, values: dict[Any, Any], request: gr.Request) -> tuple[Any, ...]:
         """Switch; a script that was typed or pasted as text is taken over line by line."""

@@ -15,7 +15,7 @@ from studio.engine.speech.retrying import DEFAULT_RETRIES
 from studio.engine.text import Script, expected_seconds
 from studio.errors import StudioError
 from studio.takes.queue import MAX_VARIATIONS
-from studio.takes.request import SpeakRequest, VoiceChoice
+from studio.takes.request import MAX_STRENGTH, SpeakRequest, VoiceChoice
 from studio.takes.take import Take
 from studio.ui.tabs.speak.voice_picker import DESCRIBED, MODEL_PICKS
 from studio.voices.languages import LANGUAGES
@@ -54,6 +54,7 @@ class Form:
     variations: Any = 1
     retry: str = HEARD_WHERE_LONG
     adapter: str = ""
+    strength: Any = 1.0
 
     @classmethod
     def of(cls, values: Sequence[Any]) -> Form:
@@ -102,6 +103,7 @@ class Form:
             language=settings.get("language") or "",
             retry=str(DEFAULT_RETRIES) if settings.get("retry") else "0",
             adapter=take.adapter_id,
+            strength=settings.get("adapter_strength", 1.0),
         )
         lines = _script_of(take)
         return replace(form, mode=DIALOGUE, dialogue=lines, text="", voice=MODEL_PICKS) if lines else form
@@ -154,17 +156,14 @@ class Form:
             "language": self.language or None,
             "retry": int(self.retry) if self.retry else None,
             "adapter": adapters.adapter(self.adapter).id if self.adapter else "",
+            "adapter_strength": numbers["strength"] if self.adapter else 1.0,
         }
         if self.mode == DIALOGUE:
             text, choices, descriptions = self._script(voices)
             return SpeakRequest(text, voices=choices, descriptions=descriptions, **shared)
         if not self.voice:
             return SpeakRequest(self.text, **shared)
-        voice = voices.voice(self.voice)
-        if shared["adapter"] and shared["adapter"] == voice.adapter:  # the form has no field for its strength
-            shared["adapter_strength"] = voice.adapter_strength
-        choices = (VoiceChoice(voice.id),)
-        return SpeakRequest(self.text, voices=choices, **shared)
+        return SpeakRequest(self.text, voices=(VoiceChoice(voices.voice(self.voice).id),), **shared)
 
     @property
     def takes(self) -> int:
@@ -194,7 +193,8 @@ class Form:
         value = getattr(self, name)
         if not _is_number(value) or not low <= value <= high or (whole and value != int(value)):
             kind = "a whole number" if whole else "a number"
-            raise StudioError(f"{label} must be {kind} from {low:g} to {high:g}: look under Advanced.")
+            where = "beside the trained voice" if name == "strength" else "under Advanced"
+            raise StudioError(f"{label} must be {kind} from {low:g} to {high:g}: look {where}.")
         return value
 
     def _seed(self) -> int | None:
@@ -246,6 +246,7 @@ _NUMBERS: dict[str, tuple[str, float, float, bool]] = {
     "ras_window": ("The repetition window", 0, 100, True),
     "ras_max_repeats": ("The number of repeats", 1, 20, True),
     "variations": ("The number of takes", 1, MAX_VARIATIONS, True),
+    "strength": ("The strength", 0.05, MAX_STRENGTH, False),
 }
 """Label, smallest and largest value, and whether it is a whole number."""
 
