@@ -6,8 +6,12 @@ import threading
 from collections import OrderedDict
 from typing import Any
 
-STAMPED = "(...values) => [...values.slice(0, -1), Date.now()]"
-"""For the ``js`` of an event: its last input becomes the moment, in milliseconds, at which the visitor did it."""
+STAMPED: dict[str, Any] = {
+    "js": "(...values) => [...values.slice(0, -1), Date.now()]",
+    # Each is sent at once: one that waited for the one before would carry the moment at which it was sent.
+    "trigger_mode": "multiple",
+}
+"""For an event whose last input becomes the moment, in milliseconds, at which the visitor did it."""
 _TABS = 1000
 
 

@@ -225,11 +225,11 @@ def test_a_clip_that_is_taken_away_late_takes_the_next_one_not_along(
             if held:
                 break
             page.wait_for_timeout(100)
-        with page.expect_response("**/queue/join*"):
-            held.pop().continue_()
-        page.wait_for_timeout(1500)  # for the answer that must change nothing
+        for _ in range(20):  # for the answers that must change nothing; the player may tell of one clip twice
+            while held:
+                held.pop().continue_()
+            page.wait_for_timeout(100)
         says(page, place, sentence)
-        assert not held
     page.locator("#transcript textarea").fill(clip[1])
     save(page, "Late")
     says(page, "voice-outcome", "Late is in your library")

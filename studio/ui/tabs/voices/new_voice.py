@@ -64,9 +64,9 @@ class Recorder:
         busy: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
         hearing, saving = ({**busy, "show_progress_on": where} for where in ([form.coach, form.heard], [form.outcome]))
         brought = [form.clip, *context, self._moment]
-        form.clip.stop_recording(self._recorded, brought, clip_outputs, js=STAMPED, **CHOICE, **hearing)
-        form.clip.upload(self._uploaded, brought, clip_outputs, js=STAMPED, **CHOICE, **hearing)
-        form.clip.clear(self._cleared, [self._remembered, self._moment], clip_outputs, js=STAMPED, **CHOICE, **QUIET)
+        form.clip.stop_recording(self._recorded, brought, clip_outputs, **STAMPED, **hearing)
+        form.clip.upload(self._uploaded, brought, clip_outputs, **STAMPED, **hearing)
+        form.clip.clear(self._cleared, [self._remembered, self._moment], clip_outputs, **STAMPED, **QUIET)
         for button, change in (
             (form.window, self._take_window),
             (form.whole, lambda draft, _: self._drafts.cut(draft, None)),
@@ -94,7 +94,7 @@ class Recorder:
             form.save.click, self._save, [*form.typed, self._remembered, self._news, self._shown_id], everything,
             concurrency_limit=2, **saving,
         )  # fmt: skip
-        form.discard.click(self._start_over, [self._remembered, self._moment], everything, js=STAMPED, **QUIET)
+        form.discard.click(self._start_over, [self._remembered, self._moment], everything, **STAMPED, **QUIET)
         form.speak_now.click(
             lambda voice, told: changed(told, voice, select=voice, go=True),
             [self._saved, self._news], self._news, **QUIET,
