@@ -38,6 +38,7 @@ class VoiceEngine(SpeechModel):
         scope = read_scope(checkpoint.files.folder)
         # A small checkpoint loses its way in what a large one says in one breath.
         self.chunk_seconds = min(CHUNK_SECONDS, (scope and scope.longest_seconds) or CHUNK_SECONDS)
+        self.whole_seconds = min(CHUNK_SECONDS, (scope and scope.whole_seconds) or 0.0)
 
     def clone(
         self,
@@ -84,8 +85,9 @@ class VoiceEngine(SpeechModel):
         seed = secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed
         check_seed(seed)
         plan = plan_speech(
-            request, max_chars=self.max_text_chars, frame_rate=self.frame_rate, chunk_seconds=self.chunk_seconds
-        )
+            request, max_chars=self.max_text_chars, frame_rate=self.frame_rate, chunk_seconds=self.chunk_seconds,
+            whole_seconds=self.whole_seconds,
+        )  # fmt: skip
         # Refuses control tokens in what is written around the text.
         speech_conversation("", transcripts=plan.transcripts, scene=request.scene, descriptions=plan.descriptions)
         codes = [self._encode(reference) for reference in request.references]

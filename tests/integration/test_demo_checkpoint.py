@@ -19,7 +19,8 @@ from studio.voices.presets import preset_voices
 from tests.spoken_words import understood
 
 LEAST_UNDERSTOOD = 0.3
-"""Of the words, 54 % where it was measured; noise gives none."""
+"""Of the words, 47 % were lost where it was measured; noise gives none."""
+LONG_LINE = "Hello! This is how I sound when somebody types a sentence and lets me read it."
 LINES = (
     SAMPLE_TEXT,
     "Your room number is fifty five.",
@@ -59,13 +60,14 @@ def test_a_take_is_more_like_its_own_voice_than_like_another(engine: Any) -> Non
         return found
 
     for name, other in (("Clara", "Owen"), ("Owen", "Clara")):
-        spoken = engine.clone(SAMPLE_TEXT, [clips[name]], seed=3).waveform
+        spoken = engine.clone(LONG_LINE, [clips[name]], seed=3).waveform
         assert likeness(spoken, clips[name].clip) > likeness(spoken, clips[other].clip) + 0.05, name
 
 
 def test_what_it_would_lose_its_way_in_is_said_line_by_line(engine: Any) -> None:
     scope = read_scope(DEMO_FOLDER)
     assert scope is not None and scope.longest_seconds == engine.chunk_seconds < 10
+    assert scope.longest_seconds < (scope.whole_seconds or 0) == engine.whole_seconds
 
 
 def test_it_knows_the_lines_that_the_page_offers_and_states_licence_and_figures() -> None:

@@ -10,6 +10,7 @@ import re
 from functools import cache
 
 FIXED = (
+    "My name is David, and this is Oscar.",
     "Hello! This is how I sound when somebody types a sentence and lets me read it.",
     "The train to the coast leaves at nine, and I have kept you a seat.",
     "Shall we walk, or wait for the bus?",

@@ -27,7 +27,8 @@ class Scope:
         examples: lines of them.
         voices: names of the voices that it heard in training.
         figures: how well it does, as measured; see ``tools/demo_checkpoint/evaluate.py``.
-        longest_seconds: of what it says well in one turn, at a normal pace; None: as any other.
+        longest_seconds: of the turns of a long line, at a normal pace; None: as any other checkpoint.
+        whole_seconds: a line that is expected to be no longer is one turn all the same.
     """
 
     words: frozenset[str]
@@ -35,6 +36,7 @@ class Scope:
     voices: tuple[str, ...] = ()
     figures: Mapping[str, Any] = field(default_factory=dict)
     longest_seconds: float | None = None
+    whole_seconds: float | None = None
 
     def unknown(self, text: str) -> list[str]:
         """The words of a text that are not among them, each once, as they are written."""
@@ -59,11 +61,17 @@ def read_scope(folder: Path) -> Scope | None:
         content = read_json(folder / SCOPE_FILE)
         words = frozenset(str(word).casefold() for word in content["words"])
         examples, voices = (tuple(map(str, content.get(name) or ())) for name in ("examples", "voices"))
-        figures, longest = content.get("figures"), content.get("longest_seconds")
-        longest = float(longest) if longest is not None and float(longest) > 0 else None
+        figures = content.get("figures")
+        longest, whole = (_seconds(content.get(name)) for name in ("longest_seconds", "whole_seconds"))
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    return Scope(words, examples, voices, figures if isinstance(figures, dict) else {}, longest) if words else None
+    figures = figures if isinstance(figures, dict) else {}
+    return Scope(words, examples, voices, figures, longest, whole) if words else None
+
+
+def _seconds(value: Any) -> float | None:
+    """Raises TypeError and ValueError for what is no number."""
+    return float(value) if value is not None and float(value) > 0 else None
 
 
 def _number_in_words(number: str, words: frozenset[str]) -> list[str]:

@@ -31,9 +31,15 @@ class SpeechPlan:
 
 
 def plan_speech(
-    request: SpeechRequest, *, max_chars: int, frame_rate: float, chunk_seconds: float = CHUNK_SECONDS
+    request: SpeechRequest, *, max_chars: int, frame_rate: float, chunk_seconds: float = CHUNK_SECONDS,
+    whole_seconds: float = 0.0,
 ) -> SpeechPlan:  # fmt: skip
-    """Plan a text or script. Raises StudioError: nothing to say, too long, control tokens, a name without a voice."""
+    """Plan a text or script. Raises StudioError: nothing to say, too long, control tokens, a name without a voice.
+
+    Args:
+        chunk_seconds: a longer line is spoken in parts of at most so much, at a normal pace.
+        whole_seconds: a line of no more than this is one part all the same.
+    """
     request.script.require_speakable(max_chars=max_chars)
     names, references, descriptions = request.script.speakers, request.references, request.descriptions
     if names:
@@ -51,7 +57,7 @@ def plan_speech(
         owners = _owners(names, references)
         transcripts = [(named[owner], ref.transcript) for owner, ref in zip(owners, references, strict=True)]
         described = _described(named, set(owners), descriptions)
-    chunks = _chunks(request.script.lines, tags, request.language, frame_rate, chunk_seconds)
+    chunks = _chunks(request.script.lines, tags, request.language, frame_rate, chunk_seconds, whole_seconds)
     return SpeechPlan(tuple(chunks), transcripts, described)
 
 
@@ -98,11 +104,12 @@ def _described(named: dict[str, str], shown: set[str], descriptions: Mapping[str
 
 def _chunks(
     lines: Sequence[Line], tags: Mapping[str | None, str | None], language: str | None, frame_rate: float,
-    chunk_seconds: float,
+    chunk_seconds: float, whole_seconds: float,
 ) -> list[SpokenChunk]:  # fmt: skip
     chunks: list[SpokenChunk] = []
     for line_index, line in enumerate(lines):
-        parts = split_text(line.text, language=language, max_seconds=chunk_seconds)
+        whole = expected_seconds(line.text, language) <= whole_seconds
+        parts = split_text(line.text, language=language, max_seconds=max(whole_seconds if whole else 0, chunk_seconds))
         tag = tags[line.speaker]
         for part_index, part in enumerate(parts):
             last_of_line = part_index == len(parts) - 1

@@ -29,9 +29,12 @@ def plan(
     descriptions: Mapping[str, str] | None = None,
     max_chars: int = 10_000,
     chunk_seconds: float = CHUNK_SECONDS,
+    whole_seconds: float = 0.0,
 ) -> SpeechPlan:
     request = SpeechRequest(Script(text), references, descriptions=descriptions or {})
-    return plan_speech(request, max_chars=max_chars, frame_rate=25.0, chunk_seconds=chunk_seconds)
+    return plan_speech(
+        request, max_chars=max_chars, frame_rate=25.0, chunk_seconds=chunk_seconds, whole_seconds=whole_seconds
+    )
 
 
 def test_a_short_text_is_one_chunk_without_a_tag_or_a_pause() -> None:
@@ -56,6 +59,11 @@ def test_a_model_that_says_short_lines_well_gets_short_lines() -> None:
     assert all(chunk.expected_seconds <= 3.0 for chunk in chunks)
     assert " ".join(chunk.text for chunk in chunks) == text
     assert len(plan(text).chunks) == 1
+    # In one turn as long as it says that well: only what is longer is cut as short.
+    line = "My name is David, and this is Oscar."
+    seconds = plan(line).expected_seconds
+    for whole, count in ((seconds + 0.1, 1), (seconds - 0.1, 2)):
+        assert len(plan(line, chunk_seconds=seconds / 2 + 0.2, whole_seconds=whole).chunks) == count
 
 
 def test_pauses_follow_sentences_paragraphs_and_turns() -> None:

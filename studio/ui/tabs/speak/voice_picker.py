@@ -21,7 +21,8 @@ SCENES = {
     "Outdoors": "Audio is recorded outdoors, with a light wind and distant traffic.",
 }
 """Examples, by what they are called. The first is the one that the model was shown most."""
-SAMPLE_TEXT = "Hello! This is how I sound when somebody types a sentence and lets me read it."
+SAMPLE_TEXT = "My name is David, and this is Oscar."
+"""Short, and what the checkpoint that comes with the studio says best."""
 
 
 def voice_choices(voices: list[Voice]) -> list[tuple[str, str]]:
