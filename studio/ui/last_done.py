@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from typing import Any
@@ -12,7 +13,7 @@ STAMPED: dict[str, Any] = {
     "trigger_mode": "multiple",
 }
 """For an event whose last input becomes the moment, in milliseconds, at which the visitor did it."""
-_TABS = 1000
+MAX_TABS = 1000
 
 
 class LastDone:
@@ -28,10 +29,10 @@ class LastDone:
 
     def is_last(self, tab: str, moment: Any) -> bool:
         """Note what was done at ``moment``; False where something was done after it."""
-        at = float(moment) if isinstance(moment, int | float) else 0.0
+        at = float(moment) if isinstance(moment, int | float) and math.isfinite(moment) else 0.0
         with self._lock:
             last = max(at, self._moments.pop(tab, at))
             self._moments[tab] = last
-            if len(self._moments) > _TABS:
+            if len(self._moments) > MAX_TABS:
                 self._moments.popitem(last=False)
         return at == last
